@@ -1,0 +1,3 @@
+//! The metaserver: the namespace, over a durable ordered store.
+
+pub mod store;

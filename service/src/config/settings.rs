@@ -1,0 +1,221 @@
+//! Every setting with its default. The unit is in the name. `docs/configuration.md` lists the same keys.
+
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+const KIB: u64 = 1024;
+const MIB: u64 = 1024 * KIB;
+const GIB: u64 = 1024 * MIB;
+
+/// The gateway: table `[gateway]`.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct GatewaySettings {
+    /// Where S3 is served: address and port.
+    pub listen: String,
+    /// Path under which S3 is served besides `/`; empty: switched off.
+    pub base_path: String,
+    /// Domains whose sub-domains are buckets (virtual-host style).
+    pub domains: Vec<String>,
+    /// Answered by GetBucketLocation.
+    pub region: String,
+    /// Root keys; empty: anyone may do anything, on loopback only.
+    pub access_key: String,
+    pub secret_key: String,
+    /// Bodies up to this size are stored with the metadata; at most 15,000.
+    pub inline_max_bytes: u64,
+    /// The longest block.
+    pub block_max_bytes: u64,
+    /// The smallest part but for the last, checked at CompleteMultipartUpload.
+    pub part_min_bytes: u64,
+    /// The same, for requests that come by the base path.
+    pub base_path_part_min_bytes: u64,
+    /// The largest body of one PutObject or UploadPart.
+    pub put_max_bytes: u64,
+    /// The largest XML document in a request.
+    pub xml_max_bytes: u64,
+    /// Bytes of object data that all requests together may hold in memory.
+    pub buffer_max_bytes: u64,
+    /// Block ids asked of the metaserver at a time.
+    pub block_grant_count: u32,
+    /// Open connections, in all.
+    pub connection_max_count: usize,
+    /// A request's line and headers must have come after so long.
+    pub header_timeout_ms: u64,
+    /// The largest request line and headers together.
+    pub header_max_bytes: usize,
+    pub header_max_count: usize,
+    /// A body that sends nothing for so long is given up.
+    pub body_idle_timeout_ms: u64,
+    /// A connection without a request for so long is closed.
+    pub idle_timeout_ms: u64,
+}
+
+impl Default for GatewaySettings {
+    fn default() -> Self {
+        Self {
+            listen: "127.0.0.1:39999".into(),
+            base_path: "/api/v1/s3".into(),
+            domains: Vec::new(),
+            region: "us-east-1".into(),
+            access_key: String::new(),
+            secret_key: String::new(),
+            inline_max_bytes: 8 * KIB,
+            block_max_bytes: 64 * MIB,
+            part_min_bytes: 5 * MIB,
+            base_path_part_min_bytes: MIB,
+            put_max_bytes: 5 * GIB,
+            xml_max_bytes: 4 * MIB,
+            buffer_max_bytes: 64 * MIB,
+            block_grant_count: 4096,
+            connection_max_count: 20_000,
+            header_timeout_ms: 5_000,
+            header_max_bytes: 16 * KIB as usize,
+            header_max_count: 100,
+            body_idle_timeout_ms: 30_000,
+            idle_timeout_ms: 60_000,
+        }
+    }
+}
+
+/// The metaserver: table `[metaserver]`.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct MetaserverSettings {
+    /// Where gRPC is served: address and port.
+    pub listen: String,
+    /// Where gateways and workers find it.
+    pub address: String,
+    /// The folder of the journal, the index and the checkpoints. Standalone: `meta` in the data folder.
+    pub data: PathBuf,
+    /// How many workers a new block is written to.
+    pub replication: u32,
+    /// A session without a heartbeat for so long is over.
+    pub session_lease_ms: u64,
+    pub heartbeat_interval_ms: u64,
+    /// A worker without a heartbeat for so long gets no new blocks.
+    pub worker_timeout_ms: u64,
+    /// Between two whole inventories of a worker.
+    pub inventory_interval_ms: u64,
+    /// An upload that saw no change for so long is reclaimed.
+    pub upload_expiry_ms: u64,
+    /// How often abandoned uploads are looked for.
+    pub upload_sweep_interval_ms: u64,
+    /// How often the reclaim queue is worked on when it is not empty.
+    pub reclaim_interval_ms: u64,
+    /// A journal segment file.
+    pub journal_segment_bytes: u64,
+    /// A checkpoint is written when the journal has grown by so much.
+    pub checkpoint_journal_bytes: u64,
+    /// Memory for the index's cache.
+    pub index_cache_bytes: u64,
+    /// Commits waiting for the journal.
+    pub commit_queue_max_count: usize,
+    /// Buckets, in all.
+    pub bucket_max_count: u64,
+    /// Free space below which only deletes are taken.
+    pub reserve_bytes: u64,
+}
+
+impl Default for MetaserverSettings {
+    fn default() -> Self {
+        Self {
+            listen: "127.0.0.1:19998".into(),
+            address: "127.0.0.1:19998".into(),
+            data: "./weir-data/meta".into(),
+            replication: 1,
+            session_lease_ms: 30_000,
+            heartbeat_interval_ms: 1_000,
+            worker_timeout_ms: 10_000,
+            inventory_interval_ms: 600_000,
+            upload_expiry_ms: 7 * 24 * 3_600_000,
+            upload_sweep_interval_ms: 3_600_000,
+            reclaim_interval_ms: 500,
+            journal_segment_bytes: 64 * MIB,
+            checkpoint_journal_bytes: 512 * MIB,
+            index_cache_bytes: 64 * MIB,
+            commit_queue_max_count: 10_000,
+            bucket_max_count: 10_000,
+            reserve_bytes: 256 * MIB,
+        }
+    }
+}
+
+/// A worker: table `[worker]`.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct WorkerSettings {
+    /// Where gRPC is served: address and port.
+    pub listen: String,
+    /// Where gateways find it; empty: `listen`.
+    pub address: String,
+    /// The folder of the blocks. Standalone: `blocks` in the data folder.
+    pub data: PathBuf,
+    /// Blocks up to this size are appended to segments, larger ones are a file each.
+    pub segment_block_max_bytes: u64,
+    /// A segment file.
+    pub segment_bytes: u64,
+    /// A sealed segment with less live data than this share is compacted.
+    pub compaction_live_percent: u8,
+    pub compaction_interval_ms: u64,
+    /// Between two scrubs of the same block; 0: never.
+    pub scrub_interval_ms: u64,
+    /// What the scrubber reads at most.
+    pub scrub_bytes_per_second: u64,
+    /// Free space below which no new block is taken.
+    pub reserve_bytes: u64,
+    /// Small blocks waiting for their segment's fdatasync, in bytes.
+    pub append_queue_max_bytes: u64,
+}
+
+impl Default for WorkerSettings {
+    fn default() -> Self {
+        Self {
+            listen: "127.0.0.1:29999".into(),
+            address: String::new(),
+            data: "./weir-data/blocks".into(),
+            segment_block_max_bytes: 256 * KIB,
+            segment_bytes: 256 * MIB,
+            compaction_live_percent: 50,
+            compaction_interval_ms: 60_000,
+            scrub_interval_ms: 7 * 24 * 3_600_000,
+            scrub_bytes_per_second: 32 * MIB,
+            reserve_bytes: 256 * MIB,
+            append_queue_max_bytes: 32 * MIB,
+        }
+    }
+}
+
+/// What all roles share: the top of the file.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ServiceSettings {
+    /// Standalone's data folder.
+    pub data: PathBuf,
+    /// Known to all roles of a cluster; needed as soon as they talk over a network.
+    pub cluster_secret: String,
+    /// `/healthz`, `/readyz`, `/metrics`: address and port; empty: switched off.
+    pub admin_listen: String,
+    /// `error`, `warn`, `info`, `debug`, `trace`, or a filter by module.
+    pub log: String,
+    /// `text` or `json`.
+    pub log_format: String,
+    /// An OTLP collector (gRPC) for traces; empty: none.
+    pub otlp_endpoint: String,
+    /// Work in flight is given so long at shutdown.
+    pub shutdown_timeout_ms: u64,
+}
+
+impl Default for ServiceSettings {
+    fn default() -> Self {
+        Self {
+            data: "./weir-data".into(),
+            cluster_secret: String::new(),
+            admin_listen: "127.0.0.1:39998".into(),
+            log: "info".into(),
+            log_format: "text".into(),
+            otlp_endpoint: String::new(),
+            shutdown_timeout_ms: 30_000,
+        }
+    }
+}

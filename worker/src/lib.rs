@@ -1,0 +1,1 @@
+//! The worker: blocks on disks.
