@@ -106,7 +106,19 @@ mod tests {
             assert!(BucketName::new(name).is_ok(), "{name}");
         }
         for name in [
-            "", "ab", "Abc", "a_b", "-ab", "ab-", "a..b", "192.168.5.4", "xn--a", "a-s3alias", "é12", "a/b", "..",
+            "",
+            "ab",
+            "Abc",
+            "a_b",
+            "-ab",
+            "ab-",
+            "a..b",
+            "192.168.5.4",
+            "xn--a",
+            "a-s3alias",
+            "é12",
+            "a/b",
+            "..",
             &"a".repeat(64),
         ] {
             assert!(BucketName::new(name).is_err(), "{name}");

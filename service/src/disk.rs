@@ -13,6 +13,11 @@ use std::sync::Arc;
 pub trait DiskFile: Send + Sync {
     /// Reads exactly `buffer.len()` bytes; `UnexpectedEof` when the file is shorter.
     fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()>;
+    /// Reads as [`DiskFile::read_exact_at`] does, but only if no disk has to be waited for. False: nothing was read
+    /// for sure, read again the other way.
+    fn read_cached_at(&self, _buffer: &mut [u8], _offset: u64) -> io::Result<bool> {
+        Ok(false)
+    }
     fn write_all_at(&self, data: &[u8], offset: u64) -> io::Result<()>;
     /// fdatasync: the bytes, and the length where it changed. A failure is final: what was written may be gone.
     fn sync_data(&self) -> io::Result<()>;
@@ -59,6 +64,18 @@ pub struct SystemDisk;
 impl DiskFile for File {
     fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
         FileExt::read_exact_at(self, buffer, offset)
+    }
+
+    #[cfg(target_os = "linux")]
+    fn read_cached_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<bool> {
+        use rustix::io::{Errno, ReadWriteFlags};
+        let length = buffer.len();
+        match rustix::io::preadv2(self, &mut [io::IoSliceMut::new(buffer)], offset, ReadWriteFlags::NOWAIT) {
+            Ok(count) => Ok(count == length),
+            // Not cached, or a file system that can't tell.
+            Err(Errno::AGAIN | Errno::OPNOTSUPP | Errno::INTR) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
     }
 
     fn write_all_at(&self, data: &[u8], offset: u64) -> io::Result<()> {

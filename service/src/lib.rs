@@ -3,8 +3,18 @@
 //!
 //! Nothing here knows what a bucket, a block or a namespace is.
 
+pub mod accept;
+pub mod admin;
 pub mod channel;
 pub mod clock;
 pub mod config;
 pub mod disk;
+#[cfg(feature = "planted-faults")]
+pub mod disk_faults;
+pub mod folder_lock;
+pub mod open_files;
+pub mod peer_auth;
+pub mod rpc;
 pub mod shutdown;
+pub mod telemetry;
+mod unix_path;

@@ -1,6 +1,7 @@
 //! An orderly end: everyone is told to stop taking work, and whoever has some is waited for.
 
 use std::future::Future;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -10,11 +11,26 @@ use tokio_util::task::TaskTracker;
 pub struct Shutdown {
     token: CancellationToken,
     tasks: TaskTracker,
+    failure: Arc<OnceLock<String>>,
 }
 
 impl Shutdown {
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Something that can't be gone on without has failed, such as an fsync: the process is to end, and to say so with
+    /// its exit code. The first failure counts.
+    pub fn fail(&self, reason: impl Into<String>) {
+        let reason = reason.into();
+        tracing::error!(reason, "stopping");
+        let _ = self.failure.set(reason);
+        self.begin();
+    }
+
+    /// Why the process must end, if something failed.
+    pub fn failure(&self) -> Option<&str> {
+        self.failure.get().map(String::as_str)
     }
 
     /// Tells everyone to stop.
@@ -45,5 +61,35 @@ impl Shutdown {
         self.begin();
         self.tasks.close();
         tokio::time::timeout(at_most, self.tasks.wait()).await.is_ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn tasks_are_told_and_waited_for() {
+        let shutdown = Shutdown::new();
+        let own = shutdown.clone();
+        shutdown.spawn(async move { own.begun().await });
+        assert!(shutdown.finish(Duration::from_secs(5)).await);
+        assert_eq!(shutdown.failure(), None);
+    }
+
+    #[tokio::test]
+    async fn a_task_that_does_not_end_is_given_up() {
+        let shutdown = Shutdown::new();
+        shutdown.spawn(std::future::pending::<()>());
+        assert!(!shutdown.finish(Duration::from_millis(20)).await);
+    }
+
+    #[tokio::test]
+    async fn a_failure_begins_shutdown_and_the_first_one_is_kept() {
+        let shutdown = Shutdown::new();
+        shutdown.clone().fail("the journal can't be synced");
+        shutdown.fail("the rest follows");
+        shutdown.begun().await;
+        assert_eq!(shutdown.failure(), Some("the journal can't be synced"));
     }
 }

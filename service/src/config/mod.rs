@@ -1,5 +1,56 @@
-//! Configuration: what can be set, its defaults and units ([`settings`]).
+//! Configuration, from four places in order of strength: flags, environment, a TOML file, defaults.
+//!
+//! [`settings`] has the structures with their defaults, [`keys`] what may be set and to what, [`load`] brings the four
+//! places together and remembers where each value came from, [`validate`] checks what no single value shows, and
+//! [`show`] prints.
 
+pub mod keys;
+mod load;
 pub mod settings;
+pub mod show;
+mod validate;
+pub mod value;
 
+pub use load::{Origin, Sources, load};
 pub use settings::{GatewaySettings, MetaserverSettings, ServiceSettings, WorkerSettings};
+pub use validate::check_secret_pair;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// The file that is read when none is named and it exists.
+pub const DEFAULT_FILE: &str = "weir.toml";
+
+/// All settings, each with where it came from.
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub service: ServiceSettings,
+    pub gateway: GatewaySettings,
+    pub metaserver: MetaserverSettings,
+    pub worker: WorkerSettings,
+    origins: BTreeMap<&'static str, Origin>,
+}
+
+impl Config {
+    /// Where the value of a key, such as `gateway.listen`, came from.
+    pub fn origin(&self, key: &str) -> &Origin {
+        self.origins.get(key).unwrap_or(&Origin::Default)
+    }
+}
+
+/// Why the configuration can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    #[error("can't read the configuration file {path}")]
+    Read { path: PathBuf, source: std::io::Error },
+    #[error("{path}:{line}: {message}")]
+    Syntax { path: PathBuf, line: usize, message: String },
+    #[error("unknown key {key} {origin}: did you mean {nearest}?")]
+    UnknownKey { key: String, origin: Origin, nearest: String },
+    #[error("{key} = {value} {origin}: expected {expected}")]
+    Value { key: String, value: String, expected: String, origin: Origin },
+    #[error("{flag:?} is not KEY=VALUE, such as gateway.region=eu-west-1")]
+    Flag { flag: String },
+    #[error("{0} and {1} are both set, to different values")]
+    Twice(String, String),
+}

@@ -1,0 +1,120 @@
+//! The admin port of a role: `/healthz` (the process runs), `/readyz` (it serves), `/metrics` (Prometheus).
+//!
+//! Nothing here tells anything about what is stored; still, it is meant for the operator's network.
+
+use crate::accept::{self, Limits};
+use crate::config::GatewaySettings;
+use crate::shutdown::Shutdown;
+use axum::Router;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use hyper_util::service::TowerToHyperService;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::Registry;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
+use tokio::net::TcpListener;
+
+/// Scrapers and probes, and no crowd.
+const CONNECTION_MAX_COUNT: usize = 64;
+const METRICS_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// What the admin port tells. Cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub struct Status {
+    registry: Arc<OnceLock<Registry>>,
+    ready: Arc<AtomicBool>,
+}
+
+impl Status {
+    /// From now on `/readyz` answers 200, and `/metrics` what was registered. The first call counts.
+    pub fn ready(&self, mut registry: Registry) {
+        let build = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
+        registry.register("weir_build", "The version that runs", build);
+        let _ = self.registry.set(registry);
+        self.ready.store(true, Relaxed);
+    }
+
+    /// From now on `/readyz` answers 503: this process takes no more work.
+    pub fn not_ready(&self) {
+        self.ready.store(false, Relaxed);
+    }
+
+    fn answer_ready(&self) -> (StatusCode, &'static str) {
+        if self.ready.load(Relaxed) {
+            (StatusCode::OK, "ready\n")
+        } else {
+            (StatusCode::SERVICE_UNAVAILABLE, "not ready\n")
+        }
+    }
+
+    fn answer_metrics(&self) -> Response {
+        let mut text = String::new();
+        match self.registry.get().map(|registry| encode(&mut text, registry)) {
+            Some(Err(_)) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+            // Nothing is registered yet: that is an empty page, not a failure.
+            None => ([(header::CONTENT_TYPE, METRICS_TYPE)], "# EOF\n").into_response(),
+            Some(Ok(())) => ([(header::CONTENT_TYPE, METRICS_TYPE)], text).into_response(),
+        }
+    }
+}
+
+/// Serves until shutdown.
+pub async fn serve(listener: TcpListener, status: Status, shutdown: &Shutdown) {
+    let router = Router::new()
+        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/readyz", get(|State(status): State<Status>| async move { status.answer_ready() }))
+        .route("/metrics", get(|State(status): State<Status>| async move { status.answer_metrics() }))
+        .with_state(status);
+    let limits = Limits { connection_max_count: CONNECTION_MAX_COUNT, ..Limits::from(&GatewaySettings::default()) };
+    accept::serve(listener, limits, TowerToHyperService::new(router), shutdown).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use prometheus_client::metrics::counter::Counter;
+    use std::net::SocketAddr;
+    use std::time::Duration;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    async fn get(address: SocketAddr, path: &str) -> String {
+        let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+        let request = format!("GET {path} HTTP/1.1\r\nhost: weir\r\nconnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        answer
+    }
+
+    #[tokio::test]
+    async fn readiness_follows_the_role_and_metrics_are_what_it_registered() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (status, shutdown) = (Status::default(), Shutdown::new());
+        let (own_status, own_shutdown) = (status.clone(), shutdown.clone());
+        shutdown.spawn(async move { serve(listener, own_status, &own_shutdown).await });
+
+        assert!(get(address, "/healthz").await.starts_with("HTTP/1.1 200"));
+        assert!(get(address, "/readyz").await.starts_with("HTTP/1.1 503"));
+        assert!(get(address, "/metrics").await.contains("# EOF"));
+
+        let mut registry = Registry::default();
+        let counter: Counter = Counter::default();
+        registry.register("weir_test_things", "Things", counter.clone());
+        status.ready(registry);
+        counter.inc_by(3);
+        assert!(get(address, "/readyz").await.starts_with("HTTP/1.1 200"));
+        let metrics = get(address, "/metrics").await;
+        assert!(metrics.contains("weir_test_things_total 3"), "{metrics}");
+        assert!(metrics.contains("weir_build_info{version="), "{metrics}");
+
+        status.not_ready();
+        assert!(get(address, "/readyz").await.starts_with("HTTP/1.1 503"));
+        assert!(get(address, "/else").await.starts_with("HTTP/1.1 404"));
+        assert!(shutdown.finish(Duration::from_secs(5)).await);
+    }
+}

@@ -1,0 +1,155 @@
+//! Every key that can be set: what kind of value it takes, what is allowed, what it is for. Names, types and defaults
+//! come from [`super::settings`]; a test keeps the two and `docs/configuration.md` in step.
+
+use super::value::Kind::{self, Bytes, Count, List, Milliseconds, Percent, Secret, Text};
+
+const KIB: u64 = 1 << 10;
+const MIB: u64 = 1 << 20;
+const GIB: u64 = 1 << 30;
+const TIB: u64 = 1 << 40;
+const SECOND: u64 = 1_000;
+const HOUR: u64 = 3_600 * SECOND;
+const YEAR: u64 = 366 * 24 * HOUR;
+/// S3's limit of one PUT. <https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html>
+const S3_PUT_MAX: u64 = 5 * GIB;
+/// The store keeps values under 16 KiB; an inline body leaves room for its frame.
+const INLINE_MAX: u64 = 15_000;
+
+/// A key: `name`, or `table.name`.
+#[derive(Clone, Copy, Debug)]
+pub struct Key {
+    pub name: &'static str,
+    pub kind: Kind,
+    pub about: &'static str,
+}
+
+impl Key {
+    /// `WEIR_TABLE_KEY`.
+    pub fn environment_name(&self) -> String {
+        format!("WEIR_{}", self.name.replace('.', "_").to_uppercase())
+    }
+}
+
+pub fn find(name: &str) -> Option<&'static Key> {
+    KEYS.iter().find(|key| key.name == name)
+}
+
+const fn key(name: &'static str, kind: Kind, about: &'static str) -> Key {
+    Key { name, kind, about }
+}
+
+/// In the order of the tables in the documentation.
+pub const KEYS: &[Key] = &[
+    key("data", Text, "standalone's data folder"),
+    key(
+        "cluster_secret",
+        Secret,
+        "known to all roles of a cluster, at least 16 characters; needed by `metaserver`, `worker` and `gateway`",
+    ),
+    key(
+        "admin_listen",
+        Text,
+        "address and port of `/healthz`, `/readyz`, `/metrics`; empty: switched off. `metaserver` uses port 19997 and \
+         `worker` port 29998 unless it is set",
+    ),
+    key(
+        "log",
+        Text,
+        "`error`, `warn`, `info`, `debug`, `trace`, or a filter by module such as `warn,weir_gateway=debug`",
+    ),
+    key("log_format", Text, "`text` or `json`"),
+    key("otlp_endpoint", Text, "an OTLP collector (gRPC) for traces, such as `http://127.0.0.1:4317`; empty: none"),
+    key("shutdown_timeout_ms", Milliseconds(0, HOUR), "work in flight is given so long at shutdown"),
+    key("gateway.listen", Text, "address and port where S3 is served"),
+    key("gateway.base_path", Text, "path under which S3 is served besides `/`; empty: switched off"),
+    key("gateway.domains", List, "domains whose sub-domains are buckets (virtual-host style)"),
+    key("gateway.region", Text, "answered by GetBucketLocation"),
+    key("gateway.access_key", Secret, "root access key; empty: anyone may do anything, on loopback only"),
+    key("gateway.secret_key", Secret, "root secret key; set together with `access_key`"),
+    key("gateway.inline_max_bytes", Bytes(0, INLINE_MAX), "bodies up to this size are stored with the metadata"),
+    key("gateway.block_max_bytes", Bytes(64 * KIB, GIB), "the longest block"),
+    key(
+        "gateway.part_min_bytes",
+        Bytes(1, S3_PUT_MAX),
+        "the smallest part but for the last, checked when an upload is completed",
+    ),
+    key("gateway.base_path_part_min_bytes", Bytes(1, S3_PUT_MAX), "the same, for requests that come by the base path"),
+    key("gateway.put_max_bytes", Bytes(1, 5 * TIB), "the largest body of one PutObject or UploadPart"),
+    key("gateway.xml_max_bytes", Bytes(KIB, 64 * MIB), "the largest XML document in a request"),
+    key("gateway.buffer_max_bytes", Bytes(4 * MIB, TIB), "object data that all requests together may hold in memory"),
+    key("gateway.block_grant_count", Count(1, 1_000_000), "block ids asked of the metaserver at a time"),
+    key("gateway.connection_max_count", Count(1, 1_000_000), "open connections, in all"),
+    key(
+        "gateway.header_timeout_ms",
+        Milliseconds(1, HOUR),
+        "a request's line and headers must have come after so long",
+    ),
+    key("gateway.header_max_bytes", Bytes(KIB, MIB), "the largest request line and headers together"),
+    key("gateway.header_max_count", Count(1, 10_000), "headers of a request"),
+    key(
+        "gateway.body_idle_timeout_ms",
+        Milliseconds(1, HOUR),
+        "a body that sends nothing for so long is given up, and an answer of which nothing is read",
+    ),
+    key("gateway.idle_timeout_ms", Milliseconds(1, 24 * HOUR), "a connection without a request for so long is closed"),
+    key("metaserver.listen", Text, "address and port where gRPC is served"),
+    key("metaserver.address", Text, "address and port where gateways, workers and the shell find it"),
+    key(
+        "metaserver.data",
+        Text,
+        "the folder of the journal, the index and the checkpoints; standalone: `meta` in the data folder unless it is set",
+    ),
+    key("metaserver.replication", Count(1, 16), "how many workers a new block is written to"),
+    key(
+        "metaserver.session_lease_ms",
+        Milliseconds(100, HOUR),
+        "a gateway's session without a heartbeat for so long is over",
+    ),
+    key("metaserver.heartbeat_interval_ms", Milliseconds(10, HOUR), "between two heartbeats of a gateway or worker"),
+    key(
+        "metaserver.worker_timeout_ms",
+        Milliseconds(100, 24 * HOUR),
+        "a worker without a heartbeat for so long gets no new blocks",
+    ),
+    key("metaserver.inventory_interval_ms", Milliseconds(100, YEAR), "between two whole inventories of a worker"),
+    key(
+        "metaserver.upload_expiry_ms",
+        Milliseconds(SECOND, 100 * YEAR),
+        "an upload that saw no change for so long is reclaimed",
+    ),
+    key("metaserver.upload_sweep_interval_ms", Milliseconds(100, YEAR), "how often abandoned uploads are looked for"),
+    key(
+        "metaserver.reclaim_interval_ms",
+        Milliseconds(10, 24 * HOUR),
+        "how often the reclaim queue is worked on when it is not empty",
+    ),
+    key("metaserver.journal_segment_bytes", Bytes(MIB, 4 * GIB), "a journal segment file"),
+    key(
+        "metaserver.checkpoint_journal_bytes",
+        Bytes(MIB, TIB),
+        "a checkpoint is written when the journal has grown by so much",
+    ),
+    key("metaserver.index_cache_bytes", Bytes(MIB, TIB), "memory for the index's cache"),
+    key("metaserver.commit_queue_max_count", Count(1, 10_000_000), "commits waiting for the journal"),
+    key("metaserver.bucket_max_count", Count(1, 1_000_000_000), "buckets, in all"),
+    key("metaserver.reserve_bytes", Bytes(0, 100 * TIB), "free space below which only deletes are taken"),
+    key("worker.listen", Text, "address and port where gRPC is served"),
+    key("worker.address", Text, "address and port where gateways find it; empty: `listen`"),
+    key("worker.data", Text, "the folder of the blocks; standalone: `blocks` in the data folder unless it is set"),
+    key(
+        "worker.segment_block_max_bytes",
+        Bytes(0, GIB),
+        "blocks up to this size are appended to segments, larger ones are a file each",
+    ),
+    key("worker.segment_bytes", Bytes(MIB, 4 * GIB), "a segment file"),
+    key("worker.compaction_live_percent", Percent, "a sealed segment with less live data than this share is compacted"),
+    key("worker.compaction_interval_ms", Milliseconds(10, YEAR), "between two looks for segments to compact"),
+    key("worker.scrub_interval_ms", Milliseconds(0, 100 * YEAR), "between two scrubs of the same block; 0: never"),
+    key("worker.scrub_bytes_per_second", Bytes(KIB, TIB), "what the scrubber reads at most, a second"),
+    key("worker.reserve_bytes", Bytes(0, 100 * TIB), "free space below which no new block is taken"),
+    key("worker.append_queue_max_bytes", Bytes(MIB, TIB), "small blocks waiting for their segment's fdatasync"),
+];
+
+/// Other names in the environment for a key.
+pub const ALIASES: &[(&str, &str)] =
+    &[("WEIR_ROOT_ACCESS_KEY", "gateway.access_key"), ("WEIR_ROOT_SECRET_KEY", "gateway.secret_key")];

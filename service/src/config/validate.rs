@@ -1,0 +1,143 @@
+//! What a value's kind does not say, and what only several values together show.
+
+use super::keys;
+use super::value::Kind;
+use super::{Config, ConfigError};
+use crate::peer_auth::SECRET_MIN_CHARS;
+
+pub(super) fn validate(config: &Config) -> Result<(), ConfigError> {
+    addresses(config)?;
+    texts(config)?;
+    relations(config)
+}
+
+/// Whether root keys are set: both, or none.
+///
+/// # Errors
+/// [`ConfigError::Value`] when one is set without the other.
+pub fn check_secret_pair(config: &Config) -> Result<bool, ConfigError> {
+    match (config.gateway.access_key.is_empty(), config.gateway.secret_key.is_empty()) {
+        (true, true) => Ok(false),
+        (false, false) => Ok(true),
+        (true, false) => Err(wrong(config, "gateway.access_key", "", "a text, since gateway.secret_key is set")),
+        (false, true) => Err(wrong(config, "gateway.secret_key", "", "a text, since gateway.access_key is set")),
+    }
+}
+
+fn addresses(config: &Config) -> Result<(), ConfigError> {
+    let required = [
+        ("gateway.listen", &config.gateway.listen),
+        ("metaserver.listen", &config.metaserver.listen),
+        ("metaserver.address", &config.metaserver.address),
+        ("worker.listen", &config.worker.listen),
+    ];
+    let optional = [("admin_listen", &config.service.admin_listen), ("worker.address", &config.worker.address)];
+    let set = optional.into_iter().filter(|(_, value)| !value.is_empty());
+    for (key, value) in required.into_iter().chain(set) {
+        if !is_address(value) {
+            return Err(wrong(config, key, value, "ADDRESS:PORT, such as 127.0.0.1:39999 or [::1]:39999"));
+        }
+    }
+    Ok(())
+}
+
+fn is_address(text: &str) -> bool {
+    let Some((host, port)) = text.rsplit_once(':') else { return false };
+    let host_is_fine = match host.strip_prefix('[') {
+        Some(rest) => rest.strip_suffix(']').is_some_and(|inner| inner.parse::<std::net::Ipv6Addr>().is_ok()),
+        None => {
+            !host.is_empty()
+                && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_'))
+        }
+    };
+    host_is_fine && !port.starts_with('+') && port.parse::<u16>().is_ok()
+}
+
+fn texts(config: &Config) -> Result<(), ConfigError> {
+    let service = &config.service;
+    if !matches!(service.log_format.as_str(), "text" | "json") {
+        return Err(wrong(config, "log_format", &service.log_format, "text or json"));
+    }
+    if let Err(error) = crate::telemetry::check_filter(&service.log) {
+        return Err(wrong(config, "log", &service.log, &format!("a level or a filter by module ({error})")));
+    }
+    let endpoint = &service.otlp_endpoint;
+    if !endpoint.is_empty() && !endpoint.starts_with("http://") {
+        return Err(wrong(config, "otlp_endpoint", endpoint, "a URL that begins with http://"));
+    }
+    if !service.cluster_secret.is_empty() && service.cluster_secret.chars().count() < SECRET_MIN_CHARS {
+        let expected = format!("at least {SECRET_MIN_CHARS} characters");
+        return Err(wrong(config, "cluster_secret", "", &expected));
+    }
+    for (key, path) in
+        [("data", &service.data), ("metaserver.data", &config.metaserver.data), ("worker.data", &config.worker.data)]
+    {
+        if path.as_os_str().is_empty() {
+            return Err(wrong(config, key, "", "a folder"));
+        }
+    }
+    gateway_texts(config)
+}
+
+fn gateway_texts(config: &Config) -> Result<(), ConfigError> {
+    let gateway = &config.gateway;
+    let path = &gateway.base_path;
+    let segment = |segment: &str| {
+        !segment.is_empty()
+            && !matches!(segment, "." | "..")
+            && segment.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte))
+    };
+    if !path.is_empty() && !path.strip_prefix('/').is_some_and(|rest| rest.split('/').all(segment)) {
+        return Err(wrong(config, "gateway.base_path", path, "empty, or a path such as /api/v1/s3"));
+    }
+    let label = |label: &str| {
+        !label.is_empty()
+            && label.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+    };
+    for domain in &gateway.domains {
+        if !domain.split('.').all(label) {
+            return Err(wrong(config, "gateway.domains", domain, "domains in lower case, without a port"));
+        }
+    }
+    if gateway.region.is_empty() || !gateway.region.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b)) {
+        return Err(wrong(config, "gateway.region", &gateway.region, "letters, digits and hyphens"));
+    }
+    check_secret_pair(config).map(drop)
+}
+
+fn relations(config: &Config) -> Result<(), ConfigError> {
+    let (gateway, metaserver, worker) = (&config.gateway, &config.metaserver, &config.worker);
+    if metaserver.session_lease_ms < 2 * metaserver.heartbeat_interval_ms {
+        let value = metaserver.session_lease_ms.to_string();
+        return Err(wrong(
+            config,
+            "metaserver.session_lease_ms",
+            &value,
+            "at least twice metaserver.heartbeat_interval_ms",
+        ));
+    }
+    if metaserver.worker_timeout_ms < 2 * metaserver.heartbeat_interval_ms {
+        let value = metaserver.worker_timeout_ms.to_string();
+        return Err(wrong(
+            config,
+            "metaserver.worker_timeout_ms",
+            &value,
+            "at least twice metaserver.heartbeat_interval_ms",
+        ));
+    }
+    if worker.segment_block_max_bytes > worker.segment_bytes / 2 {
+        let value = worker.segment_block_max_bytes.to_string();
+        return Err(wrong(config, "worker.segment_block_max_bytes", &value, "at most half of worker.segment_bytes"));
+    }
+    if gateway.put_max_bytes < gateway.part_min_bytes {
+        let value = gateway.put_max_bytes.to_string();
+        return Err(wrong(config, "gateway.put_max_bytes", &value, "at least gateway.part_min_bytes"));
+    }
+    Ok(())
+}
+
+fn wrong(config: &Config, key: &str, value: &str, expected: &str) -> ConfigError {
+    let secret = keys::find(key).is_some_and(|key| key.kind == Kind::Secret);
+    let value = if secret { "(hidden)".to_owned() } else { format!("{value:?}") };
+    ConfigError::Value { key: key.to_owned(), value, expected: expected.to_owned(), origin: config.origin(key).clone() }
+}
