@@ -1,3 +1,198 @@
 //! The metaserver: the namespace, over a durable ordered store.
+//!
+//! Floors, from the top: [`rpc`](self) and [`cluster`], what the system means ([`namespace`]), what lies in the store
+//! ([`records`]), the store ([`store`]). No arrow runs up.
 
+pub mod cluster;
+pub mod error;
+pub mod metrics;
+pub mod namespace;
+pub mod records;
+mod rpc;
 pub mod store;
+#[cfg(test)]
+mod testing;
+
+pub use error::MetaserverError;
+
+use cluster::Cluster;
+use metrics::Metrics;
+use namespace::Namespace;
+use prometheus_client::registry::Registry;
+use rpc::Service;
+use std::path::Path;
+use std::sync::Arc;
+use store::embedded::{EmbeddedOptions, EmbeddedStore};
+use store::{Store, StoreError};
+use tonic::service::Routes;
+use weir_service::clock::Clock;
+use weir_service::config::MetaserverSettings;
+use weir_service::disk::Disk;
+use weir_service::shutdown::Shutdown;
+
+/// The metaserver. Cheap to clone.
+#[derive(Clone)]
+pub struct Metaserver {
+    service: Service,
+    embedded: Option<Arc<EmbeddedStore>>,
+}
+
+/// A backup that was restored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RestoreReport {
+    /// Entries of the store.
+    pub entry_count: u64,
+    /// The last commit that the backup has.
+    pub sequence: u64,
+}
+
+/// Makes a store from a backup: the file, or the newest one in a folder of backups, into an empty folder. The
+/// metaserver that starts on it deletes no block until an operator has confirmed the restore. Blocks.
+///
+/// # Errors
+/// [`MetaserverError::Restore`]: the folder is not empty, the backup is not whole, or the disk fails.
+pub fn restore(backup: &Path, data: &Path, disk: &dyn Disk) -> Result<RestoreReport, MetaserverError> {
+    let summary = store::embedded::restore(backup, data, disk).map_err(|source| MetaserverError::Restore {
+        backup: backup.to_path_buf(),
+        data: data.to_path_buf(),
+        source,
+    })?;
+    Ok(RestoreReport { entry_count: summary.entries, sequence: summary.sequence })
+}
+
+impl Metaserver {
+    /// Opens the embedded store in `settings.data`, or makes one, recovers it, and starts the background tasks, which
+    /// end with `shutdown`. When the store has to stop, because its disk failed, it begins the shutdown.
+    ///
+    /// # Errors
+    /// [`MetaserverError`]: the store can't be opened, or a record that is needed at the start is damaged.
+    pub async fn open(
+        settings: MetaserverSettings,
+        disk: Arc<dyn Disk>,
+        clock: Arc<dyn Clock>,
+        registry: &mut Registry,
+        shutdown: &Shutdown,
+    ) -> Result<Self, MetaserverError> {
+        let (data, options, store_clock) = (settings.data.clone(), EmbeddedOptions::from(&settings), clock.clone());
+        let opened = tokio::task::spawn_blocking(move || EmbeddedStore::open(&data, options, disk, store_clock)).await;
+        let store = match opened {
+            Ok(opened) => Arc::new(opened?),
+            Err(error) => return Err(StoreError::Stopped { reason: format!("opening it panicked: {error}") }.into()),
+        };
+        let (watched, begun) = (store.clone(), shutdown.clone());
+        shutdown.spawn(async move {
+            tokio::select! {
+                () = begun.begun() => {}
+                reason = watched.stopped() => {
+                    begun.fail(format!("the metaserver's store: {reason}"));
+                }
+            }
+        });
+        let metaserver = Self::with_store(settings, store.clone(), clock, registry, shutdown).await?;
+        Ok(Self { embedded: Some(store), ..metaserver })
+    }
+
+    /// Opens on a store, and starts the background tasks, which end with `shutdown`.
+    ///
+    /// # Errors
+    /// [`MetaserverError`]: the store can't be read or written, or a record that is needed at the start is damaged.
+    pub async fn with_store(
+        settings: MetaserverSettings,
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+        registry: &mut Registry,
+        shutdown: &Shutdown,
+    ) -> Result<Self, MetaserverError> {
+        let metrics = Metrics::register(registry);
+        let namespace = Arc::new(Namespace::open(settings, store, clock, metrics).await?);
+        if namespace.awaits_confirmation() {
+            tracing::warn!("the store was restored from a backup: nothing is deleted until an operator confirms it");
+        }
+        let cluster = Arc::new(Cluster::open(namespace.clone()).await?);
+        cluster.start(shutdown);
+        Ok(Self { service: Service { namespace, cluster }, embedded: None })
+    }
+
+    /// Closes the embedded store in order, so that the next start is quick. To be called when nothing asks any more,
+    /// after the shutdown; without it nothing is lost either.
+    ///
+    /// # Errors
+    /// [`MetaserverError::Store`]: the last commits could not be made durable.
+    pub async fn close(&self) -> Result<(), MetaserverError> {
+        match &self.embedded {
+            Some(store) => Ok(store.close().await?),
+            None => Ok(()),
+        }
+    }
+
+    /// The services Namespace, Sessions, Workers and Admin.
+    pub fn services(&self) -> Routes {
+        rpc::routes(&self.service)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+    use weir_proto::v1;
+    use weir_service::clock::SystemClock;
+    use weir_service::disk::SystemDisk;
+
+    async fn open(data: &Path) -> (Metaserver, Shutdown) {
+        let shutdown = Shutdown::new();
+        let settings = MetaserverSettings { data: data.to_path_buf(), reserve_bytes: 0, ..Default::default() };
+        let (disk, clock) = (Arc::new(SystemDisk), Arc::new(SystemClock));
+        let opened = Metaserver::open(settings, disk, clock, &mut Registry::default(), &shutdown).await;
+        (opened.unwrap(), shutdown)
+    }
+
+    async fn close(metaserver: Metaserver, shutdown: Shutdown) {
+        assert!(shutdown.finish(Duration::from_secs(10)).await);
+        metaserver.close().await.unwrap();
+    }
+
+    async fn put(metaserver: &Metaserver, key: &'static str) {
+        let request = v1::CommitObjectRequest {
+            bucket: "photos".into(),
+            key: key.into(),
+            content: Some(testing::inline("meow")),
+            ..Default::default()
+        };
+        metaserver.service.namespace.commit_object(request).await.unwrap();
+    }
+
+    async fn has(metaserver: &Metaserver, key: &'static str) -> bool {
+        let request = v1::GetObjectRequest { bucket: "photos".into(), key: key.into(), ..Default::default() };
+        metaserver.service.namespace.get_object(&request).await.is_ok()
+    }
+
+    #[tokio::test]
+    async fn what_was_committed_is_there_after_a_restart_and_in_a_restored_backup() {
+        let folder = tempfile::tempdir().unwrap();
+        let (data, backups, other) = (folder.path().join("a"), folder.path().join("b"), folder.path().join("c"));
+        let (metaserver, shutdown) = open(&data).await;
+        let request = v1::CreateBucketRequest { name: "photos".into(), ..Default::default() };
+        metaserver.service.namespace.create_bucket(&request).await.unwrap();
+        put(&metaserver, "before").await;
+        close(metaserver, shutdown).await;
+
+        let (metaserver, shutdown) = open(&data).await;
+        assert!(has(&metaserver, "before").await);
+        std::fs::create_dir(&backups).unwrap();
+        let backup = metaserver.service.namespace.store.backup(&backups).await.unwrap();
+        put(&metaserver, "after").await;
+        assert!(!metaserver.service.namespace.awaits_confirmation());
+        close(metaserver, shutdown).await;
+
+        let report = restore(&backup.path, &other, &SystemDisk).unwrap();
+        assert_eq!((report.entry_count, report.sequence), (backup.entry_count, backup.sequence.0));
+        assert!(matches!(restore(&backup.path, &other, &SystemDisk), Err(MetaserverError::Restore { .. })));
+        let (metaserver, shutdown) = open(&other).await;
+        assert!(has(&metaserver, "before").await && !has(&metaserver, "after").await);
+        assert!(metaserver.service.namespace.awaits_confirmation());
+        metaserver.service.cluster.confirm_restore().await.unwrap();
+        assert!(!metaserver.service.namespace.awaits_confirmation());
+        close(metaserver, shutdown).await;
+    }
+}

@@ -1,9 +1,17 @@
 //! The store under the namespace: ordered byte keys, atomic durable batches.
 //!
 //! Nothing above [`Store`] knows which engine runs. Every engine passes the same conformance suite.
+//! [`memory::MemoryStore`] is the reference model, and what tests and simulation run on.
+
+#[cfg(test)]
+pub(crate) mod conformance;
+pub mod embedded;
+pub mod memory;
+mod rules;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use std::path::{Path, PathBuf};
 
 /// The longest key, in bytes: an escaped object key of 1,024 bytes with its prefix fits.
 pub const MAX_STORE_KEY_BYTES: usize = 4 << 10;
@@ -30,11 +38,19 @@ pub enum Guard {
 /// One change. Writes of a batch apply in their order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Write {
-    Put { key: Bytes, value: Bytes },
-    Delete { key: Bytes },
+    Put {
+        key: Bytes,
+        value: Bytes,
+    },
+    Delete {
+        key: Bytes,
+    },
     /// Adds to a counter: a value of eight bytes, little endian, signed; absent counts as 0. Additions do not conflict
     /// with each other. A counter that becomes 0 stays.
-    Add { key: Bytes, amount: i64 },
+    Add {
+        key: Bytes,
+        amount: i64,
+    },
 }
 
 /// Guards and writes that hold and happen together, or not at all.
@@ -42,6 +58,9 @@ pub enum Write {
 pub struct Batch {
     pub guards: Vec<Guard>,
     pub writes: Vec<Write>,
+    /// Taken although the disk is nearly full: deletes and reclaim, which give space back. Any other batch that has a
+    /// [`Write::Put`] is then refused with [`StoreError::Full`].
+    pub urgent: bool,
 }
 
 /// A range scan over `start <= key < end`; no `end`: to the last key.
@@ -67,10 +86,22 @@ pub enum StoreError {
     Stopped { reason: String },
     #[error("too many commits are waiting")]
     Busy,
+    #[error("this store does not do {operation}")]
+    Unsupported { operation: &'static str },
     #[error("{what} has {bytes} bytes; {allowed} are allowed")]
     TooLarge { what: &'static str, bytes: usize, allowed: usize },
+    #[error("{path} is not empty; a backup is restored into an empty folder")]
+    NotEmpty { path: String },
     #[error("the counter {key} holds {bytes} bytes, not 8")]
     NotACounter { key: String, bytes: usize },
+}
+
+/// A backup that was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Backup {
+    pub path: PathBuf,
+    pub entry_count: u64,
+    pub sequence: Sequence,
 }
 
 /// Why a batch was not committed.
@@ -107,5 +138,24 @@ pub trait Store: Send + Sync + 'static {
     /// Numbers for operators, by name.
     fn gauges(&self) -> Vec<(&'static str, u64)> {
         Vec::new()
+    }
+
+    /// Writes all there is as of one moment into a new file in `directory`.
+    ///
+    /// # Errors
+    /// [`StoreError::Unsupported`]: the engine has backups of its own.
+    async fn backup(&self, _directory: &Path) -> Result<Backup, StoreError> {
+        Err(StoreError::Unsupported { operation: "a backup" })
+    }
+
+    /// The store was restored from a backup and nobody has called [`Store::confirm_restore`] since. Until then nothing
+    /// may be deleted from the workers: they may hold what the backup does not know yet.
+    fn awaits_confirmation(&self) -> bool {
+        false
+    }
+
+    /// Durable when it returns.
+    async fn confirm_restore(&self) -> Result<(), StoreError> {
+        Ok(())
     }
 }

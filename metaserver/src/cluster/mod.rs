@@ -1,0 +1,71 @@
+//! The machines around the namespace: workers, what they hold, and what they are ordered to delete; and the work that
+//! goes on in the background.
+
+pub mod background;
+pub mod expiry;
+pub mod inventory;
+pub mod reclaim;
+pub mod workers;
+
+use crate::error::Error;
+use crate::namespace::Namespace;
+use std::sync::Arc;
+use tokio::sync::Mutex;
+use weir_proto::v1::{BlockHolder, GetBlockInfoResponse};
+use workers::Workers;
+
+/// What the metaserver knows and does beside the namespace itself.
+pub struct Cluster {
+    pub(crate) namespace: Arc<Namespace>,
+    pub(crate) workers: Workers,
+    /// One reclaimer at a time, and what it waits for.
+    reclaim: Mutex<reclaim::Round>,
+    started_ms: i64,
+}
+
+impl Cluster {
+    /// Starts with the workers that have registered before, none of them live yet.
+    pub async fn open(namespace: Arc<Namespace>) -> Result<Self, Error> {
+        let workers = Workers::load(&namespace).await?;
+        let started_ms = namespace.clock.now_ms();
+        Ok(Self { namespace, workers, reclaim: Mutex::default(), started_ms })
+    }
+
+    pub fn started_ms(&self) -> i64 {
+        self.started_ms
+    }
+
+    /// Lets reclaim delete again after a restore: an operator says that the store is the one to go on with.
+    pub async fn confirm_restore(&self) -> Result<(), Error> {
+        if self.namespace.awaits_confirmation() {
+            self.namespace.store.confirm_restore().await?;
+            tracing::info!("an operator confirmed the restored store");
+            self.workers.want_inventories();
+        }
+        Ok(())
+    }
+
+    /// What operators want to know of a block. Whoever holds it by an upload that was completed holds it as an object.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchBlock`].
+    pub async fn block_info(&self, block_id: u64) -> Result<GetBlockInfoResponse, Error> {
+        let record = self.namespace.block(block_id).await?;
+        let mut holders = Vec::with_capacity(record.references.len());
+        for reference in record.references {
+            let upload_id = match self.namespace.is_open(&reference).await? {
+                true => reference.upload_id,
+                false => 0,
+            };
+            holders.push(BlockHolder { bucket: reference.bucket, key: reference.key, upload_id });
+        }
+        Ok(GetBlockInfoResponse {
+            block_id,
+            length_bytes: record.length_bytes,
+            crc32c: record.crc32c,
+            workers: self.workers.by_ids(&self.namespace, &record.worker_ids),
+            holders,
+            condemned: record.condemned,
+        })
+    }
+}

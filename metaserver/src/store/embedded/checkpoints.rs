@@ -1,0 +1,87 @@
+//! When checkpoints are made, which are kept, and which part of the journal can go.
+
+use super::checkpoint::{self, Summary};
+use super::io_error;
+use super::journal::Catalog;
+use super::shared::Shared;
+use crate::store::StoreError;
+use parking_lot::Mutex;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::Receiver;
+use weir_service::disk::Disk;
+
+/// Checkpoints that are kept, with the journal from the older one on: if the newer one can't be read, it is not missed.
+const KEPT_COUNT: usize = 2;
+/// The same while the disk is nearly full.
+const KEPT_COUNT_LOW: usize = 1;
+
+/// After a failure the next try comes when the journal has grown by this share of the usual interval.
+const RETRY_SHARE: u64 = 8;
+
+pub(super) struct Checkpoints {
+    pub disk: Arc<dyn Disk>,
+    pub folder: PathBuf,
+    pub shared: Arc<Shared>,
+    pub catalog: Catalog,
+    /// Held while one is made, so that the journal it needs stays.
+    pub making: Mutex<()>,
+    /// One is due when the journal has grown by so much.
+    pub interval_bytes: u64,
+}
+
+impl Checkpoints {
+    /// Makes a checkpoint whenever it is woken and one is due, until the other end is dropped.
+    pub fn run(&self, woken: &Receiver<()>) {
+        while woken.recv().is_ok() && !self.shared.is_closing() {
+            let growth_bytes = self.shared.growth_bytes.load(Ordering::Relaxed);
+            if growth_bytes < self.interval_bytes {
+                continue;
+            }
+            let covered_bytes = match self.make() {
+                Ok(_) => growth_bytes,
+                Err(StoreError::Stopped { .. }) => return,
+                Err(error) => {
+                    tracing::error!(%error, "no checkpoint was made; the journal is kept");
+                    growth_bytes.min(self.interval_bytes / RETRY_SHARE)
+                }
+            };
+            self.shared.growth_bytes.fetch_sub(covered_bytes, Ordering::Relaxed);
+        }
+    }
+
+    /// Makes a checkpoint, and removes what it makes superfluous.
+    pub fn make(&self) -> Result<Summary, StoreError> {
+        let _making = self.making.lock();
+        let (path, summary) = checkpoint::write(&self.disk, &self.folder, &self.shared, &self.catalog)?;
+        self.shared.checkpoint_sequence.store(summary.sequence, Ordering::Relaxed);
+        let low = self.shared.disk_low.load(Ordering::Relaxed);
+        let dropped_segments = self.clean(if low { KEPT_COUNT_LOW } else { KEPT_COUNT })?;
+        let Summary { sequence, entries, changes, .. } = summary;
+        tracing::info!(sequence, entries, changes, dropped_segments, path = %path.display(), "checkpoint made");
+        Ok(summary)
+    }
+
+    /// Writes a checkpoint into another folder.
+    pub fn backup(&self, folder: &Path) -> Result<(PathBuf, Summary), StoreError> {
+        self.disk.create_dir_all(folder).map_err(io_error("make", folder))?;
+        let _making = self.making.lock();
+        checkpoint::write(&self.disk, folder, &self.shared, &self.catalog)
+    }
+
+    /// Removes old checkpoints, then the journal before the oldest kept. Returns how many segments went.
+    fn clean(&self, kept_count: usize) -> Result<u64, StoreError> {
+        let sequences = checkpoint::list(&*self.disk, &self.folder)?;
+        if sequences.len() < kept_count {
+            return Ok(0);
+        }
+        let (old, kept) = sequences.split_at(sequences.len() - kept_count);
+        for sequence in old {
+            let path = self.folder.join(checkpoint::name(*sequence));
+            self.disk.remove_file(&path).map_err(io_error("remove", &path))?;
+        }
+        self.disk.sync_dir(&self.folder).map_err(io_error("sync", &self.folder))?;
+        self.catalog.drop_through(kept[0])
+    }
+}

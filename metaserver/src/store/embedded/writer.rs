@@ -1,0 +1,214 @@
+//! The writer: one thread that makes commits happen, a group at a time. It checks guards, appends the group to the
+//! journal, waits for the disk, applies the group to the index, and answers. Between fdatasync and the answer nothing
+//! can fail but the index, which is not the only copy.
+
+use super::changes;
+use super::journal::{AppendError, Journal};
+use super::queue::{Pending, Queue};
+use super::shared::Shared;
+use crate::store::{Batch, CommitError, Guard, Sequence, StoreError, Write, rules};
+use bytes::Bytes;
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::SyncSender;
+use std::time::{Duration, Instant};
+use tokio::sync::oneshot;
+use weir_service::disk::Disk;
+
+/// How often free space is looked at.
+const SPACE_INTERVAL: Duration = Duration::from_millis(200);
+
+pub(super) struct Writer {
+    pub shared: Arc<Shared>,
+    pub queue: Arc<Queue>,
+    pub journal: Journal,
+    pub reserve: Reserve,
+    /// Wakes the checkpoints; they end when this is dropped.
+    pub checkpoints: SyncSender<()>,
+    /// A checkpoint is due when the journal has grown by so much.
+    pub checkpoint_bytes: u64,
+    /// What the batches of the group make of the keys they write: `None` is a deletion.
+    pub overlay: HashMap<Bytes, Option<Bytes>>,
+}
+
+type Answer = (oneshot::Sender<Result<Sequence, CommitError>>, Result<Sequence, CommitError>);
+
+impl Writer {
+    /// Runs until the queue is closed and empty, or the store has to stop.
+    pub fn run(mut self) {
+        while let Some(group) = self.queue.take() {
+            if let Err(error) = self.shared.check_running().and_then(|()| self.commit(group)) {
+                self.shared.stop(error.to_string());
+                self.queue.close();
+                // Whoever waits learns it from the dropped answer.
+                self.queue.clear();
+                return;
+            }
+        }
+    }
+
+    /// Commits a group. An error means that the store must stop.
+    fn commit(&mut self, group: Vec<Pending>) -> Result<(), StoreError> {
+        let low = self.reserve.is_low(&self.shared);
+        let mut last = self.journal.last();
+        let mut answers: Vec<Answer> = Vec::with_capacity(group.len());
+        for Pending { batch, answer, .. } in group {
+            let result = match self.admit(batch, low) {
+                Ok(()) => {
+                    last += 1;
+                    Ok(Sequence(last))
+                }
+                Err(CommitError::Store(error)) if is_fatal(&error) => return Err(error),
+                Err(error) => Err(error),
+            };
+            answers.push((answer, result));
+        }
+        if last > self.journal.last() && !self.write(last)? {
+            // None of the group happened, so no guard failed because of one of them either.
+            for (_, result) in &mut answers {
+                *result = Err(StoreError::Full.into());
+            }
+        }
+        for (answer, result) in answers {
+            // Whoever asked may be gone; the commit stands.
+            let _ = answer.send(result);
+        }
+        Ok(())
+    }
+
+    /// Checks a batch against the index and the batches before it in the group, and takes its changes.
+    fn admit(&mut self, batch: Batch, low: bool) -> Result<(), CommitError> {
+        for (index, guard) in batch.guards.iter().enumerate() {
+            if !self.holds(guard)? {
+                return Err(CommitError::GuardFailed { index });
+            }
+        }
+        if low && !batch.urgent && batch.writes.iter().any(|write| matches!(write, Write::Put { .. })) {
+            return Err(StoreError::Full.into());
+        }
+        let can_fail = batch.writes.iter().any(|write| matches!(write, Write::Add { .. }));
+        let mut undo = Vec::new();
+        for write in batch.writes {
+            let change = match write {
+                Write::Put { key, value } => Ok((key, Some(value))),
+                Write::Delete { key } => Ok((key, None)),
+                Write::Add { key, amount } => self.add(&key, amount).map(|value| (key, Some(value))),
+            };
+            let (key, value) = match change {
+                Ok(change) => change,
+                Err(error) => {
+                    self.undo(undo);
+                    return Err(error.into());
+                }
+            };
+            if can_fail {
+                let before = self.overlay.insert(key.clone(), value);
+                undo.push((key, before));
+            } else {
+                self.overlay.insert(key, value);
+            }
+        }
+        Ok(())
+    }
+
+    fn holds(&self, guard: &Guard) -> Result<bool, StoreError> {
+        let (Guard::Equals { key, .. } | Guard::Absent { key }) = guard;
+        match (self.overlay.get(key), guard) {
+            (Some(found), Guard::Equals { value, .. }) => Ok(found.as_ref() == Some(value)),
+            (Some(found), Guard::Absent { .. }) => Ok(found.is_none()),
+            (None, _) => self.shared.with_index(|index| index.holds(guard)),
+        }
+    }
+
+    fn add(&self, key: &Bytes, amount: i64) -> Result<Bytes, StoreError> {
+        let after = match self.overlay.get(key) {
+            Some(before) => rules::add(key, before.as_deref(), amount)?,
+            None => {
+                let before = self.shared.with_index(|index| index.get(key))?;
+                rules::add(key, before.as_deref(), amount)?
+            }
+        };
+        Ok(Bytes::copy_from_slice(&after))
+    }
+
+    fn undo(&mut self, undo: Vec<(Bytes, Option<Option<Bytes>>)>) {
+        for (key, before) in undo.into_iter().rev() {
+            match before {
+                Some(value) => self.overlay.insert(key, value),
+                None => self.overlay.remove(&key),
+            };
+        }
+    }
+
+    /// Makes the group durable and visible. `false`: there is no space for it, and nothing happened.
+    fn write(&mut self, last: u64) -> Result<bool, StoreError> {
+        let mut group: Vec<(Bytes, Option<Bytes>)> = self.overlay.drain().collect();
+        // Neighbours lie on the same page of the index.
+        group.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+        let appended = self.journal.append(last, |out| {
+            for (key, value) in &group {
+                changes::push(out, (key, value.as_deref()));
+            }
+        });
+        let appended_bytes = match appended {
+            Ok(bytes) => bytes,
+            Err(AppendError::NoSpace) => {
+                self.shared.disk_low.store(true, Ordering::Relaxed);
+                return Ok(false);
+            }
+            Err(AppendError::Fatal(error)) => return Err(error),
+        };
+        self.shared.apply(last, |index| {
+            index.apply(group.iter().map(|(key, value)| Ok((&key[..], value.as_deref()))), last)?;
+            index.collect_garbage()
+        })?;
+        self.shared.groups.fetch_add(1, Ordering::Relaxed);
+        let growth_bytes = self.shared.growth_bytes.fetch_add(appended_bytes, Ordering::Relaxed) + appended_bytes;
+        if growth_bytes >= self.checkpoint_bytes {
+            // Full: they have been woken already.
+            let _ = self.checkpoints.try_send(());
+        }
+        Ok(true)
+    }
+}
+
+/// Whether the store can't go on after an error of one batch.
+fn is_fatal(error: &StoreError) -> bool {
+    !matches!(error, StoreError::Full | StoreError::NotACounter { .. } | StoreError::TooLarge { .. })
+}
+
+/// Watches the free space of the disk.
+pub(super) struct Reserve {
+    disk: Arc<dyn Disk>,
+    folder: PathBuf,
+    reserve_bytes: u64,
+    looked: Option<Instant>,
+}
+
+impl Reserve {
+    pub fn new(disk: Arc<dyn Disk>, folder: PathBuf, reserve_bytes: u64) -> Self {
+        Self { disk, folder, reserve_bytes, looked: None }
+    }
+
+    /// Whether less than the reserve is free.
+    fn is_low(&mut self, shared: &Shared) -> bool {
+        if self.looked.is_none_or(|looked| looked.elapsed() >= SPACE_INTERVAL) {
+            self.looked = Some(Instant::now());
+            // Not knowing is no reason to refuse: a full disk shows when the journal needs a segment.
+            let space = self.disk.space(&self.folder).ok();
+            let low = space.is_some_and(|space| space.available_bytes < self.reserve_bytes);
+            if low != shared.disk_low.swap(low, Ordering::Relaxed) {
+                let available_bytes = space.map_or(0, |space| space.available_bytes);
+                tracing::warn!(
+                    low,
+                    available_bytes,
+                    reserve_bytes = self.reserve_bytes,
+                    "the metadata disk's free space crossed the reserve"
+                );
+            }
+        }
+        shared.disk_low.load(Ordering::Relaxed)
+    }
+}
