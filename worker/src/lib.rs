@@ -1,1 +1,18 @@
 //! The worker: blocks on disks.
+//!
+//! [`store`] keeps the blocks, [`rpc`] serves them, [`cluster`] makes the worker known to the metaserver and carries
+//! out its orders, [`maintenance`] compacts and scrubs.
+
+mod cluster;
+mod error;
+mod maintenance;
+mod metrics;
+mod rpc;
+pub mod store;
+#[cfg(test)]
+mod tests;
+mod worker;
+
+pub use error::WorkerError;
+pub use store::{ScrubReport, StoreError};
+pub use worker::Worker;

@@ -1,0 +1,99 @@
+//! Who this data folder is: its worker id and its cluster, given at the first registration and kept for good.
+
+use crate::error::WorkerError;
+use crate::store::{StoreError, crc32c};
+use std::io;
+use std::path::Path;
+use weir_proto::WorkerId;
+use weir_service::disk::Disk;
+
+const FILE: &str = "identity";
+const NEW_FILE: &str = "identity.new";
+/// First line of the file; the others are `worker ID`, `cluster ID`, `crc32c HEX` over all before.
+const TITLE: &str = "weir worker 1";
+
+/// Zero and empty: never registered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    pub worker_id: WorkerId,
+    pub cluster_id: String,
+}
+
+impl Identity {
+    /// # Errors
+    /// [`WorkerError::Identity`] when the file is damaged: it is never guessed.
+    pub fn load(disk: &dyn Disk, data: &Path) -> Result<Self, WorkerError> {
+        let path = data.join(FILE);
+        let file = match disk.open(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Ok(Self { worker_id: WorkerId(0), cluster_id: String::new() });
+            }
+            result => result.map_err(StoreError::io("open", &path))?,
+        };
+        let mut bytes = vec![0; file.len().map_err(StoreError::io("read", &path))? as usize];
+        file.read_exact_at(&mut bytes, 0).map_err(StoreError::io("read", &path))?;
+        Self::decode(&bytes).map_err(|fault| WorkerError::Identity { path, fault })
+    }
+
+    /// Replaces the file, durably.
+    ///
+    /// # Errors
+    /// [`WorkerError::Store`].
+    pub fn save(&self, disk: &dyn Disk, data: &Path) -> Result<(), WorkerError> {
+        let (path, new) = (data.join(FILE), data.join(NEW_FILE));
+        let write = || {
+            if disk.exists(&new)? {
+                disk.remove_file(&new)?;
+            }
+            let file = disk.create_new(&new)?;
+            file.write_all_at(self.encode().as_bytes(), 0)?;
+            file.sync_data()?;
+            disk.rename(&new, &path)?;
+            disk.sync_dir(data)
+        };
+        Ok(write().map_err(StoreError::io("write", &path))?)
+    }
+
+    fn encode(&self) -> String {
+        let body = format!("{TITLE}\nworker {}\ncluster {}\n", self.worker_id, self.cluster_id);
+        let crc = crc32c(body.as_bytes());
+        format!("{body}crc32c {crc:08x}\n")
+    }
+
+    fn decode(bytes: &[u8]) -> Result<Self, &'static str> {
+        let text = std::str::from_utf8(bytes).map_err(|_| "it is not text")?;
+        let (body, crc) = text.trim_end().rsplit_once("crc32c ").ok_or("it has no checksum")?;
+        if u32::from_str_radix(crc, 16) != Ok(crc32c(body.as_bytes())) {
+            return Err("its checksum is wrong");
+        }
+        let mut lines = body.lines();
+        if lines.next() != Some(TITLE) {
+            return Err("it has another format");
+        }
+        let worker =
+            lines.next().and_then(|line| line.strip_prefix("worker ")?.parse().ok()).ok_or("it has no worker")?;
+        let cluster = lines.next().and_then(|line| line.strip_prefix("cluster ")).ok_or("it has no cluster")?;
+        Ok(Self { worker_id: WorkerId(worker), cluster_id: cluster.into() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use weir_service::disk::SystemDisk;
+
+    #[test]
+    fn an_identity_is_kept_and_never_guessed() {
+        let folder = tempfile::tempdir().unwrap();
+        let load = || Identity::load(&SystemDisk, folder.path());
+        assert_eq!(load().unwrap().worker_id, WorkerId(0));
+        for worker_id in [7, 8] {
+            let identity = Identity { worker_id: WorkerId(worker_id), cluster_id: "c-1".into() };
+            identity.save(&SystemDisk, folder.path()).unwrap();
+            assert_eq!(load().unwrap(), identity);
+        }
+        let file = SystemDisk.open(&folder.path().join(FILE)).unwrap();
+        file.write_all_at(b"9", 21).unwrap();
+        assert!(matches!(load(), Err(WorkerError::Identity { .. })));
+    }
+}

@@ -1,0 +1,51 @@
+//! Telling the metaserver every block that lies here, in ascending batches. From it come to light blocks that were
+//! written and never committed, and blocks that should be here and are not.
+
+use super::Membership;
+use crate::store::BlockStore;
+use futures::stream::{self, Stream};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use weir_proto::v1::InventoryBatch;
+use weir_proto::{BlockId, Failure, WorkerId};
+use weir_service::shutdown::Shutdown;
+
+const BATCH_COUNT: usize = 10_000;
+
+impl Membership {
+    /// Sends a whole inventory, beside the heartbeats; one at a time.
+    pub fn send_inventory(&self, worker: WorkerId, shutdown: &Shutdown) {
+        if self.inventory_under_way.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let (mut client, under_way) = (self.client.clone(), self.inventory_under_way.clone());
+        let (batches, stop) = (batches(self.store.clone(), worker), shutdown.clone());
+        shutdown.spawn(async move {
+            tokio::select! {
+                () = stop.begun() => {}
+                result = client.report_inventory(batches) => match result {
+                    Ok(answer) => {
+                        tracing::debug!(condemned = answer.get_ref().condemned_count, "inventory sent");
+                    }
+                    Err(status) => {
+                        tracing::warn!(failure = %Failure::from_status(&status), "the inventory could not be sent");
+                    }
+                }
+            }
+            under_way.store(false, Ordering::Release);
+        });
+    }
+}
+
+/// At least one batch, so that an empty worker says that it is empty.
+fn batches(store: Arc<BlockStore>, worker: WorkerId) -> impl Stream<Item = InventoryBatch> + Send + 'static {
+    let batch = move |ids: Vec<BlockId>| InventoryBatch {
+        worker_id: worker.0,
+        block_ids: ids.into_iter().map(|id| id.0).collect(),
+    };
+    stream::unfold((store, None, true), move |(store, after, first)| async move {
+        let ids = store.inventory(after, BATCH_COUNT);
+        let last = ids.last().copied();
+        (first || last.is_some()).then(|| (batch(ids), (store, last.or(after), false)))
+    })
+}

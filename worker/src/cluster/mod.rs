@@ -1,0 +1,193 @@
+//! The worker in its cluster: it registers, heartbeats, obeys, and tells what it holds. It calls the metaserver; the
+//! metaserver never calls it.
+
+pub mod identity;
+mod inventory;
+mod orders;
+
+use crate::error::{WorkerError, off_thread};
+use crate::store::{BlockStore, Usage};
+use identity::Identity;
+use orders::Orders;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+use tonic::Status;
+use weir_proto::v1::workers_client::WorkersClient;
+use weir_proto::v1::{Reason, RegisterWorkerRequest, WorkerHeartbeatRequest, WorkerHeartbeatResponse};
+use weir_proto::{BlockId, Failure, MAX_MESSAGE_BYTES, WorkerId};
+use weir_service::channel::Channel;
+use weir_service::clock::Clock;
+use weir_service::config::WorkerSettings;
+use weir_service::shutdown::Shutdown;
+
+const FIRST_RETRY: Duration = Duration::from_millis(100);
+const LAST_RETRY: Duration = Duration::from_secs(5);
+/// A call that takes longer has failed.
+const CALL_TIMEOUT: Duration = Duration::from_secs(10);
+const HEARTBEAT_MIN: Duration = Duration::from_millis(10);
+/// Ids that one heartbeat reports at most, of each kind.
+const REPORT_MAX_COUNT: usize = 10_000;
+
+/// The line to the metaserver.
+pub struct Membership {
+    store: Arc<BlockStore>,
+    clock: Arc<dyn Clock>,
+    client: WorkersClient<Channel>,
+    /// Where gateways find this worker; empty: in this very process.
+    address: String,
+    orders: Arc<Orders>,
+    inventory_under_way: Arc<AtomicBool>,
+}
+
+/// What a registration gave.
+#[derive(Clone, Debug)]
+pub struct Registered {
+    pub identity: Identity,
+    pub heartbeat_interval: Duration,
+}
+
+impl Membership {
+    pub fn new(settings: &WorkerSettings, store: Arc<BlockStore>, clock: Arc<dyn Clock>, metaserver: Channel) -> Self {
+        let client = WorkersClient::new(metaserver)
+            .max_decoding_message_size(MAX_MESSAGE_BYTES)
+            .max_encoding_message_size(MAX_MESSAGE_BYTES);
+        let address = if settings.address.is_empty() { &settings.listen } else { &settings.address };
+        let orders = Arc::new(Orders::default());
+        let address = address.clone();
+        Self { store, clock, client, address, orders, inventory_under_way: Arc::default() }
+    }
+
+    /// Registers, again and again until the metaserver answers.
+    ///
+    /// # Errors
+    /// [`WorkerError::WrongCluster`]: the data folder belongs to another cluster.
+    pub async fn register(&mut self, identity: &Identity) -> Result<Registered, WorkerError> {
+        let mut wait = FIRST_RETRY;
+        loop {
+            match self.register_once(identity).await {
+                Err(WorkerError::Store(error)) => {
+                    tracing::warn!(%error, "the space of the data folder is not known");
+                }
+                Ok(Err(failure)) if failure.reason == Reason::WrongCluster => {
+                    return Err(WorkerError::WrongCluster(failure.to_string().into()));
+                }
+                Ok(Err(failure)) => tracing::warn!(%failure, "the metaserver can't be registered with, trying on"),
+                Ok(Ok(registered)) => return Ok(registered),
+                Err(error) => return Err(error),
+            }
+            self.pause(&mut wait).await;
+        }
+    }
+
+    async fn register_once(&mut self, identity: &Identity) -> Result<Result<Registered, Failure>, WorkerError> {
+        let usage = self.usage().await?;
+        let request = RegisterWorkerRequest {
+            worker_id: identity.worker_id.0,
+            cluster_id: identity.cluster_id.clone(),
+            address: self.address.clone(),
+            capacity_bytes: usage.capacity_bytes,
+            used_bytes: usage.used_bytes,
+            free_bytes: usage.free_bytes,
+            block_count: usage.block_count,
+            version: env!("CARGO_PKG_VERSION").into(),
+        };
+        let answer = match in_time(self.client.register_worker(request)).await {
+            Ok(answer) => answer.into_inner(),
+            Err(status) => return Ok(Err(Failure::from_status(&status))),
+        };
+        if !identity.cluster_id.is_empty() && identity.cluster_id != answer.cluster_id {
+            let fault =
+                format!("this folder is of cluster {}, the metaserver of {}", identity.cluster_id, answer.cluster_id);
+            return Err(WorkerError::WrongCluster(fault.into()));
+        }
+        let identity = Identity { worker_id: WorkerId(answer.worker_id), cluster_id: answer.cluster_id };
+        let heartbeat_interval = Duration::from_millis(answer.heartbeat_interval_ms).max(HEARTBEAT_MIN);
+        Ok(Ok(Registered { identity, heartbeat_interval }))
+    }
+
+    async fn usage(&self) -> Result<Usage, WorkerError> {
+        let store = self.store.clone();
+        Ok(off_thread(move || store.usage()).await??)
+    }
+
+    /// Waits, longer each time, and never in step with others.
+    async fn pause(&self, wait: &mut Duration) {
+        let jitter = self.clock.random_u64() % 1000;
+        tokio::time::sleep(wait.mul_f64(0.5 + jitter as f64 / 2000.0)).await;
+        *wait = (*wait * 2).min(LAST_RETRY);
+    }
+
+    async fn heartbeat(&mut self, worker: WorkerId) -> Result<WorkerHeartbeatResponse, Status> {
+        let usage = self.usage().await.map_err(|error| Status::internal(error.to_string()))?;
+        let deleted = self.orders.done(REPORT_MAX_COUNT);
+        let mut damaged = self.store.damaged_unreported();
+        damaged.truncate(REPORT_MAX_COUNT);
+        let request = WorkerHeartbeatRequest {
+            worker_id: worker.0,
+            capacity_bytes: usage.capacity_bytes,
+            used_bytes: usage.used_bytes,
+            free_bytes: usage.free_bytes,
+            block_count: usage.block_count,
+            deleted_block_ids: deleted.iter().map(|id| id.0).collect(),
+            damaged_block_ids: damaged.iter().map(|id| id.0).collect(),
+        };
+        let answer = in_time(self.client.worker_heartbeat(request)).await?.into_inner();
+        // Unknown there: what was reported was not heard either.
+        if !answer.register {
+            self.orders.reported(&deleted);
+            self.store.reported(&damaged);
+        }
+        Ok(answer)
+    }
+}
+
+/// Heartbeats and obeys until the metaserver wants a new registration.
+pub async fn serve(membership: &mut Membership, registered: &Registered, shutdown: &Shutdown) {
+    let worker = registered.identity.worker_id;
+    let orders = membership.orders.clone();
+    let store = membership.store.clone();
+    membership.send_inventory(worker, shutdown);
+    tokio::select! {
+        () = orders.carry_out(&store) => {}
+        () = heartbeats(membership, registered, shutdown) => {}
+    }
+}
+
+async fn heartbeats(membership: &mut Membership, registered: &Registered, shutdown: &Shutdown) {
+    let worker = registered.identity.worker_id;
+    let mut wait = FIRST_RETRY;
+    let mut lost = false;
+    loop {
+        match membership.heartbeat(worker).await {
+            Ok(answer) => {
+                if lost {
+                    tracing::info!("the metaserver answers again");
+                }
+                (wait, lost) = (FIRST_RETRY, false);
+                if answer.register {
+                    return;
+                }
+                membership.orders.give(answer.delete_block_ids.into_iter().map(BlockId));
+                if answer.send_inventory {
+                    membership.send_inventory(worker, shutdown);
+                }
+                tokio::time::sleep(registered.heartbeat_interval).await;
+            }
+            Err(status) => {
+                if !lost {
+                    tracing::warn!(failure = %Failure::from_status(&status), "the metaserver does not answer, trying on");
+                }
+                lost = true;
+                membership.pause(&mut wait).await;
+            }
+        }
+    }
+}
+
+async fn in_time<T>(call: impl Future<Output = Result<T, Status>>) -> Result<T, Status> {
+    match tokio::time::timeout(CALL_TIMEOUT, call).await {
+        Ok(result) => result,
+        Err(_) => Err(Status::deadline_exceeded("the metaserver took too long")),
+    }
+}

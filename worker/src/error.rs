@@ -1,0 +1,49 @@
+//! What can go wrong with a worker, and how it crosses gRPC.
+
+use crate::store::StoreError;
+use std::path::PathBuf;
+use std::sync::Arc;
+use weir_proto::v1::Reason;
+use weir_proto::{BlockId, Failure};
+
+/// Why a worker could not open or go on.
+#[derive(Debug, thiserror::Error)]
+pub enum WorkerError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("the identity in {} is damaged: {fault}", path.display())]
+    Identity { path: PathBuf, fault: &'static str },
+    #[error("the metaserver refused this worker: {0}")]
+    WrongCluster(Arc<str>),
+    #[error("the process is ending")]
+    Stopped,
+}
+
+/// Runs something that blocks on a thread for that.
+pub(crate) async fn off_thread<T: Send + 'static>(act: impl FnOnce() -> T + Send + 'static) -> Result<T, WorkerError> {
+    match tokio::task::spawn_blocking(act).await {
+        Ok(value) => Ok(value),
+        Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+        Err(_) => Err(WorkerError::Stopped),
+    }
+}
+
+/// The answer to a gateway about a block.
+pub(crate) fn failure(id: BlockId, error: &WorkerError) -> Failure {
+    let reason = match error {
+        WorkerError::Store(error) => match error {
+            StoreError::NoSuchBlock(_) => Reason::NoSuchBlock,
+            StoreError::Exists(_) | StoreError::Length { .. } | StoreError::Setting { .. } => Reason::InvalidRequest,
+            StoreError::Busy(_) => Reason::Unavailable,
+            StoreError::Range { .. } => Reason::InvalidRange,
+            StoreError::Damaged { .. } => Reason::Damaged,
+            StoreError::NoSpace { .. } => Reason::NoSpace,
+            StoreError::TooLarge { .. } => Reason::TooLarge,
+            StoreError::Checksum { .. } => Reason::ChecksumMismatch,
+            StoreError::Failed(_) | StoreError::Io { .. } => Reason::StoreFailed,
+        },
+        WorkerError::Stopped => Reason::Unavailable,
+        WorkerError::Identity { .. } | WorkerError::WrongCluster(_) => Reason::StoreFailed,
+    };
+    Failure::new(reason, format!("block {id}"), error.to_string())
+}

@@ -1,0 +1,136 @@
+//! Blocks on a disk: written once, verified at each read, never changed.
+//!
+//! [`BlockStore`] is the whole of it. Large blocks are a file each ([`block_file`]), small ones are records of segments
+//! ([`segment`]); [`index`] knows where each one lies. All disk access goes through [`weir_service::disk`].
+//!
+//! Invariants: a write is acknowledged after its bytes and its name are on disk; bytes leave only after their checksum
+//! was compared; a block's id is in its header, so a misdirected write is damage; damage is set aside, never served,
+//! never deleted but by order.
+
+mod block_file;
+mod cache;
+mod checksum;
+mod delete;
+mod error;
+mod fatal;
+mod folder_sync;
+mod index;
+mod layout;
+mod open;
+mod options;
+mod quarantine;
+mod read;
+mod scrub;
+mod segment;
+#[cfg(test)]
+pub(crate) mod test_disk;
+#[cfg(test)]
+mod tests;
+mod tickets;
+mod usage;
+mod write;
+
+pub use checksum::crc32c;
+pub use error::StoreError;
+pub use options::StoreOptions;
+pub use quarantine::damaged_place;
+pub use scrub::ScrubReport;
+pub use segment::compact::Compaction;
+pub use usage::{CounterValues, Usage};
+pub use write::{BlockWriter, Closed, MAX_BLOCK_BYTES};
+
+use block_file::OpenBlockFile;
+use cache::Cache;
+use fatal::Fatal;
+use folder_sync::FolderSync;
+use index::Index;
+use layout::Layout;
+use parking_lot::Mutex;
+use quarantine::Quarantine;
+use segment::Segments;
+use segment::appender::Appender;
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use tickets::{Tickets, WriteTicket};
+use tokio::sync::{Semaphore, watch};
+use usage::Counters;
+use weir_proto::BlockId;
+use weir_service::disk::Disk;
+
+/// Block files that are kept open, with their checksums.
+const OPEN_FILES: usize = 256;
+
+/// The blocks of one data folder. Its calls block the thread, but for those that say otherwise.
+pub struct BlockStore {
+    // Dropped before `shared`: it ends the thread that holds the other reference.
+    appender: Appender,
+    shared: Arc<Shared>,
+    append_queue: Arc<Semaphore>,
+    compacting: Mutex<()>,
+    /// Compaction gives way to the end of the process.
+    closing: AtomicBool,
+}
+
+/// What readers, writers and the appender share.
+pub(crate) struct Shared {
+    pub disk: Arc<dyn Disk>,
+    pub layout: Layout,
+    pub options: StoreOptions,
+    pub index: Index,
+    pub segments: Segments,
+    pub files: Cache<u64, Arc<OpenBlockFile>>,
+    pub folders: FolderSync,
+    pub quarantine: Quarantine,
+    pub tickets: Tickets,
+    pub fatal: Fatal,
+    pub counters: Counters,
+    /// Folders of block files that exist durably.
+    shards: Mutex<HashSet<PathBuf>>,
+}
+
+impl BlockStore {
+    /// Up to `limit` ids in ascending order, after `after`; None: from the beginning. Does not block.
+    pub fn inventory(&self, after: Option<BlockId>, limit: usize) -> Vec<BlockId> {
+        self.shared.index.page(after, limit).into_iter().map(|(id, _)| id).collect()
+    }
+
+    /// Becomes `Some(reason)` when the store takes no more writes: the process should stop and start again.
+    pub fn failed(&self) -> watch::Receiver<Option<Arc<str>>> {
+        self.shared.fatal.watch()
+    }
+
+    /// Damaged blocks that [`BlockStore::reported`] has not been told about.
+    pub fn damaged_unreported(&self) -> Vec<BlockId> {
+        self.shared.quarantine.unreported()
+    }
+
+    /// The metaserver knows about these damaged blocks.
+    pub fn reported(&self, ids: &[BlockId]) {
+        self.shared.quarantine.reported(ids);
+    }
+}
+
+impl Shared {
+    /// Makes the names in a folder durable. A failure ends writing.
+    pub fn sync_folder(&self, path: &Path) -> Result<(), StoreError> {
+        let describe = StoreError::io("sync", path);
+        self.folders.sync(path).map_err(|error| {
+            let exhausted = error::is_exhausted(&error);
+            let error = describe(error);
+            if exhausted { error } else { self.fatal.set(&error) }
+        })
+    }
+
+    /// Makes the folder of a block's file, durably, if it is not there.
+    pub fn ensure_shard(&self, id: BlockId) -> Result<(), StoreError> {
+        let path = self.layout.shard(id);
+        let mut shards = self.shards.lock();
+        if !shards.contains(&path) {
+            self.disk.create_dir_all(&path).map_err(StoreError::io("create", &path))?;
+            shards.insert(path);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,348 @@
+//! The one thread that appends to segments. Whoever waits while an fdatasync runs shares the next one.
+
+use super::record::{self, Header, Kind};
+use super::{Entry, Segment, deletions, index_file};
+use crate::store::checksum::Checksums;
+use crate::store::error::{StoreError, is_full};
+use crate::store::index::Place;
+use crate::store::{Shared, WriteTicket};
+use bytes::Bytes;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::time::Duration;
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use weir_proto::BlockId;
+use weir_service::disk::DiskFile;
+
+/// What one fdatasync covers at most, and so the memory of a batch.
+const BATCH_MAX_BYTES: u64 = 4 * 1024 * 1024;
+/// After so long without an append the mark is written that covers the last one.
+const IDLE: Duration = Duration::from_millis(500);
+/// A segment on a nearly full disk is smaller, but not smaller than this.
+const SEGMENT_MIN_BYTES: u64 = 64 * 1024;
+
+/// A block to append.
+pub struct Append {
+    pub id: BlockId,
+    pub pieces: Vec<Bytes>,
+    pub checksums: Checksums,
+    /// A copy that compaction makes: dropped when the block is no longer there.
+    pub moved_from: Option<Place>,
+    pub reply: oneshot::Sender<Result<(), StoreError>>,
+    /// Held until the block is on disk.
+    pub ticket: Option<WriteTicket>,
+    pub permit: Option<OwnedSemaphorePermit>,
+}
+
+impl Append {
+    fn length_bytes(&self) -> u32 {
+        self.checksums.length_bytes as u32
+    }
+
+    fn record_bytes(&self) -> u64 {
+        record::record_bytes(self.length_bytes())
+    }
+}
+
+/// The way to the thread. Dropped, it waits until what was sent is done.
+pub struct Appender {
+    queue: Option<Sender<Append>>,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+impl Appender {
+    /// `open`: the segment to go on with, its file and the entries in it.
+    pub fn start(shared: Arc<Shared>, open: Option<OpenSegment>, next_number: u32) -> io::Result<Self> {
+        let (queue, jobs) = channel();
+        let mut work = Work { shared, open, next_number, buffer: Vec::new() };
+        let thread = std::thread::Builder::new().name("weir-appender".into()).spawn(move || work.run(&jobs))?;
+        Ok(Self { queue: Some(queue), thread: Some(thread) })
+    }
+
+    pub fn send(&self, append: Append) {
+        // The thread ends only when the queue is dropped; should it have panicked, the reply's sender is dropped
+        // here and the writer sees that.
+        if let Some(queue) = &self.queue {
+            let _ = queue.send(append);
+        }
+    }
+}
+
+impl Drop for Appender {
+    fn drop(&mut self) {
+        self.queue = None;
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the appender of segments panicked");
+        }
+    }
+}
+
+/// The segment that is being filled.
+pub struct OpenSegment {
+    pub segment: Arc<Segment>,
+    pub file: Arc<dyn DiskFile>,
+    /// How much is preallocated.
+    pub capacity_bytes: u64,
+    /// Where the next record goes; all before is on disk.
+    pub position: u64,
+    pub entries: Vec<Entry>,
+    /// A mark covers all before `position`.
+    pub marked: bool,
+}
+
+impl OpenSegment {
+    /// One record of kind mark must always fit behind.
+    fn has_room(&self, record_bytes: u64) -> bool {
+        self.position + record_bytes + record::FIXED_BYTES as u64 <= self.capacity_bytes
+    }
+}
+
+struct Work {
+    shared: Arc<Shared>,
+    open: Option<OpenSegment>,
+    next_number: u32,
+    buffer: Vec<u8>,
+}
+
+impl Work {
+    fn run(&mut self, jobs: &Receiver<Append>) {
+        loop {
+            match jobs.recv_timeout(IDLE) {
+                Ok(first) => self.commit(gather(jobs, first)),
+                Err(RecvTimeoutError::Timeout) => {
+                    self.mark();
+                    // Nothing to mark any more: sleep until there is something to do.
+                    match jobs.recv() {
+                        Ok(first) => self.commit(gather(jobs, first)),
+                        Err(_) => return,
+                    }
+                }
+                Err(RecvTimeoutError::Disconnected) => return self.mark(),
+            }
+        }
+    }
+
+    fn commit(&mut self, mut batch: Vec<Append>) {
+        batch.retain(|append| append.moved_from.is_none_or(|from| self.shared.index.get(append.id) == Some(from)));
+        while !batch.is_empty() {
+            match self.write_some(&mut batch) {
+                Ok(written) => self.publish(written),
+                Err((failed, error)) => {
+                    for append in failed {
+                        let _ = append.reply.send(Err(error.clone()));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Writes what of the batch fits the open segment, or the next one, and returns it with its places when it is on
+    /// disk. An error comes with those that it is about.
+    #[allow(clippy::type_complexity)]
+    fn write_some(&mut self, batch: &mut Vec<Append>) -> Result<Vec<(Append, Place)>, (Vec<Append>, StoreError)> {
+        let reserved = batch.iter().all(|append| append.moved_from.is_none());
+        let room = self.shared.fatal.check().and_then(|()| self.make_room(batch[0].record_bytes(), reserved));
+        if let Err(error) = room {
+            return Err((std::mem::take(batch), error));
+        }
+        let mut buffer = std::mem::take(&mut self.buffer);
+        let Some(open) = &self.open else { return Err((std::mem::take(batch), self.shared.no_space())) };
+        buffer.clear();
+        let start = open.position;
+        let mut count = 0;
+        let mut end = start;
+        for append in &*batch {
+            let record_bytes = append.record_bytes();
+            if end + record_bytes + record::FIXED_BYTES as u64 > open.capacity_bytes {
+                break;
+            }
+            encode(append, open.segment.number, end, start, &mut buffer);
+            end += record_bytes;
+            count += 1;
+        }
+        let result = self.put(&buffer);
+        self.buffer = buffer;
+        let now: Vec<Append> = batch.drain(..count).collect();
+        match result {
+            Ok(()) => Ok(self.advance(now)),
+            Err(error) => Err((now, error)),
+        }
+    }
+
+    /// Writes at the open segment's position and makes it durable.
+    fn put(&self, buffer: &[u8]) -> Result<(), StoreError> {
+        let Some(open) = &self.open else { return Err(self.shared.no_space()) };
+        let path = self.shared.layout.segment(open.segment.number);
+        open.file.write_all_at(buffer, open.position).map_err(|error| match is_full(&error) {
+            true => self.shared.no_space(),
+            false => self.shared.fatal.set(&StoreError::io("write", &path)(error)),
+        })?;
+        open.file.sync_data().map_err(|error| self.shared.fatal.set(&StoreError::io("sync", &path)(error)))
+    }
+
+    fn advance(&mut self, written: Vec<Append>) -> Vec<(Append, Place)> {
+        let Some(open) = &mut self.open else { return Vec::new() };
+        let mut placed = Vec::with_capacity(written.len());
+        for append in written {
+            let (offset_bytes, length_bytes) = (open.position as u32, append.length_bytes());
+            open.position += append.record_bytes();
+            open.entries.push(Entry { id: append.id, offset_bytes, length_bytes });
+            placed.push((append, Place { segment: open.segment.number, offset_bytes, length_bytes }));
+        }
+        open.marked = false;
+        open.segment.length_bytes.store(open.position, Ordering::Release);
+        placed
+    }
+
+    /// Makes written blocks readable, and tells their writers.
+    fn publish(&self, written: Vec<(Append, Place)>) {
+        let Some(open) = &self.open else { return };
+        let counters = &self.shared.counters;
+        counters.append_batches.fetch_add(1, Ordering::Relaxed);
+        counters.appended_blocks.fetch_add(written.len() as u64, Ordering::Relaxed);
+        let mut lost = Vec::new();
+        for (append, place) in written {
+            open.segment.live_bytes.fetch_add(append.record_bytes(), Ordering::AcqRel);
+            match append.moved_from {
+                None => {
+                    self.shared.index.insert(append.id, place);
+                }
+                Some(from) if self.shared.index.move_if(append.id, from, place) => self.shared.unaccount(from),
+                // Deleted while it was copied: so is the copy.
+                Some(_) => {
+                    self.shared.unaccount(place);
+                    lost.push(place.offset_bytes);
+                }
+            }
+            drop(append.ticket);
+            let _ = append.reply.send(Ok(()));
+        }
+        if !lost.is_empty() {
+            deletions::append(&self.shared, &open.segment, &lost);
+        }
+    }
+
+    /// Writes a mark, so that damage to the last blocks is not taken for a torn tail.
+    fn mark(&mut self) {
+        let Some(open) = &self.open else { return };
+        if open.marked || self.shared.fatal.check().is_err() {
+            return;
+        }
+        let header = Header {
+            kind: Kind::Mark,
+            id: BlockId(0),
+            length_bytes: 0,
+            segment: open.segment.number,
+            offset_bytes: open.position as u32,
+            durable_bytes: open.position as u32,
+            block_crc: 0,
+        };
+        let mut buffer = Vec::with_capacity(record::FIXED_BYTES);
+        header.encode(&[], &mut buffer);
+        let result = self.put(&buffer);
+        let Some(open) = &mut self.open else { return };
+        open.marked = true;
+        if result.is_ok() {
+            open.position += buffer.len() as u64;
+            open.segment.length_bytes.store(open.position, Ordering::Release);
+            if !open.has_room(record::record_bytes(0)) {
+                self.seal();
+            }
+        }
+    }
+
+    /// Sees to an open segment with room for a record, a new one if need be.
+    fn make_room(&mut self, record_bytes: u64, keep_reserve: bool) -> Result<(), StoreError> {
+        if !self.open.as_ref().is_some_and(|open| open.has_room(record_bytes)) {
+            self.seal();
+            self.open = Some(self.create(record_bytes, keep_reserve)?);
+        }
+        Ok(())
+    }
+
+    /// Ends the open segment: its records are all on disk.
+    fn seal(&mut self) {
+        let Some(open) = self.open.take() else { return };
+        if let Err(error) = seal(&self.shared, &*open.file, &open.segment, &open.entries) {
+            let number = open.segment.number;
+            tracing::warn!(segment = number, %error, "a segment has no index file; the next start will read it whole");
+        }
+        // From now on compaction may take it.
+        open.segment.sealed.store(true, Ordering::Release);
+    }
+
+    fn create(&mut self, record_bytes: u64, keep_reserve: bool) -> Result<OpenSegment, StoreError> {
+        let shared = &self.shared;
+        let least = (record_bytes + record::FIXED_BYTES as u64).max(SEGMENT_MIN_BYTES);
+        // Compaction may use the reserve: it gives back more than it takes.
+        let room = shared.room_bytes(keep_reserve)?;
+        if room < least {
+            return Err(shared.no_space());
+        }
+        let number = self.next_number;
+        self.next_number += 1;
+        let capacity_bytes = shared.options.segment_bytes.min(room).max(least);
+        let path = shared.layout.segment(number);
+        let file = shared.disk.create_new(&path).map_err(StoreError::io("create", &path))?;
+        let made = file.allocate(capacity_bytes).map_err(|error| match is_full(&error) {
+            true => shared.no_space(),
+            false => StoreError::io("allocate", &path)(error),
+        });
+        let made = made
+            .and_then(|()| file.sync_data().map_err(|error| shared.fatal.set(&StoreError::io("sync", &path)(error))))
+            .and_then(|()| shared.sync_folder(&shared.layout.segments));
+        if let Err(error) = made {
+            let _ = shared.disk.remove_file(&path);
+            return Err(error);
+        }
+        let segment = Arc::new(Segment::new(number, 0, false));
+        shared.segments.add(segment.clone(), file.clone());
+        Ok(OpenSegment { segment, file, capacity_bytes, position: 0, entries: Vec::new(), marked: true })
+    }
+}
+
+/// Gives the unused rest of a segment back and writes its index file.
+fn seal(shared: &Shared, file: &dyn DiskFile, segment: &Segment, entries: &[Entry]) -> Result<(), StoreError> {
+    let length = segment.length_bytes.load(Ordering::Acquire);
+    let path = shared.layout.segment(segment.number);
+    file.set_len(length).map_err(StoreError::io("cut", &path))?;
+    let index_path = shared.layout.segment_index(segment.number);
+    index_file::write(&*shared.disk, &index_path, segment.number, length, entries)
+        .map_err(StoreError::io("write", &index_path))?;
+    shared.sync_folder(&shared.layout.segments)
+}
+
+/// What else waits, up to one batch.
+fn gather(jobs: &Receiver<Append>, first: Append) -> Vec<Append> {
+    let mut bytes = first.record_bytes();
+    let mut batch = vec![first];
+    while bytes < BATCH_MAX_BYTES
+        && let Ok(next) = jobs.try_recv()
+    {
+        bytes += next.record_bytes();
+        batch.push(next);
+    }
+    batch
+}
+
+fn encode(append: &Append, segment: u32, offset: u64, durable: u64, buffer: &mut Vec<u8>) {
+    let header = Header {
+        kind: Kind::Block,
+        id: append.id,
+        length_bytes: append.length_bytes(),
+        segment,
+        offset_bytes: offset as u32,
+        durable_bytes: durable as u32,
+        block_crc: append.checksums.block_crc,
+    };
+    let start = buffer.len() as u64;
+    header.encode(&append.checksums.page_crcs, buffer);
+    for piece in &append.pieces {
+        buffer.extend_from_slice(piece);
+    }
+    buffer.resize((start + append.record_bytes()) as usize, 0);
+}

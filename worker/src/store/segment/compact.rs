@@ -1,0 +1,148 @@
+//! Giving space back: the live blocks of a segment that is mostly dead are appended again, then the segment goes.
+//! Readers are never held up; whoever has the old file open reads on.
+
+use super::appender::Append;
+use super::{Entry, Segment, index_file, scan};
+use crate::store::checksum::Checksummer;
+use crate::store::error::StoreError;
+use crate::store::index::Place;
+use crate::store::{BlockStore, Shared};
+use bytes::Bytes;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use tokio::sync::oneshot;
+use weir_proto::BlockId;
+
+/// What is copied at a time.
+const COPY_BYTES: u64 = 1024 * 1024;
+
+/// What compaction did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Compaction {
+    pub removed_segments: u64,
+    pub copied_blocks: u64,
+    pub freed_bytes: u64,
+}
+
+impl BlockStore {
+    /// Rewrites every sealed segment that has less live data than `compaction_live_percent`. Blocks the thread.
+    ///
+    /// # Errors
+    /// [`StoreError`] of the first segment that could not be rewritten; it stays as it is.
+    pub fn compact(&self) -> Result<Compaction, StoreError> {
+        let _one_at_a_time = self.compacting.lock();
+        let mut done = Compaction::default();
+        for segment in self.shared.segments.all() {
+            if self.closing.load(Ordering::Relaxed) {
+                break;
+            }
+            if segment.sealed.load(Ordering::Acquire) && self.is_mostly_dead(&segment) {
+                self.compact_one(&segment, &mut done)?;
+            }
+        }
+        let counters = &self.shared.counters;
+        counters.compacted_segments.fetch_add(done.removed_segments, Ordering::Relaxed);
+        Ok(done)
+    }
+
+    /// Ends a compaction that runs, soon, and lets no other begin: the process is ending. Does not block.
+    pub fn end_compaction(&self) {
+        self.closing.store(true, Ordering::Relaxed);
+    }
+
+    fn is_mostly_dead(&self, segment: &Segment) -> bool {
+        let live = segment.live_bytes.load(Ordering::Acquire);
+        let length = segment.length_bytes.load(Ordering::Acquire);
+        live == 0 || live * 100 < length * u64::from(self.shared.options.compaction_live_percent)
+    }
+
+    fn compact_one(&self, segment: &Segment, done: &mut Compaction) -> Result<(), StoreError> {
+        let shared = &self.shared;
+        let mut copies = Vec::new();
+        let mut bytes = 0;
+        for entry in entries(shared, segment)? {
+            let place = place_of(segment.number, &entry);
+            if shared.index.get(entry.id) != Some(place) {
+                continue;
+            }
+            // Damage was quarantined when it was read: nothing of it is live any more.
+            let Ok(data) = shared.read_place(entry.id, place, 0..u64::from(place.length_bytes)) else { continue };
+            if self.closing.load(Ordering::Relaxed) {
+                break;
+            }
+            bytes += u64::from(place.length_bytes);
+            copies.push(self.copy(entry.id, place, data));
+            if bytes >= COPY_BYTES {
+                done.copied_blocks += settle(&mut copies)?;
+                bytes = 0;
+            }
+        }
+        done.copied_blocks += settle(&mut copies)?;
+        if segment.live_bytes.load(Ordering::Acquire) > 0 {
+            // Cut off, or a block that could neither be read nor be found damaged: it waits for the next time.
+            return Ok(());
+        }
+        remove(shared, segment)?;
+        done.removed_segments += 1;
+        done.freed_bytes += segment.length_bytes.load(Ordering::Acquire);
+        Ok(())
+    }
+
+    fn copy(&self, id: BlockId, place: Place, data: Bytes) -> oneshot::Receiver<Result<(), StoreError>> {
+        let mut summer = Checksummer::new();
+        summer.update(&data);
+        let (reply, done) = oneshot::channel();
+        let (pieces, checksums) = (vec![data], summer.finish());
+        let moved_from = Some(place);
+        self.appender.send(Append { id, pieces, checksums, moved_from, reply, ticket: None, permit: None });
+        done
+    }
+}
+
+/// Waits for copies; returns how many were made. One whose block was deleted meanwhile has no answer.
+fn settle(copies: &mut Vec<oneshot::Receiver<Result<(), StoreError>>>) -> Result<u64, StoreError> {
+    let mut count = 0;
+    for copy in copies.drain(..) {
+        if let Ok(result) = copy.blocking_recv() {
+            result?;
+            count += 1;
+        }
+    }
+    Ok(count)
+}
+
+/// The records of a sealed segment.
+fn entries(shared: &Arc<Shared>, segment: &Segment) -> Result<Vec<Entry>, StoreError> {
+    let path = shared.layout.segment_index(segment.number);
+    let index = index_file::read(&*shared.disk, &path, segment.number).map_err(StoreError::io("read", &path))?;
+    if let Some((_, entries)) = index {
+        return Ok(entries);
+    }
+    let path = shared.layout.segment(segment.number);
+    let file = shared.segments.file(shared, segment.number)?;
+    let length = segment.length_bytes.load(Ordering::Acquire);
+    let scan = scan::scan(&*file, segment.number, length, true).map_err(StoreError::io("read", &path))?;
+    let damaged = scan.damage.iter().filter_map(|damage| {
+        let length_bytes = damage.length_bytes?;
+        Some(Entry { id: damage.id?, offset_bytes: damage.from, length_bytes })
+    });
+    Ok(damaged.chain(scan.entries).collect())
+}
+
+fn place_of(segment: u32, entry: &Entry) -> Place {
+    Place { segment, offset_bytes: entry.offset_bytes, length_bytes: entry.length_bytes }
+}
+
+/// Removes a segment without live blocks. Its name goes for good before what says that its records are dead.
+fn remove(shared: &Arc<Shared>, segment: &Segment) -> Result<(), StoreError> {
+    let path = shared.layout.segment(segment.number);
+    shared.disk.remove_file(&path).map_err(StoreError::io("remove", &path))?;
+    shared.segments.forget(segment.number);
+    shared.sync_folder(&shared.layout.segments)?;
+    for path in [shared.layout.segment_index(segment.number), shared.layout.segment_deletions(segment.number)] {
+        if shared.disk.exists(&path).map_err(StoreError::io("read", &path))? {
+            shared.disk.remove_file(&path).map_err(StoreError::io("remove", &path))?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,161 @@
+//! What a start finds in the folder of segments: sealed ones by their index files, others by reading them.
+
+use super::appender::OpenSegment;
+use super::scan::{self, Damage, Scan};
+use super::{Entry, Segment, deletions, index_file, record};
+use crate::store::StoreOptions;
+use crate::store::error::StoreError;
+use crate::store::layout::{Layout, segment_file};
+use std::collections::{BTreeMap, HashSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+use weir_service::disk::{Disk, DiskFile};
+
+/// The segments that a start found.
+#[derive(Default)]
+pub struct Opened {
+    pub segments: Vec<Found>,
+    /// Goes on being filled: `segments` has it too.
+    pub open: Option<(u32, Arc<dyn DiskFile>, u64)>,
+    pub next_number: u32,
+    /// Segments whose index file was missing or wrong, and which were read whole.
+    pub scanned_count: u64,
+}
+
+/// One segment.
+pub struct Found {
+    pub number: u32,
+    pub length_bytes: u64,
+    pub sealed: bool,
+    pub entries: Vec<Entry>,
+    /// Offsets of records that were deleted.
+    pub deleted: HashSet<u32>,
+    pub damage: Vec<Damage>,
+}
+
+/// The files of a segment that are there.
+#[derive(Default)]
+struct Files {
+    segment: bool,
+    others: Vec<PathBuf>,
+}
+
+/// Reads what there is, cuts torn tails, and seals what needs it.
+pub fn recover(disk: &dyn Disk, layout: &Layout, options: &StoreOptions) -> Result<Opened, StoreError> {
+    let files = list(disk, layout)?;
+    let mut opened = Opened { next_number: files.keys().max().map_or(1, |&number| number + 1), ..Opened::default() };
+    let last = files.iter().filter(|(_, files)| files.segment).map(|(&number, _)| number).max();
+    for (number, files) in files {
+        if files.segment {
+            let found = recover_one(disk, layout, options, number, Some(number) == last, &mut opened)?;
+            opened.segments.extend(found);
+        } else {
+            // Compaction removed the segment and was cut off.
+            for path in files.others {
+                disk.remove_file(&path).map_err(StoreError::io("remove", &path))?;
+            }
+        }
+    }
+    Ok(opened)
+}
+
+fn list(disk: &dyn Disk, layout: &Layout) -> Result<BTreeMap<u32, Files>, StoreError> {
+    let mut found: BTreeMap<u32, Files> = BTreeMap::new();
+    for name in disk.list(&layout.segments).map_err(StoreError::io("list", &layout.segments))? {
+        match segment_file(&name) {
+            Some((number, "segment")) => found.entry(number).or_default().segment = true,
+            Some((number, "index" | "deleted")) => {
+                found.entry(number).or_default().others.push(layout.segments.join(&name));
+            }
+            _ => tracing::warn!(name = %name.display(), "not a segment: left alone"),
+        }
+    }
+    Ok(found)
+}
+
+fn recover_one(
+    disk: &dyn Disk,
+    layout: &Layout,
+    options: &StoreOptions,
+    number: u32,
+    last: bool,
+    opened: &mut Opened,
+) -> Result<Option<Found>, StoreError> {
+    let path = layout.segment(number);
+    let read = StoreError::io("read", &path);
+    let file = disk.open(&path).map_err(StoreError::io("open", &path))?;
+    let file_bytes = file.len().map_err(StoreError::io("read", &path))?;
+    let deleted = deletions::read(disk, &layout.segment_deletions(number), number).unwrap_or_else(|error| {
+        tracing::warn!(segment = number, %error, "its deletions could not be read; these blocks come back as garbage");
+        HashSet::new()
+    });
+    let index_path = layout.segment_index(number);
+    let index = index_file::read(disk, &index_path, number).map_err(StoreError::io("read", &index_path))?;
+    // Should the file be shorter than its index says, a read of what is missing finds that, and reports the block.
+    if let Some((length_bytes, entries)) = index {
+        return Ok(Some(Found { number, length_bytes, sealed: true, entries, deleted, damage: Vec::new() }));
+    }
+    opened.scanned_count += 1;
+    // A segment with an index file of its own, though a wrong one, was complete.
+    let complete = !last || disk.exists(&index_path).map_err(StoreError::io("read", &index_path))?;
+    let scan = scan::scan(&*file, number, file_bytes, complete).map_err(read)?;
+    if complete && scan.end == 0 {
+        disk.remove_file(&path).map_err(StoreError::io("remove", &path))?;
+        return Ok(None);
+    }
+    let end = u64::from(scan.end);
+    let go_on = !complete && scan.damage.is_empty() && end + record::record_bytes(0) < options.segment_bytes;
+    cut(&*file, &scan, go_on.then_some(options.segment_bytes)).map_err(StoreError::io("cut", &path))?;
+    if go_on {
+        opened.open = Some((number, file, options.segment_bytes));
+    } else {
+        let written = index_file::write(disk, &index_path, number, end, &scan.entries);
+        if let Err(error) = written.and_then(|()| disk.sync_dir(&layout.segments)) {
+            tracing::warn!(segment = number, %error, "no index file could be written; the next start reads it whole too");
+        }
+    }
+    let Scan { entries, damage, .. } = scan;
+    Ok(Some(Found { number, length_bytes: end, sealed: !go_on, entries, deleted, damage }))
+}
+
+/// Removes what lies behind the end; with a capacity, space up to there is reserved again and reads as zero.
+fn cut(file: &dyn DiskFile, scan: &Scan, capacity_bytes: Option<u64>) -> std::io::Result<()> {
+    file.set_len(u64::from(scan.end))?;
+    file.sync_data()?;
+    if let Some(capacity_bytes) = capacity_bytes {
+        match file.allocate(capacity_bytes) {
+            // It can still be read, and writing will say that the disk is full.
+            Err(error) if crate::store::error::is_full(&error) => {
+                tracing::warn!(%error, "no space for the rest of a segment");
+                file.set_len(capacity_bytes)?;
+            }
+            result => result?,
+        }
+        file.sync_data()?;
+    }
+    Ok(())
+}
+
+impl Opened {
+    /// The segment to go on with.
+    pub fn open_segment(&self, segments: &super::Segments) -> Option<OpenSegment> {
+        let (number, file, capacity_bytes) = self.open.as_ref()?;
+        let segment = segments.get(*number)?;
+        let found = self.segments.iter().find(|found| found.number == *number)?;
+        Some(OpenSegment {
+            segment,
+            file: file.clone(),
+            capacity_bytes: *capacity_bytes,
+            position: found.length_bytes,
+            entries: found.entries.clone(),
+            marked: false,
+        })
+    }
+
+    /// [`Segments`](super::Segments) as they were found.
+    pub fn segments(&self) -> super::Segments {
+        super::Segments::new(
+            self.segments.iter().map(|found| Segment::new(found.number, found.length_bytes, found.sealed)),
+        )
+    }
+}

@@ -1,0 +1,211 @@
+//! Segments: sealing, deleting, compacting, starting again.
+
+use super::*;
+use crate::store::layout::segment_file;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+fn names(disk: &TestDisk, kind: &str) -> Vec<u32> {
+    let files = disk.files();
+    let names = files.iter().filter_map(|(path, _)| segment_file(Path::new(path.file_name()?)));
+    names.filter(|&(_, found)| found == kind).map(|(number, _)| number).collect()
+}
+
+#[test]
+fn full_segments_are_sealed_with_an_index_and_not_read_at_a_start() {
+    let disk = TestDisk::default();
+    let store = open_test(&disk);
+    for id in 1..=100 {
+        put(&store, id, 50_000);
+    }
+    drop(store);
+    let (segments, indices) = (names(&disk, "segment"), names(&disk, "index"));
+    assert!(segments.len() >= 5, "{segments:?}");
+    assert_eq!(indices, segments[..segments.len() - 1]);
+    // Garbage in place of a sealed segment goes unnoticed until a block of it is read.
+    let path = Path::new("/data/segments/00000001.segment");
+    let length = disk.files().iter().find(|(name, _)| name == path).unwrap().1.len();
+    disk.set(path, vec![7; length]);
+    let store = open_test(&disk);
+    assert_eq!(ids(&store).len(), 100);
+    assert!(store.read(BlockId(1), 0..1).is_err());
+    assert_whole(&store, 100, 50_000);
+}
+
+#[test]
+fn writing_goes_on_in_the_open_segment_after_a_start() {
+    let disk = TestDisk::default();
+    for id in 1..=10 {
+        let store = open_test(&disk);
+        put(&store, id, 1000);
+        for id in 1..=id {
+            assert_whole(&store, id, 1000);
+        }
+    }
+    assert_eq!(names(&disk, "segment"), [1]);
+}
+
+#[test]
+fn a_wrong_or_missing_index_file_is_made_anew() {
+    let disk = TestDisk::default();
+    let store = open_test(&disk);
+    for id in 1..=60 {
+        put(&store, id, 50_000);
+    }
+    assert_eq!(store.delete(&[BlockId(3)]), [BlockId(3)]);
+    drop(store);
+    let path = Path::new("/data/segments/00000001.index");
+    let right = disk.files().into_iter().find(|(name, _)| name == path).unwrap().1;
+    for at in [0, 9, 33, right.len() - 1] {
+        let mut wrong = right.clone();
+        wrong[at] ^= 1;
+        disk.set(path, wrong);
+        let store = open_test(&disk);
+        assert_eq!(ids(&store).len(), 59);
+        assert_eq!(store.counters().damaged_blocks, 0);
+        let healed = disk.files().into_iter().find(|(name, _)| name == path).unwrap().1;
+        assert!(healed == right, "byte {at}");
+    }
+    disk.remove_file(path).unwrap();
+    let store = open_test(&disk);
+    assert_eq!(ids(&store).len(), 59);
+    assert!(!ids(&store).contains(&3));
+}
+
+#[test]
+fn blocks_of_a_sealed_segment_that_was_cut_short_are_reported_not_forgotten() {
+    let disk = TestDisk::default();
+    let store = open_test(&disk);
+    for id in 1..=60 {
+        put(&store, id, 50_000);
+    }
+    drop(store);
+    let path = Path::new("/data/segments/00000001.segment");
+    let bytes = disk.files().into_iter().find(|(name, _)| name == path).unwrap().1;
+    disk.set(path, bytes[..120_000].to_vec());
+    let store = open_test(&disk);
+    assert_eq!(ids(&store).len(), 60);
+    assert_whole(&store, 2, 50_000);
+    assert!(matches!(store.read(BlockId(3), 0..50_000), Err(crate::store::StoreError::Damaged { .. })));
+    assert_eq!(store.damaged_unreported(), [BlockId(3)]);
+}
+
+#[test]
+fn deleted_blocks_stay_deleted_and_their_space_comes_back() {
+    on_both_disks(|open| {
+        let store = open();
+        for id in 1..=100 {
+            put(&store, id, 50_000);
+        }
+        put(&store, 1000, 2 * SMALL_MAX);
+        let full = store.usage().unwrap().used_bytes;
+        let dead: Vec<BlockId> = (1..=100).filter(|id| id % 5 != 0).map(BlockId).chain([BlockId(1000)]).collect();
+        assert_eq!(store.delete(&dead), dead);
+        assert_eq!(store.delete(&dead), dead, "what is gone is gone");
+        drop(store);
+        let store = open();
+        assert_eq!(ids(&store), (1..=20).map(|id| id * 5).collect::<Vec<_>>());
+        let done = store.compact().unwrap();
+        assert!(done.removed_segments >= 4 && done.freed_bytes > 0, "{done:?}");
+        let used = store.usage().unwrap().used_bytes;
+        assert!(used < full / 2, "{used} of {full}");
+        for round in 0..2 {
+            for id in (1..=20).map(|id| id * 5) {
+                assert_whole(&store, id, 50_000);
+            }
+            if round == 0 {
+                assert_eq!(store.compact().unwrap().removed_segments, 0);
+            }
+        }
+        drop(store);
+        let store = open();
+        for id in (1..=20).map(|id| id * 5) {
+            assert_whole(&store, id, 50_000);
+        }
+    });
+}
+
+#[test]
+fn a_block_can_be_written_again_after_it_was_deleted() {
+    on_both_disks(|open| {
+        let store = open();
+        for size in [700, SMALL_MAX + 9] {
+            for _ in 0..3 {
+                put(&store, size, size);
+                assert_eq!(store.delete(&[BlockId(size)]), [BlockId(size)]);
+            }
+            put(&store, size, size);
+        }
+        drop(store);
+        let store = open();
+        assert_whole(&store, 700, 700);
+        assert_whole(&store, SMALL_MAX + 9, SMALL_MAX + 9);
+    });
+}
+
+#[test]
+fn compaction_keeps_every_live_block_while_others_read_write_and_delete() {
+    on_both_disks(|open| {
+        let store = open();
+        let length = |id: u64| 1000 + id * 97 % 40_000;
+        for id in 1..=400 {
+            put(&store, id, length(id));
+        }
+        let over = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            let (store, over) = (&store, &over);
+            let readers: Vec<_> = (0..3)
+                .map(|reader| {
+                    scope.spawn(move || {
+                        let mut id = reader;
+                        while !over.load(Ordering::Relaxed) {
+                            id = (id * 31 + 7) % 400 / 4 * 4 + 4;
+                            assert_whole(store, id, length(id));
+                        }
+                    })
+                })
+                .collect();
+            let writer = scope.spawn(move || (1001..=1150).for_each(|id| put(store, id, length(id))));
+            let deleter = scope.spawn(move || {
+                for id in (1..=400).filter(|id| id % 4 != 0) {
+                    store.delete(&[BlockId(id)]);
+                }
+            });
+            while !(writer.is_finished() && deleter.is_finished()) {
+                store.compact().unwrap();
+            }
+            writer.join().unwrap();
+            deleter.join().unwrap();
+            store.compact().unwrap();
+            over.store(true, Ordering::Relaxed);
+            readers.into_iter().for_each(|reader| reader.join().unwrap());
+        });
+        let live: Vec<u64> = (1..=100).map(|id| id * 4).chain(1001..=1150).collect();
+        assert_eq!(ids(&store), live);
+        drop(store);
+        let store = open();
+        assert_eq!(ids(&store), live);
+        live.into_iter().for_each(|id| assert_whole(&store, id, length(id)));
+        assert_eq!(store.counters().damaged_blocks, 0);
+    });
+}
+
+#[test]
+fn live_bytes_are_right_after_writes_deletes_compaction_and_starts() {
+    let disk = TestDisk::default();
+    let mut store = open_test(&disk);
+    for round in 0..4 {
+        for id in 1..=60 {
+            put(&store, round * 100 + id, 30_000);
+        }
+        store.delete(&(1..=40).map(|id| BlockId(round * 100 + id)).collect::<Vec<_>>());
+        store.compact().unwrap();
+        let live: u64 =
+            store.shared.segments.all().iter().map(|segment| segment.live_bytes.load(Ordering::SeqCst)).sum();
+        assert_eq!(live, (round + 1) * 20 * crate::store::segment::record::record_bytes(30_000));
+        drop(store);
+        store = open_test(&disk);
+        let again: u64 =
+            store.shared.segments.all().iter().map(|segment| segment.live_bytes.load(Ordering::SeqCst)).sum();
+        assert_eq!(live, again);
+    }
+}

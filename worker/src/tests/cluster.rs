@@ -1,0 +1,223 @@
+//! A worker and a metaserver that remembers what it was told and orders what the test wants.
+
+use super::*;
+use parking_lot::Mutex;
+use std::collections::BTreeSet;
+use std::time::Duration;
+use tokio_stream::StreamExt;
+use tonic::service::Routes;
+use tonic::{Request, Response, Status, Streaming};
+use weir_proto::v1::workers_server::{Workers, WorkersServer};
+use weir_proto::v1::{
+    InventoryBatch, Reason, RegisterWorkerRequest, RegisterWorkerResponse, ReportInventoryResponse,
+    WorkerHeartbeatRequest, WorkerHeartbeatResponse,
+};
+
+#[derive(Clone, Default)]
+struct Metaserver {
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Default)]
+struct State {
+    cluster: String,
+    down: bool,
+    forgetful: bool,
+    orders: BTreeSet<u64>,
+    registrations: Vec<RegisterWorkerRequest>,
+    heartbeats: u64,
+    deleted: Vec<u64>,
+    damaged: Vec<u64>,
+    inventories: Vec<Vec<u64>>,
+}
+
+#[tonic::async_trait]
+impl Workers for Metaserver {
+    async fn register_worker(
+        &self,
+        request: Request<RegisterWorkerRequest>,
+    ) -> Result<Response<RegisterWorkerResponse>, Status> {
+        let (request, mut state) = (request.into_inner(), self.state.lock());
+        if state.down {
+            return Err(Status::unavailable("down"));
+        }
+        if !request.cluster_id.is_empty() && request.cluster_id != state.cluster {
+            return Err(Failure::new(Reason::WrongCluster, "", "not ours").into());
+        }
+        state.registrations.push(request);
+        state.forgetful = false;
+        let cluster_id = state.cluster.clone();
+        Ok(Response::new(RegisterWorkerResponse { worker_id: 42, cluster_id, heartbeat_interval_ms: 10 }))
+    }
+
+    async fn worker_heartbeat(
+        &self,
+        request: Request<WorkerHeartbeatRequest>,
+    ) -> Result<Response<WorkerHeartbeatResponse>, Status> {
+        let (request, mut state) = (request.into_inner(), self.state.lock());
+        if state.down {
+            return Err(Status::unavailable("down"));
+        }
+        if state.forgetful {
+            return Ok(Response::new(WorkerHeartbeatResponse { register: true, ..Default::default() }));
+        }
+        state.heartbeats += 1;
+        for id in &request.deleted_block_ids {
+            state.orders.remove(id);
+        }
+        state.deleted.extend(request.deleted_block_ids);
+        state.damaged.extend(request.damaged_block_ids);
+        let delete_block_ids = state.orders.iter().copied().collect();
+        Ok(Response::new(WorkerHeartbeatResponse { register: false, delete_block_ids, send_inventory: false }))
+    }
+
+    async fn report_inventory(
+        &self,
+        request: Request<Streaming<InventoryBatch>>,
+    ) -> Result<Response<ReportInventoryResponse>, Status> {
+        let (mut stream, mut ids) = (request.into_inner(), Vec::new());
+        while let Some(batch) = stream.next().await {
+            let batch = batch?;
+            assert!(batch.worker_id == 42 && batch.block_ids.len() <= 10_000);
+            ids.extend(batch.block_ids);
+        }
+        self.state.lock().inventories.push(ids);
+        Ok(Response::new(ReportInventoryResponse { condemned_count: 0 }))
+    }
+}
+
+impl Metaserver {
+    fn of(cluster: &str) -> Self {
+        let metaserver = Self::default();
+        metaserver.state.lock().cluster = cluster.into();
+        metaserver
+    }
+
+    fn channel(&self) -> Channel {
+        in_process(Routes::new(WorkersServer::new(self.clone())))
+    }
+
+    async fn until(&self, what: &str, holds: impl Fn(&State) -> bool) {
+        for _ in 0..2000 {
+            if holds(&self.state.lock()) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        panic!("it never came to be that {what}");
+    }
+}
+
+async fn joined(metaserver: &Metaserver, disk: &TestDisk) -> House {
+    let house = open(disk).await;
+    house.worker.start(metaserver.channel(), &house.shutdown);
+    house
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_worker_keeps_the_id_that_it_was_given() {
+    let metaserver = Metaserver::of("a");
+    let mut disk = TestDisk::default();
+    for _ in 0..2 {
+        let house = joined(&metaserver, &disk).await;
+        let before = metaserver.state.lock().heartbeats;
+        metaserver.until("a heartbeat came", |state| state.heartbeats > before).await;
+        disk = house.close().await.after_cut(1);
+    }
+    let state = metaserver.state.lock();
+    let seen: Vec<_> =
+        state.registrations.iter().map(|request| (request.worker_id, request.cluster_id.as_str())).collect();
+    assert_eq!(seen, [(0, ""), (42, "a")]);
+    assert_eq!(state.registrations[0].address, "127.0.0.1:29999");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_worker_of_another_cluster_is_refused_and_says_so() {
+    let disk = TestDisk::default();
+    let first = Metaserver::of("a");
+    let house = joined(&first, &disk).await;
+    first.until("it registered", |state| state.heartbeats > 0).await;
+    let disk = house.close().await;
+    let house = joined(&Metaserver::of("b"), &disk).await;
+    let reason = tokio::time::timeout(Duration::from_secs(5), house.worker.failed()).await.unwrap();
+    assert!(reason.contains("refused"), "{reason}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn orders_are_carried_out_and_reported() {
+    let metaserver = Metaserver::of("a");
+    let house = joined(&metaserver, &TestDisk::default()).await;
+    for id in 1..=20 {
+        put(&house, id, if id % 2 == 0 { 100 } else { 400_000 }).await;
+    }
+    metaserver.state.lock().orders = (1..=10).chain([777]).collect();
+    metaserver.until("all orders were reported", |state| state.orders.is_empty()).await;
+    assert!((1..=10).all(|id| !has(&house, id)) && (11..=20).all(|id| has(&house, id)));
+    let before = metaserver.state.lock().heartbeats;
+    metaserver.until("more heartbeats came", |state| state.heartbeats > before + 3).await;
+    let mut deleted = metaserver.state.lock().deleted.clone();
+    deleted.sort_unstable();
+    assert_eq!(deleted, (1..=10).chain([777]).collect::<Vec<_>>(), "each is reported once");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn damage_is_reported_with_the_next_heartbeat() {
+    let metaserver = Metaserver::of("a");
+    let house = joined(&metaserver, &TestDisk::default()).await;
+    put(&house, 5, 400_000).await;
+    let find = |(path, _): &(std::path::PathBuf, Vec<u8>)| path.to_string_lossy().ends_with(".block");
+    let (path, mut content) = house.disk.files().into_iter().find(find).unwrap();
+    content[9000] ^= 1;
+    house.disk.set(&path, content);
+    assert_eq!(house.worker.scrub_now().await.unwrap().damaged_blocks, 1);
+    metaserver.until("the damage was reported", |state| state.damaged == [5]).await;
+    metaserver.state.lock().orders.insert(5);
+    metaserver.until("the damaged block was deleted", |state| state.deleted == [5]).await;
+    assert!(!house.disk.files().iter().any(|(path, _)| path.starts_with("/data/quarantine")));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_inventory_follows_each_registration_and_ascends() {
+    let metaserver = Metaserver::of("a");
+    let house = joined(&metaserver, &TestDisk::default()).await;
+    metaserver.until("an empty inventory came", |state| state.inventories == [Vec::<u64>::new()]).await;
+    let writes = (1..=10_050u64).rev().map(|id| {
+        let store = house.worker.store().clone();
+        async move {
+            let bytes = bytes_of((id % 50) as usize);
+            let mut writer = store.begin(BlockId(id * 3), None).unwrap();
+            writer.push(bytes.clone()).unwrap();
+            match writer.close(bytes.len() as u64, crate::store::crc32c(&bytes)).unwrap() {
+                crate::store::Closed::Small(block) => store.append(block).await.unwrap(),
+                crate::store::Closed::Large(_) => panic!("it is small"),
+            }
+        }
+    });
+    futures::future::join_all(writes).await;
+    metaserver.state.lock().forgetful = true;
+    metaserver.until("a second inventory came", |state| state.inventories.len() == 2).await;
+    let state = metaserver.state.lock();
+    assert_eq!(state.inventories[1], (1..=10_050).map(|id| id * 3).collect::<Vec<u64>>());
+    assert_eq!(state.registrations.len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_metaserver_that_was_away_is_found_again() {
+    let metaserver = Metaserver::of("a");
+    metaserver.state.lock().down = true;
+    let house = joined(&metaserver, &TestDisk::default()).await;
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    metaserver.state.lock().down = false;
+    metaserver.until("heartbeats came", |state| state.heartbeats > 2).await;
+    metaserver.state.lock().down = true;
+    put(&house, 1, 10).await;
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    {
+        let mut state = metaserver.state.lock();
+        state.orders.insert(1);
+        state.down = false;
+    }
+    metaserver.until("the order was carried out", |state| state.deleted == [1]).await;
+    assert_eq!(metaserver.state.lock().registrations.len(), 1);
+    house.close().await;
+}

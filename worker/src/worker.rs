@@ -1,0 +1,124 @@
+//! The worker as a whole: what the binary and the tests hold.
+
+use crate::cluster::identity::Identity;
+use crate::cluster::{self, Membership};
+use crate::error::{WorkerError, off_thread};
+use crate::maintenance;
+use crate::metrics::{Metrics, StoreCollector};
+use crate::rpc::BlockService;
+use crate::store::{BlockStore, ScrubReport, StoreOptions};
+use prometheus_client::registry::Registry;
+use std::sync::Arc;
+use tokio::sync::watch;
+use tonic::service::Routes;
+use weir_proto::MAX_MESSAGE_BYTES;
+use weir_proto::v1::blocks_server::BlocksServer;
+use weir_service::channel::Channel;
+use weir_service::clock::Clock;
+use weir_service::config::WorkerSettings;
+use weir_service::disk::Disk;
+use weir_service::shutdown::Shutdown;
+
+/// A worker over one data folder. Cheap to clone; the folder is closed when the last clone is dropped.
+#[derive(Clone)]
+pub struct Worker {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    settings: WorkerSettings,
+    disk: Arc<dyn Disk>,
+    clock: Arc<dyn Clock>,
+    store: Arc<BlockStore>,
+    service: BlockService,
+    /// Set when the cluster refused this worker.
+    refused: watch::Sender<Option<Arc<str>>>,
+}
+
+impl Worker {
+    /// Opens `settings.data` and starts compaction and scrubbing, which end with `shutdown`.
+    ///
+    /// # Errors
+    /// [`WorkerError`]: a setting out of its bounds, or a folder that can't be read or written. Damage is no error.
+    pub async fn open(
+        settings: WorkerSettings,
+        disk: Arc<dyn Disk>,
+        clock: Arc<dyn Clock>,
+        registry: &mut Registry,
+        shutdown: &Shutdown,
+    ) -> Result<Self, WorkerError> {
+        let options = StoreOptions::new(&settings)?;
+        let opened = disk.clone();
+        let store = Arc::new(off_thread(move || BlockStore::open(options, opened)).await??);
+        let metrics = Arc::new(Metrics::register(registry));
+        registry.register_collector(Box::new(StoreCollector::new(&store)));
+        maintenance::start(&store, &settings, &clock, shutdown);
+        let service = BlockService::new(store.clone(), metrics);
+        let refused = watch::Sender::new(None);
+        Ok(Self { inner: Arc::new(Inner { settings, disk, clock, store, service, refused }) })
+    }
+
+    /// gRPC service `Blocks`.
+    pub fn services(&self) -> Routes {
+        Routes::new(BlocksServer::new(self.inner.service.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES))
+    }
+
+    /// Registers, then heartbeats, obeys orders and sends inventories until shutdown. Reconnects by itself; ends when
+    /// the metaserver says that the data folder belongs to another cluster, see [`Worker::failed`].
+    pub fn start(&self, metaserver: Channel, shutdown: &Shutdown) {
+        let inner = self.inner.clone();
+        let stop = shutdown.clone();
+        shutdown.spawn(async move {
+            let membership = Membership::new(&inner.settings, inner.store.clone(), inner.clock.clone(), metaserver);
+            let result = tokio::select! {
+                () = stop.begun() => return,
+                result = inner.join(membership, &stop) => result,
+            };
+            if let Err(error) = result {
+                tracing::error!(%error, "the worker has left the cluster");
+                inner.refused.send_replace(Some(error.to_string().into()));
+            }
+        });
+    }
+
+    /// Resolves when this worker can't go on, with the reason: an fsync has failed, or the cluster is not its own. The
+    /// process should stop.
+    pub async fn failed(&self) -> Arc<str> {
+        let (mut store, mut cluster) = (self.inner.store.failed(), self.inner.refused.subscribe());
+        let reason = tokio::select! {
+            reason = store.wait_for(Option::is_some) => reason.ok().and_then(|reason| reason.clone()),
+            reason = cluster.wait_for(Option::is_some) => reason.ok().and_then(|reason| reason.clone()),
+        };
+        reason.unwrap_or_else(|| "the worker is closed".into())
+    }
+
+    /// Verifies every block now, as fast as the disk reads.
+    ///
+    /// # Errors
+    /// [`WorkerError::Stopped`] when the process ends meanwhile.
+    pub async fn scrub_now(&self) -> Result<ScrubReport, WorkerError> {
+        maintenance::scrub_pass(&self.inner.store, weir_proto::BlockId(0), None).await
+    }
+
+    /// The blocks themselves, without the gRPC around them.
+    pub fn store(&self) -> &Arc<BlockStore> {
+        &self.inner.store
+    }
+}
+
+impl Inner {
+    async fn join(&self, mut membership: Membership, shutdown: &Shutdown) -> Result<(), WorkerError> {
+        let (disk, data) = (self.disk.clone(), self.settings.data.clone());
+        let mut identity = off_thread(move || Identity::load(&*disk, &data)).await??;
+        loop {
+            let registered = membership.register(&identity).await?;
+            if registered.identity != identity {
+                identity = registered.identity.clone();
+                let (disk, data, saved) = (self.disk.clone(), self.settings.data.clone(), identity.clone());
+                off_thread(move || saved.save(&*disk, &data)).await??;
+            }
+            tracing::info!(worker = identity.worker_id.0, cluster = identity.cluster_id, "registered");
+            cluster::serve(&mut membership, &registered, shutdown).await;
+        }
+    }
+}
