@@ -1,1 +1,163 @@
 //! The gateway: S3's REST calls in, gRPC to the metaserver and the workers out.
+//!
+//! | module | subject |
+//! |---|---|
+//! | [`server`] | what every request goes through |
+//! | [`route`], [`request`] | a request becomes an operation |
+//! | [`auth`] | who is asking |
+//! | [`ops`] | a file for each operation |
+//! | [`xml`], [`answer`], [`error`] | what is answered |
+//! | [`objects`], [`body`], [`blocks`] | objects, the bytes of a body, blocks on workers: nothing there knows of HTTP requests |
+//!
+//! It keeps nothing that matters: any number of gateways may serve the same buckets.
+
+pub mod answer;
+mod attributes;
+pub mod auth;
+pub mod blocks;
+pub mod body;
+mod checksum;
+mod conditions;
+mod copy_source;
+pub mod error;
+mod header_text;
+mod metrics;
+pub mod objects;
+pub mod ops;
+mod range;
+pub mod request;
+pub mod route;
+pub mod server;
+pub mod xml;
+
+use crate::auth::{AccessError, Gate};
+use crate::blocks::WorkerConnector;
+use crate::metrics::Metrics;
+use crate::objects::{Objects, ObjectsOptions};
+use crate::ops::Context;
+use crate::route::{BasePathError, Router};
+use crate::server::{Identity, Server};
+use bytes::Bytes;
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use prometheus_client::registry::Registry;
+use std::convert::Infallible;
+use std::io;
+use std::sync::Arc;
+use tokio::net::TcpListener;
+use weir_proto::Failure;
+use weir_service::accept::{self, Limits};
+use weir_service::channel::Channel;
+use weir_service::clock::Clock;
+use weir_service::config::settings::GatewaySettings;
+use weir_service::shutdown::Shutdown;
+
+/// What a connection over the cap is told. It has no request yet, so no id to name.
+const REFUSAL_DOCUMENT: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>SlowDown</Code>\
+    <Message>Please reduce your request rate.</Message></Error>";
+
+/// Why a gateway can't be opened or serve.
+#[derive(Debug, thiserror::Error)]
+pub enum GatewayError {
+    #[error(transparent)]
+    Access(#[from] AccessError),
+    #[error(transparent)]
+    BasePath(#[from] BasePathError),
+    #[error("no session with the metaserver: {0}")]
+    Session(#[source] Failure),
+    #[error("the gateway's listener has no address: {0}")]
+    Listener(#[source] io::Error),
+}
+
+/// A gateway with its session. Cheap to clone.
+#[derive(Clone)]
+pub struct Gateway {
+    server: Arc<Server>,
+    limits: Limits,
+}
+
+impl Gateway {
+    /// Opens a session with a metaserver that is reached over a network (retrying), and starts heartbeats.
+    ///
+    /// # Errors
+    /// Settings that can't be served; a metaserver that refuses.
+    pub async fn open(
+        settings: GatewaySettings,
+        metaserver: Channel,
+        workers: Arc<dyn WorkerConnector>,
+        clock: Arc<dyn Clock>,
+        registry: &mut Registry,
+        shutdown: &Shutdown,
+    ) -> Result<Self, GatewayError> {
+        let options = ObjectsOptions::from(&settings);
+        Self::open_with(settings, options, metaserver, workers, clock, registry, shutdown).await
+    }
+
+    /// The same with a metaserver in this very process, where no answer can be lost: no change has to be remembered.
+    ///
+    /// # Errors
+    /// As [`Gateway::open`].
+    pub async fn open_in_process(
+        settings: GatewaySettings,
+        metaserver: Channel,
+        workers: Arc<dyn WorkerConnector>,
+        clock: Arc<dyn Clock>,
+        registry: &mut Registry,
+        shutdown: &Shutdown,
+    ) -> Result<Self, GatewayError> {
+        let options = ObjectsOptions { remember_requests: false, ..ObjectsOptions::from(&settings) };
+        Self::open_with(settings, options, metaserver, workers, clock, registry, shutdown).await
+    }
+
+    async fn open_with(
+        settings: GatewaySettings,
+        options: ObjectsOptions,
+        metaserver: Channel,
+        workers: Arc<dyn WorkerConnector>,
+        clock: Arc<dyn Clock>,
+        registry: &mut Registry,
+        shutdown: &Shutdown,
+    ) -> Result<Self, GatewayError> {
+        // What can be refused without a metaserver is.
+        let gate = Gate::new(&settings)?;
+        let router = Router::new(&settings)?;
+        let limits = Limits { refusal: refusal(), ..Limits::from(&settings) };
+        let identity = Identity::new(&*clock);
+        let objects = Objects::open(metaserver, workers, options, clock, shutdown).await;
+        let objects = objects.map_err(GatewayError::Session)?;
+        objects.register_metrics(registry);
+        let metrics = Metrics::register(registry);
+        let context = Context { objects, settings };
+        Ok(Self { server: Arc::new(Server { context, router, gate, metrics, identity }), limits })
+    }
+
+    pub fn objects(&self) -> &Objects {
+        &self.server.context.objects
+    }
+
+    /// Serves S3 until shutdown, and finishes the requests in flight.
+    ///
+    /// # Errors
+    /// [`GatewayError::Access`] when strangers could reach the listener and no keys are set.
+    pub async fn serve(&self, listener: TcpListener, shutdown: &Shutdown) -> Result<(), GatewayError> {
+        let address = listener.local_addr().map_err(GatewayError::Listener)?;
+        self.server.gate.check_listener(address)?;
+        tracing::info!(%address, "serving S3 without keys: anyone on this machine may do anything, whatever keys they use");
+        let server = self.server.clone();
+        let service = service_fn(move |request: http::Request<Incoming>| {
+            let server = server.clone();
+            async move { Ok::<_, Infallible>(server.answer(request).await) }
+        });
+        accept::serve(listener, self.limits.clone(), service, shutdown).await;
+        Ok(())
+    }
+}
+
+/// The answer to a connection over the cap, as it goes over the wire.
+fn refusal() -> Bytes {
+    let length = REFUSAL_DOCUMENT.len();
+    Bytes::from(format!(
+        "HTTP/1.1 503 Service Unavailable\r\nserver: Weir\r\ncontent-type: application/xml\r\nretry-after: 1\r\n\
+         connection: close\r\ncontent-length: {length}\r\n\r\n{REFUSAL_DOCUMENT}"
+    ))
+}

@@ -1,0 +1,134 @@
+use crate::objects::GetObject;
+use crate::objects::testing::*;
+use http_body::Body as _;
+use weir_proto::v1::byte_range::{Form, FromTo};
+use weir_proto::v1::{self, Reason};
+
+fn range(first: u64, last: u64) -> Option<v1::ByteRange> {
+    Some(v1::ByteRange { form: Some(Form::FromTo(FromTo { first, last })) })
+}
+
+#[tokio::test]
+async fn any_range_gives_exactly_its_bytes() {
+    let cluster = Cluster::start().await;
+    for length in [90, 3500] {
+        let data = pattern(length);
+        cluster.put(data.clone()).await.unwrap();
+        let last = length as u64 - 1;
+        for (first, to) in
+            [(0, 0), (0, last), (1, last), (last, last), (40, 60), (999, 1000), (1000, 1999), (950, 3100)]
+        {
+            if to > last {
+                continue;
+            }
+            let bytes = cluster.get(range(first, to)).await.unwrap();
+            assert_eq!(bytes, data[first as usize..=to as usize], "{first}-{to} of {length}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_range_reads_only_what_is_asked_for_of_each_block() {
+    let cluster = Cluster::start().await;
+    cluster.put(pattern(3500)).await.unwrap();
+    cluster.get(range(950, 2049)).await.unwrap();
+    let reads = cluster.worker().reads.lock();
+    let asked: Vec<_> = reads.iter().map(|read| (read.offset_bytes, read.length_bytes)).collect();
+    assert_eq!(asked, [(950, 50), (0, 1000), (0, 50)]);
+}
+
+#[tokio::test]
+async fn head_fetches_nothing_and_an_untouched_content_neither() {
+    let cluster = Cluster::start().await;
+    cluster.put(pattern(500)).await.unwrap();
+    let head = cluster.objects.head_object(get_request()).await.unwrap();
+    assert_eq!((head.object.size_bytes, head.length_bytes, head.content.left_bytes()), (500, 500, 0));
+    let opened = cluster.objects.get_object(get_request()).await.unwrap();
+    assert_eq!(opened.content.size_hint().exact(), Some(500));
+    drop(opened);
+    assert!(cluster.worker().reads.lock().is_empty());
+}
+
+#[tokio::test]
+async fn the_next_replica_takes_over_where_one_failed() {
+    for fault in [
+        ReadFault::Fail(Reason::Damaged, 0),
+        ReadFault::Fail(Reason::Damaged, 300),
+        ReadFault::Fail(Reason::Unavailable, 999),
+        ReadFault::Short(0),
+        ReadFault::Short(130),
+    ] {
+        for broken in 0..2 {
+            let cluster = Cluster::with(2, 2, |_| {}).await;
+            let data = pattern(2500);
+            cluster.put(data.clone()).await.unwrap();
+            *cluster.workers[broken].read_fault.lock() = Some(fault);
+            for _ in 0..4 {
+                assert_eq!(cluster.get(None).await.unwrap(), data);
+            }
+            let asked: u64 = cluster.workers[1 - broken].reads.lock().iter().map(|read| read.length_bytes).sum();
+            assert!(asked > 0);
+        }
+    }
+}
+
+#[tokio::test]
+async fn when_all_replicas_fail_the_stream_breaks_and_never_just_ends() {
+    let cluster = Cluster::with(2, 2, |_| {}).await;
+    cluster.put(pattern(2500)).await.unwrap();
+    for worker in &cluster.workers {
+        *worker.read_fault.lock() = Some(ReadFault::Fail(Reason::Damaged, 100));
+    }
+    assert_eq!(cluster.get(None).await.unwrap_err().reason, Reason::Damaged);
+    for worker in &cluster.workers {
+        *worker.read_fault.lock() = Some(ReadFault::Short(100));
+    }
+    assert_eq!(cluster.get(None).await.unwrap_err().reason, Reason::Unavailable);
+}
+
+#[tokio::test]
+async fn what_fails_at_once_is_known_before_the_answer_begins() {
+    let cluster = Cluster::start().await;
+    cluster.put(pattern(500)).await.unwrap();
+    let mut opened = cluster.objects.get_object(get_request()).await.unwrap();
+    opened.content.start().await.unwrap();
+    assert_eq!(opened.content.left_bytes(), 500);
+    *cluster.worker().read_fault.lock() = Some(ReadFault::Fail(Reason::Damaged, 0));
+    let mut opened = cluster.objects.get_object(get_request()).await.unwrap();
+    assert_eq!(opened.content.start().await.unwrap_err().reason, Reason::Damaged);
+    cluster.worker().blocks.lock().clear();
+    let mut opened = cluster.objects.get_object(get_request()).await.unwrap();
+    assert_eq!(opened.content.start().await.unwrap_err().reason, Reason::NoSuchBlock);
+}
+
+#[tokio::test]
+async fn bytes_that_were_altered_on_their_way_are_noticed_before_the_last_ones_go_out() {
+    let cluster = Cluster::start().await;
+    cluster.put(pattern(500)).await.unwrap();
+    *cluster.worker().read_fault.lock() = Some(ReadFault::Flip(17));
+    assert_eq!(cluster.get(None).await.unwrap_err().reason, Reason::Damaged);
+}
+
+#[tokio::test]
+async fn a_read_is_in_flight_until_its_content_is_dropped() {
+    let cluster = Cluster::start().await;
+    cluster.put(pattern(500)).await.unwrap();
+    let opened = cluster.objects.get_object(get_request()).await.unwrap();
+    cluster.metaserver.state.lock().read_mark = 20;
+    let later = cluster.objects.get_object(get_request()).await.unwrap();
+    cluster.until(|c| c.metaserver.state.lock().last_heartbeat.oldest_read_mark == 10).await;
+    tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    assert_eq!(cluster.metaserver.state.lock().last_heartbeat.oldest_read_mark, 10);
+    drop(opened);
+    drop(later);
+    cluster.until(|c| c.metaserver.state.lock().last_heartbeat.oldest_read_mark == 20).await;
+}
+
+#[tokio::test]
+async fn an_unsatisfiable_range_has_no_content() {
+    let cluster = Cluster::start().await;
+    cluster.put(pattern(500)).await.unwrap();
+    let opened = cluster.objects.get_object(GetObject { range: range(500, 600), ..get_request() }).await.unwrap();
+    assert!(opened.unsatisfiable);
+    assert_eq!(opened.content.left_bytes(), 0);
+}

@@ -1,0 +1,44 @@
+//! What the data path counts.
+
+use crate::blocks::ReadMetrics;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::{Registry, Unit};
+
+#[derive(Clone, Debug, Default)]
+pub(super) struct Metrics {
+    /// Of bodies, decoded.
+    pub received_bytes: Counter,
+    /// Of contents, to clients and to copies.
+    pub given_bytes: Counter,
+    pub blocks_written: Counter,
+    /// Blocks that a worker did not take.
+    pub blocks_refused: Counter,
+    pub blocks_abandoned: Counter,
+    pub uploads_in_flight: Gauge,
+    /// Commits sent again because their answer was lost.
+    pub commits_repeated: Counter,
+    pub reads: ReadMetrics,
+}
+
+impl Metrics {
+    pub fn register(&self, registry: &mut Registry) {
+        let registry = registry.sub_registry_with_prefix("weir_gateway");
+        let bytes = || Unit::Bytes;
+        registry.register_with_unit("received", "Object data received", bytes(), self.received_bytes.clone());
+        registry.register_with_unit("given", "Object data given out", bytes(), self.given_bytes.clone());
+        registry.register_with_unit("blocks_read", "Object data read from workers", bytes(), self.reads.bytes.clone());
+        registry.register("blocks_written", "Blocks acknowledged by all their workers", self.blocks_written.clone());
+        registry.register("blocks_refused", "Blocks that a worker did not take", self.blocks_refused.clone());
+        registry.register(
+            "blocks_abandoned",
+            "Blocks written and given up before their commit",
+            self.blocks_abandoned.clone(),
+        );
+        registry.register("blocks_read", "Extents read from workers", self.reads.blocks.clone());
+        registry.register("replica_failovers", "Reads taken over by another replica", self.reads.failovers.clone());
+        registry.register("damaged_reads", "Reads that met damaged bytes", self.reads.damaged.clone());
+        registry.register("uploads_in_flight", "Uploads in flight", self.uploads_in_flight.clone());
+        registry.register("commits_repeated", "Changes sent again when in doubt", self.commits_repeated.clone());
+    }
+}

@@ -1,0 +1,125 @@
+//! A worker that keeps its blocks in memory.
+
+use bytes::Bytes;
+use futures::stream::BoxStream;
+use futures::{StreamExt as _, stream};
+use parking_lot::Mutex;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use tonic::{Request, Response, Status, Streaming};
+use weir_proto::v1::blocks_server::{Blocks, BlocksServer};
+use weir_proto::v1::write_block_request::Step;
+use weir_proto::v1::{self, Reason};
+use weir_proto::{Failure, MAX_MESSAGE_BYTES};
+use weir_service::channel::{Channel, in_process};
+
+/// What goes wrong with reads.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum ReadFault {
+    /// Fails with this reason after so many bytes of the call.
+    Fail(Reason, usize),
+    /// Ends after so many bytes of the call, as if that were all.
+    Short(usize),
+    /// Flips a bit of the block's byte at this offset.
+    Flip(usize),
+}
+
+#[derive(Default)]
+pub(crate) struct FakeWorker {
+    pub blocks: Mutex<HashMap<u64, Bytes>>,
+    /// Lengths that were announced, by block.
+    pub expected: Mutex<HashMap<u64, u64>>,
+    /// Streams that ended without `finish`.
+    pub cut: Mutex<Vec<u64>>,
+    /// Fails each write once it has got so many bytes of it.
+    pub write_fault: Mutex<Option<(Reason, usize)>>,
+    pub read_fault: Mutex<Option<ReadFault>>,
+    /// Keeps nothing, and takes a while.
+    pub discards: AtomicBool,
+    pub reads: Mutex<Vec<v1::ReadBlockRequest>>,
+}
+
+impl FakeWorker {
+    pub fn channel(self: &Arc<Self>) -> Channel {
+        in_process(BlocksServer::from_arc(self.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES))
+    }
+
+    pub fn block_count(&self) -> usize {
+        self.blocks.lock().len()
+    }
+}
+
+fn refusal(reason: Reason) -> Status {
+    Failure::new(reason, "", "told to").into()
+}
+
+#[tonic::async_trait]
+impl Blocks for FakeWorker {
+    async fn write_block(
+        &self,
+        request: Request<Streaming<v1::WriteBlockRequest>>,
+    ) -> Result<Response<v1::WriteBlockResponse>, Status> {
+        let mut steps = request.into_inner();
+        let mut block_id = 0;
+        let mut data = Vec::new();
+        while let Some(message) = steps.message().await? {
+            match message.step.unwrap() {
+                Step::Header(header) => {
+                    block_id = header.block_id;
+                    self.expected.lock().insert(block_id, header.length_bytes);
+                }
+                Step::Data(_) if self.discards.load(Ordering::SeqCst) => {
+                    tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+                }
+                Step::Data(more) => data.extend_from_slice(&more),
+                Step::Finish(v1::WriteBlockFinish { length_bytes, crc32c }) if self.discards.load(Ordering::SeqCst) => {
+                    return Ok(Response::new(v1::WriteBlockResponse { length_bytes, crc32c }));
+                }
+                Step::Finish(finish) => {
+                    assert_eq!(finish.length_bytes, data.len() as u64);
+                    assert_eq!(finish.crc32c, crc_fast::crc32_iscsi(&data));
+                    let response = v1::WriteBlockResponse { length_bytes: finish.length_bytes, crc32c: finish.crc32c };
+                    assert!(self.blocks.lock().insert(block_id, data.into()).is_none(), "a block is written once");
+                    return Ok(Response::new(response));
+                }
+            }
+            if let Some((reason, after)) = *self.write_fault.lock()
+                && data.len() >= after
+            {
+                return Err(refusal(reason));
+            }
+        }
+        self.cut.lock().push(block_id);
+        Err(refusal(Reason::InvalidRequest))
+    }
+
+    type ReadBlockStream = BoxStream<'static, Result<v1::ReadBlockResponse, Status>>;
+
+    async fn read_block(
+        &self,
+        request: Request<v1::ReadBlockRequest>,
+    ) -> Result<Response<Self::ReadBlockStream>, Status> {
+        let request = request.into_inner();
+        self.reads.lock().push(request);
+        let block = self.blocks.lock().get(&request.block_id).cloned();
+        let mut block = block.ok_or_else(|| refusal(Reason::NoSuchBlock))?.to_vec();
+        let fault = *self.read_fault.lock();
+        if let Some(ReadFault::Flip(at)) = fault
+            && let Some(byte) = block.get_mut(at)
+        {
+            *byte ^= 1;
+        }
+        let start = request.offset_bytes as usize;
+        let end = if request.length_bytes == 0 { block.len() } else { start + request.length_bytes as usize };
+        let wanted = block[start..end].to_vec();
+        let (given, failure) = match fault {
+            Some(ReadFault::Fail(reason, after)) => (after.min(wanted.len()), Some(refusal(reason))),
+            Some(ReadFault::Short(after)) => (after.min(wanted.len()), None),
+            Some(ReadFault::Flip(_)) | None => (wanted.len(), None),
+        };
+        let frames: Vec<_> =
+            wanted[..given].chunks(64).map(|data| Ok(v1::ReadBlockResponse { data: data.to_vec().into() })).collect();
+        Ok(Response::new(stream::iter(frames).chain(stream::iter(failure.map(Err))).boxed()))
+    }
+}

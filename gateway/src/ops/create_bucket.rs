@@ -1,0 +1,123 @@
+//! CreateBucket.
+//! <https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateBucket.html>
+
+use super::Context;
+use crate::answer::{self, Answer, Outcome};
+use crate::attributes;
+use crate::body::BodyKind;
+use crate::error::{ErrorCode, S3Error};
+use crate::request::{Request, RequestBody};
+use crate::xml::{BucketConfiguration, parse_bucket_configuration};
+use http::header::LOCATION;
+use http::{HeaderMap, StatusCode};
+use weir_proto::v1::{self, Reason};
+use weir_proto::{BucketName, Failure};
+
+/// The one region where making one's own bucket again succeeds.
+const FIRST_REGION: &str = "us-east-1";
+
+pub async fn create_bucket(context: &Context, request: &Request, bucket: &BucketName, body: RequestBody) -> Outcome {
+    refuse_unsupported(&request.headers)?;
+    let document = context.document(request, body, BodyKind::Document).await?;
+    check_location(&parse_bucket_configuration(&document)?, &context.settings.region)?;
+    let create =
+        v1::CreateBucketRequest { request_id: None, name: bucket.to_string(), owner: request.caller.id.to_owned() };
+    match context.objects.create_bucket(create).await {
+        Ok(_) => Ok(made(bucket)),
+        Err(failure) if failure.reason == Reason::BucketExists => exists(context, request, bucket, failure).await,
+        Err(failure) => Err(failure.into()),
+    }
+}
+
+fn made(bucket: &BucketName) -> Answer {
+    let mut answer = answer::empty(StatusCode::OK);
+    answer::put(&mut answer, LOCATION, &format!("/{bucket}"));
+    answer
+}
+
+fn refuse_unsupported(headers: &HeaderMap) -> Result<(), S3Error> {
+    attributes::refuse_unsupported(headers)?;
+    if let Some(enabled) = headers.get("x-amz-bucket-object-lock-enabled")
+        && !enabled.as_bytes().eq_ignore_ascii_case(b"false")
+    {
+        return Err(S3Error::not_implemented("x-amz-bucket-object-lock-enabled"));
+    }
+    match headers.get("x-amz-object-ownership").map(|value| value.as_bytes()) {
+        // What holds anyway.
+        None | Some(b"BucketOwnerEnforced") => Ok(()),
+        Some(b"BucketOwnerPreferred" | b"ObjectWriter") => Err(S3Error::not_implemented("x-amz-object-ownership")),
+        Some(other) => Err(S3Error::invalid_argument(
+            "x-amz-object-ownership",
+            String::from_utf8_lossy(other),
+            "Invalid x-amz-object-ownership header",
+        )),
+    }
+}
+
+fn check_location(configuration: &BucketConfiguration, region: &str) -> Result<(), S3Error> {
+    if let Some(unsupported) = configuration.unsupported {
+        return Err(S3Error::not_implemented(unsupported));
+    }
+    match configuration.location.as_deref() {
+        None => Ok(()),
+        Some(location) if location == region => Ok(()),
+        Some(location) => Err(S3Error::with_message(
+            ErrorCode::IllegalLocationConstraintException,
+            format!(
+                "The {location} location constraint is incompatible for the region specific endpoint this request was \
+                 sent to: its region is {region}."
+            ),
+        )
+        .element("LocationConstraint", location)),
+    }
+}
+
+async fn exists(context: &Context, request: &Request, bucket: &BucketName, failure: Failure) -> Outcome {
+    let there = match context.bucket(bucket).await {
+        Ok(there) => there,
+        // Deleted just now, or being deleted.
+        Err(error) if error.code() == ErrorCode::NoSuchBucket => {
+            return Err(S3Error::new(ErrorCode::OperationAborted).cause(failure.to_string()));
+        }
+        Err(error) => return Err(error),
+    };
+    if there.owner != request.caller.id {
+        Err(failure.into())
+    } else if context.settings.region == FIRST_REGION {
+        Ok(made(bucket))
+    } else {
+        Err(S3Error::new(ErrorCode::BucketAlreadyOwnedByYou).element("BucketName", bucket.to_string()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_location_is_this_region_or_none() {
+        let check = |location: Option<&str>| {
+            let configuration = BucketConfiguration { location: location.map(str::to_owned), unsupported: None };
+            check_location(&configuration, "eu-west-1").err().map(|error| error.code())
+        };
+        assert_eq!(check(None), None);
+        assert_eq!(check(Some("eu-west-1")), None);
+        assert_eq!(check(Some("us-east-1")), Some(ErrorCode::IllegalLocationConstraintException));
+    }
+
+    #[test]
+    fn locks_and_acls_are_refused_rather_than_ignored() {
+        let code = |name: &'static str, value: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(name, value.parse().unwrap());
+            refuse_unsupported(&headers).err().map(|error| error.code())
+        };
+        assert_eq!(code("x-amz-bucket-object-lock-enabled", "true"), Some(ErrorCode::NotImplemented));
+        assert_eq!(code("x-amz-bucket-object-lock-enabled", "False"), None);
+        assert_eq!(code("x-amz-acl", "public-read"), Some(ErrorCode::NotImplemented));
+        assert_eq!(code("x-amz-acl", "private"), None);
+        assert_eq!(code("x-amz-object-ownership", "BucketOwnerEnforced"), None);
+        assert_eq!(code("x-amz-object-ownership", "ObjectWriter"), Some(ErrorCode::NotImplemented));
+        assert_eq!(code("x-amz-object-ownership", "Nobody"), Some(ErrorCode::InvalidArgument));
+    }
+}

@@ -1,0 +1,106 @@
+//! DeleteObjects.
+//! <https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html>
+//!
+//! S3 wants Content-MD5 or a checksum of the document. What is sent is verified; a request without either is taken,
+//! since old tools send none.
+
+use super::{Context, missing};
+use crate::answer::{self, Outcome};
+use crate::body::BodyKind;
+use crate::conditions;
+use crate::error::{ErrorCode, S3Error};
+use crate::request::{Request, RequestBody};
+use crate::xml::{DeleteDocument, ObjectToDelete, Writer, parse_delete};
+use weir_proto::{BucketName, Failure, ObjectKey, v1};
+
+pub async fn delete_objects(context: &Context, request: &Request, bucket: &BucketName, body: RequestBody) -> Outcome {
+    let document = context.document(request, body, BodyKind::Document).await?;
+    let DeleteDocument { quiet, objects } = parse_delete(&document)?;
+    if objects.iter().any(|object| object.has_directory_condition) {
+        return Err(S3Error::not_implemented("Delete/Object/LastModifiedTime and Delete/Object/Size"));
+    }
+    // What is refused here keeps its place among the answers.
+    let entries: Vec<Result<v1::DeleteEntry, S3Error>> = objects.iter().map(entry).collect();
+    let sent: Vec<v1::DeleteEntry> = entries.iter().filter_map(|entry| entry.as_ref().ok()).cloned().collect();
+    let mut results = if sent.is_empty() {
+        context.bucket(bucket).await?;
+        Vec::new()
+    } else {
+        let delete = v1::DeleteObjectsRequest { request_id: None, bucket: bucket.to_string(), entries: sent };
+        context.objects.delete_objects(delete).await?.results
+    }
+    .into_iter();
+
+    let mut xml = Writer::with_capacity("DeleteResult", 512 + objects.len() * 128);
+    for (object, entry) in objects.iter().zip(entries) {
+        let refused = match entry {
+            Err(error) => Some(error),
+            Ok(_) => {
+                let result = results.next().ok_or_else(|| missing("result"))?;
+                result.failure.map(|failure| Failure::from(failure).into())
+            }
+        };
+        match refused {
+            Some(error) => write_error(&mut xml, object, &error),
+            None if quiet => {}
+            None => write_deleted(&mut xml, object),
+        }
+    }
+    Ok(answer::document(xml))
+}
+
+fn entry(object: &ObjectToDelete) -> Result<v1::DeleteEntry, S3Error> {
+    if let Some(version) = object.version_id.as_deref().filter(|version| *version != "null") {
+        return Err(S3Error::new(ErrorCode::NoSuchVersion).element("VersionId", version));
+    }
+    if object.key.contains('\0') {
+        return Err(S3Error::new(ErrorCode::InvalidArgument));
+    }
+    let key = ObjectKey::new(object.key.clone())?;
+    Ok(v1::DeleteEntry { key: key.into_bytes(), precondition: object.etag.as_deref().map(conditions::of_etag) })
+}
+
+fn write_deleted(xml: &mut Writer, object: &ObjectToDelete) {
+    xml.within("Deleted", |xml| {
+        xml.text("Key", &object.key);
+        if let Some(version) = &object.version_id {
+            xml.text("VersionId", version);
+        }
+    });
+}
+
+fn write_error(xml: &mut Writer, object: &ObjectToDelete, error: &S3Error) {
+    xml.within("Error", |xml| {
+        xml.text("Key", &object.key);
+        if let Some(version) = &object.version_id {
+            xml.text("VersionId", version);
+        }
+        xml.text("Code", error.code().name()).text("Message", error.message());
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn object(key: &str) -> ObjectToDelete {
+        ObjectToDelete { key: key.into(), ..Default::default() }
+    }
+
+    #[test]
+    fn keys_are_checked_one_by_one() {
+        assert!(entry(&object("a/../b")).is_ok());
+        assert_eq!(entry(&object("")).unwrap_err().code(), ErrorCode::UserKeyMustBeSpecified);
+        assert_eq!(entry(&object(&"k".repeat(1025))).unwrap_err().code(), ErrorCode::KeyTooLongError);
+        let versioned = |version: &str| ObjectToDelete { version_id: Some(version.into()), ..object("k") };
+        assert!(entry(&versioned("null")).is_ok());
+        assert_eq!(entry(&versioned("abc")).unwrap_err().code(), ErrorCode::NoSuchVersion);
+    }
+
+    #[test]
+    fn an_etag_becomes_a_condition() {
+        let conditional = ObjectToDelete { etag: Some("\"abc\"".into()), ..object("k") };
+        assert_eq!(entry(&conditional).unwrap().precondition.unwrap().if_match, ["abc"]);
+        assert_eq!(entry(&object("k")).unwrap().precondition, None);
+    }
+}

@@ -1,0 +1,255 @@
+//! One file for each operation of S3, or pair of them. An operation reads what it needs of the request, calls
+//! [`Objects`] once or a few times, and writes an answer.
+//!
+//! [`perform`] leads to them. Its matches name every operation of S3: one that is added to the table of names is
+//! either served or refused here, never forgotten.
+
+mod abort_multipart_upload;
+mod acl;
+mod bucket_settings;
+mod complete_multipart_upload;
+mod copy_object;
+mod create_bucket;
+mod create_multipart_upload;
+mod delete_bucket;
+mod delete_object;
+mod delete_objects;
+mod get_bucket_location;
+mod get_object;
+mod get_object_tagging;
+mod head_bucket;
+mod list_buckets;
+mod list_multipart_uploads;
+mod list_objects;
+mod list_parts;
+mod object_lock;
+mod put_object;
+mod upload_part;
+mod upload_part_copy;
+
+use crate::answer::Outcome;
+use crate::auth::Caller;
+use crate::body::{BodyError, BodyKind, BodyLimits, BodyPlan, IncomingBody, collect};
+use crate::error::{ErrorCode, S3Error};
+use crate::objects::Objects;
+use crate::request::{Request, RequestBody};
+use crate::route::{BucketOperation, ObjectOperation, Operation, ServiceOperation};
+use crate::xml::Writer;
+use bytes::Bytes;
+use std::time::Duration;
+use weir_proto::{BucketName, ObjectKey, v1};
+use weir_service::config::settings::GatewaySettings;
+
+/// What all operations use.
+pub struct Context {
+    pub objects: Objects,
+    pub settings: GatewaySettings,
+}
+
+impl Context {
+    fn limits(&self, max_bytes: u64) -> BodyLimits {
+        BodyLimits { max_bytes, idle_timeout: Duration::from_millis(self.settings.body_idle_timeout_ms) }
+    }
+
+    /// The body of an object or a part.
+    fn data(&self, request: &Request, body: RequestBody, kind: BodyKind) -> Result<IncomingBody, S3Error> {
+        let plan = BodyPlan::from_headers(&request.headers, kind, self.limits(self.settings.put_max_bytes))?;
+        Ok(IncomingBody::new(body, plan))
+    }
+
+    /// A document, as a whole. It is bounded before it is read, and read before it is parsed.
+    async fn document(&self, request: &Request, body: RequestBody, kind: BodyKind) -> Result<Bytes, S3Error> {
+        let too_long = |error| match error {
+            BodyError::TooLarge { .. } => S3Error::new(ErrorCode::MalformedXML).cause("the document is too long"),
+            error => error.into(),
+        };
+        let plan = BodyPlan::from_headers(&request.headers, kind, self.limits(self.settings.xml_max_bytes));
+        let body = IncomingBody::new(body, plan.map_err(too_long)?);
+        collect(body).await.map_err(too_long)
+    }
+
+    /// # Errors
+    /// `NoSuchBucket`.
+    async fn bucket(&self, name: &BucketName) -> Result<v1::Bucket, S3Error> {
+        let response = self.objects.get_bucket(v1::GetBucketRequest { name: name.to_string() }).await?;
+        response.bucket.ok_or_else(|| S3Error::new(ErrorCode::InternalError).cause("GetBucket answered no bucket"))
+    }
+}
+
+/// Performs an operation.
+///
+/// # Errors
+/// What the operation refuses with.
+pub async fn perform(context: &Context, operation: &Operation, request: &Request, body: RequestBody) -> Outcome {
+    match operation {
+        Operation::Service(ServiceOperation::ListBuckets) => list_buckets::list_buckets(context, request).await,
+        Operation::Bucket(bucket, operation) => on_bucket(context, *operation, bucket, request, body).await,
+        Operation::Object(bucket, key, operation) => on_object(context, *operation, bucket, key, request, body).await,
+    }
+}
+
+async fn on_bucket(
+    context: &Context,
+    operation: BucketOperation,
+    bucket: &BucketName,
+    request: &Request,
+    body: RequestBody,
+) -> Outcome {
+    use BucketOperation as B;
+    match operation {
+        B::CreateBucket => create_bucket::create_bucket(context, request, bucket, body).await,
+        B::HeadBucket => head_bucket::head_bucket(context, bucket).await,
+        B::DeleteBucket => delete_bucket::delete_bucket(context, bucket).await,
+        B::ListObjects => list_objects::list_objects(context, request, bucket).await,
+        B::ListObjectsV2 => list_objects::list_objects_v2(context, request, bucket).await,
+        B::ListMultipartUploads => list_multipart_uploads::list_multipart_uploads(context, request, bucket).await,
+        B::DeleteObjects => delete_objects::delete_objects(context, request, bucket, body).await,
+        B::GetBucketLocation => get_bucket_location::get_bucket_location(context, bucket).await,
+        B::GetBucketAcl => acl::get_bucket_acl(context, request, bucket).await,
+        B::GetBucketAbac
+        | B::GetBucketAccelerateConfiguration
+        | B::GetBucketAnalyticsConfiguration
+        | B::ListBucketAnalyticsConfigurations
+        | B::GetBucketCors
+        | B::GetBucketEncryption
+        | B::GetBucketIntelligentTieringConfiguration
+        | B::ListBucketIntelligentTieringConfigurations
+        | B::GetBucketInventoryConfiguration
+        | B::ListBucketInventoryConfigurations
+        | B::GetBucketLifecycleConfiguration
+        | B::GetBucketLogging
+        | B::GetBucketMetadataConfiguration
+        | B::GetBucketMetadataTableConfiguration
+        | B::GetBucketMetricsConfiguration
+        | B::ListBucketMetricsConfigurations
+        | B::GetBucketNotificationConfiguration
+        | B::GetObjectLockConfiguration
+        | B::GetBucketOwnershipControls
+        | B::GetBucketPolicy
+        | B::GetBucketPolicyStatus
+        | B::GetPublicAccessBlock
+        | B::GetBucketReplication
+        | B::GetBucketRequestPayment
+        | B::GetBucketTagging
+        | B::GetBucketVersioning
+        | B::GetBucketWebsite => bucket_settings::get_bucket_setting(context, operation, bucket).await,
+        B::ListObjectVersions
+        | B::PostObject
+        | B::CreateSession
+        | B::PutBucketAbac
+        | B::PutBucketAccelerateConfiguration
+        | B::PutBucketAcl
+        | B::PutBucketAnalyticsConfiguration
+        | B::DeleteBucketAnalyticsConfiguration
+        | B::PutBucketCors
+        | B::DeleteBucketCors
+        | B::PutBucketEncryption
+        | B::DeleteBucketEncryption
+        | B::PutBucketIntelligentTieringConfiguration
+        | B::DeleteBucketIntelligentTieringConfiguration
+        | B::PutBucketInventoryConfiguration
+        | B::DeleteBucketInventoryConfiguration
+        | B::PutBucketLifecycleConfiguration
+        | B::DeleteBucketLifecycle
+        | B::PutBucketLogging
+        | B::CreateBucketMetadataConfiguration
+        | B::DeleteBucketMetadataConfiguration
+        | B::UpdateBucketMetadataInventoryTableConfiguration
+        | B::UpdateBucketMetadataJournalTableConfiguration
+        | B::CreateBucketMetadataTableConfiguration
+        | B::DeleteBucketMetadataTableConfiguration
+        | B::PutBucketMetricsConfiguration
+        | B::DeleteBucketMetricsConfiguration
+        | B::PutBucketNotificationConfiguration
+        | B::PutObjectLockConfiguration
+        | B::PutBucketOwnershipControls
+        | B::DeleteBucketOwnershipControls
+        | B::PutBucketPolicy
+        | B::DeleteBucketPolicy
+        | B::PutPublicAccessBlock
+        | B::DeletePublicAccessBlock
+        | B::PutBucketReplication
+        | B::DeleteBucketReplication
+        | B::PutBucketRequestPayment
+        | B::PutBucketTagging
+        | B::DeleteBucketTagging
+        | B::PutBucketVersioning
+        | B::PutBucketWebsite
+        | B::DeleteBucketWebsite => Err(S3Error::not_implemented(operation.name())),
+    }
+}
+
+async fn on_object(
+    context: &Context,
+    operation: ObjectOperation,
+    bucket: &BucketName,
+    key: &ObjectKey,
+    request: &Request,
+    body: RequestBody,
+) -> Outcome {
+    use ObjectOperation as O;
+    match operation {
+        O::PutObject => put_object::put_object(context, request, bucket, key, body).await,
+        O::GetObject => get_object::get_object(context, request, bucket, key).await,
+        O::HeadObject => get_object::head_object(context, request, bucket, key).await,
+        O::DeleteObject => delete_object::delete_object(context, request, bucket, key).await,
+        O::CopyObject => copy_object::copy_object(context, request, bucket, key).await,
+        O::CreateMultipartUpload => {
+            create_multipart_upload::create_multipart_upload(context, request, bucket, key, body).await
+        }
+        O::UploadPart => upload_part::upload_part(context, request, bucket, key, body).await,
+        O::UploadPartCopy => upload_part_copy::upload_part_copy(context, request, bucket, key).await,
+        O::CompleteMultipartUpload => {
+            complete_multipart_upload::complete_multipart_upload(context, request, bucket, key, body).await
+        }
+        O::AbortMultipartUpload => abort_multipart_upload::abort_multipart_upload(context, request, bucket, key).await,
+        O::ListParts => list_parts::list_parts(context, request, bucket, key).await,
+        O::GetObjectAcl => acl::get_object_acl(context, request, bucket, key).await,
+        O::GetObjectTagging => get_object_tagging::get_object_tagging(context, request, bucket, key).await,
+        O::GetObjectLegalHold | O::GetObjectRetention => {
+            object_lock::get_object_lock(context, request, bucket, key).await
+        }
+        O::RenameObject
+        | O::PutObjectAcl
+        | O::GetObjectAttributes
+        | O::UpdateObjectEncryption
+        | O::PutObjectLegalHold
+        | O::PutObjectRetention
+        | O::PutObjectTagging
+        | O::DeleteObjectTagging
+        | O::GetObjectTorrent
+        | O::RestoreObject
+        | O::SelectObjectContent => Err(S3Error::not_implemented(operation.name())),
+    }
+}
+
+/// `Owner`, `Initiator` or what else names a caller.
+fn write_caller(xml: &mut Writer, element: &str, id: &str, display_name: &str) {
+    xml.within(element, |xml| {
+        xml.text("ID", id).text("DisplayName", display_name);
+    });
+}
+
+/// The owner that a record names. In one installation there is one so far; records of others keep their id.
+fn write_owner(xml: &mut Writer, element: &str, owner: &str, caller: Caller) {
+    if owner.is_empty() || owner == caller.id {
+        write_caller(xml, element, caller.id, caller.display_name);
+    } else {
+        write_caller(xml, element, owner, owner);
+    }
+}
+
+/// A key or a prefix, encoded when that was asked for.
+fn write_key(xml: &mut Writer, element: &str, key: &[u8], url_encoded: bool) {
+    if url_encoded {
+        // It needs no escaping any more, and gets none for free: it has no markup.
+        xml.text(element, &crate::xml::url_encoded(key));
+    } else {
+        xml.bytes(element, key);
+    }
+}
+
+/// What an answer of the contract lacks that it always has.
+fn missing(what: &str) -> S3Error {
+    S3Error::new(ErrorCode::InternalError).cause(format!("the metaserver's answer has no {what}"))
+}

@@ -1,0 +1,34 @@
+//! PutObject.
+//! <https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html>
+
+use super::Context;
+use crate::answer::{self, Outcome};
+use crate::body::BodyKind;
+use crate::objects::PutObject;
+use crate::request::{Request, RequestBody};
+use crate::{attributes, checksum, conditions};
+use http::StatusCode;
+use weir_proto::{BucketName, ObjectKey};
+
+pub async fn put_object(
+    context: &Context,
+    request: &Request,
+    bucket: &BucketName,
+    key: &ObjectKey,
+    body: RequestBody,
+) -> Outcome {
+    // All that can be refused is, before the body is asked for.
+    let put = PutObject {
+        bucket: bucket.clone(),
+        key: key.clone(),
+        attributes: attributes::of_new_object(&request.headers)?,
+        precondition: conditions::of_write(&request.headers)?,
+        owner: request.caller.id.to_owned(),
+    };
+    let body = context.data(request, body, BodyKind::Put)?;
+    let object = context.objects.put_object(put, body).await?;
+    let mut answer = answer::empty(StatusCode::OK);
+    answer::put_etag(&mut answer, &object.etag);
+    checksum::put_headers(answer.headers_mut(), object.checksum.as_ref(), 0);
+    Ok(answer)
+}

@@ -1,0 +1,50 @@
+//! UploadPartCopy.
+//! <https://docs.aws.amazon.com/AmazonS3/latest/API/API_UploadPartCopy.html>
+
+use super::Context;
+use super::upload_part::number_of_part;
+use crate::answer::{self, Outcome};
+use crate::conditions::Conditions;
+use crate::error::S3Error;
+use crate::objects::{CopyPart, ObjectsError};
+use crate::request::Request;
+use crate::xml::Writer;
+use crate::{attributes, checksum, copy_source, range};
+use weir_proto::v1::Reason;
+use weir_proto::{BucketName, ObjectKey};
+
+pub async fn upload_part_copy(context: &Context, request: &Request, bucket: &BucketName, key: &ObjectKey) -> Outcome {
+    let headers = &request.headers;
+    attributes::refuse_unsupported(headers)?;
+    let (source_bucket, source_key) = copy_source::parse(headers)?;
+    let copy = CopyPart {
+        source_bucket,
+        source_key,
+        source_precondition: Conditions::of_copy_source(headers).into_precondition(),
+        range: range::of_copy_source(headers)?,
+        bucket: bucket.clone(),
+        key: key.clone(),
+        part_number: number_of_part(request)?,
+        upload_id: request.upload_id()?,
+    };
+    let part = context.objects.copy_part(copy).await.map_err(|error| refused(request, error))?;
+    let mut xml = Writer::new("CopyPartResult");
+    xml.time("LastModified", part.modified_ms).etag("ETag", &part.etag);
+    checksum::write_elements(&mut xml, part.checksum.as_ref(), 0, false);
+    Ok(answer::document(xml))
+}
+
+/// A range beyond the source is no range of it, says S3: 400, not 416.
+fn refused(request: &Request, error: ObjectsError) -> S3Error {
+    match error.reason() {
+        Some(Reason::InvalidRange) => {
+            let value = request.headers.get("x-amz-copy-source-range").map(|value| value.as_bytes());
+            S3Error::invalid_argument(
+                "x-amz-copy-source-range",
+                String::from_utf8_lossy(value.unwrap_or_default()),
+                "Range specified is not valid for the size of the source object",
+            )
+        }
+        _ => error.into(),
+    }
+}

@@ -1,0 +1,54 @@
+//! An answer's body on its way out: counted, and its breaking told.
+
+use crate::answer::AnswerBody;
+use crate::metrics::Metrics;
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use weir_proto::Failure;
+
+/// Wraps what is sent.
+#[derive(Debug)]
+pub struct SentBody {
+    body: AnswerBody,
+    metrics: Metrics,
+    span: tracing::Span,
+}
+
+impl SentBody {
+    pub fn new(body: AnswerBody, metrics: Metrics) -> Self {
+        Self { body, metrics, span: tracing::Span::current() }
+    }
+}
+
+impl Body for SentBody {
+    type Data = Bytes;
+    type Error = Failure;
+
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Failure>>> {
+        let this = &mut *self;
+        let polled = Pin::new(&mut this.body).poll_frame(context);
+        match &polled {
+            Poll::Ready(Some(Ok(frame))) => {
+                this.metrics.sent(frame.data_ref().map_or(0, Bytes::len) as u64);
+            }
+            Poll::Ready(Some(Err(failure))) => {
+                // The head is out already: the client sees the connection break, and not a short object.
+                let _entered = this.span.enter();
+                tracing::error!(%failure, "an answer broke off");
+                this.metrics.broken();
+            }
+            Poll::Ready(None) | Poll::Pending => {}
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

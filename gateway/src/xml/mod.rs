@@ -1,0 +1,21 @@
+//! Documents out ([`Writer`]) and in ([`Element`]). The documents of a request are parsed strictly: what is not in the
+//! schema of S3 is `MalformedXML`.
+
+mod complete;
+mod create_bucket;
+mod delete;
+mod element;
+mod escape;
+mod time;
+mod writer;
+
+pub use complete::parse_completion;
+pub use create_bucket::{BucketConfiguration, parse_bucket_configuration};
+pub use delete::{DeleteDocument, ObjectToDelete, parse_delete};
+pub use element::{Element, MalformedXml};
+pub use escape::url_encoded;
+pub use time::write_iso8601;
+pub use writer::Writer;
+
+/// Of all documents of S3 but errors.
+pub const NAMESPACE: &str = "http://s3.amazonaws.com/doc/2006-03-01/";

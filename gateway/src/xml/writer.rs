@@ -1,0 +1,181 @@
+//! Writes a document from its start to its end. What comes from a client is escaped; element names are the code's own.
+
+use super::escape::escape;
+use super::{NAMESPACE, write_iso8601};
+use std::io::Write as _;
+
+const DECLARATION: &[u8] = b"<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n";
+
+/// A document being written.
+///
+/// ```
+/// # use weir_gateway::xml::Writer;
+/// let mut xml = Writer::new("Tagging");
+/// xml.within("TagSet", |xml| {
+///     xml.text("Key", "a<b");
+/// });
+/// assert!(xml.finish().ends_with(b"<TagSet><Key>a&lt;b</Key></TagSet></Tagging>"));
+/// ```
+#[derive(Debug)]
+pub struct Writer {
+    out: Vec<u8>,
+    root: &'static str,
+}
+
+impl Writer {
+    /// A document of S3's namespace.
+    pub fn new(root: &'static str) -> Self {
+        Self::with_capacity(root, 512)
+    }
+
+    /// With room for so many bytes.
+    pub fn with_capacity(root: &'static str, bytes: usize) -> Self {
+        let mut writer = Self { out: Vec::with_capacity(bytes), root };
+        writer.out.extend_from_slice(DECLARATION);
+        writer.raw("<").raw(root).raw(" xmlns=\"").raw(NAMESPACE).raw("\">");
+        writer
+    }
+
+    /// Errors have none.
+    pub fn without_namespace(root: &'static str) -> Self {
+        let mut writer = Self { out: Vec::with_capacity(512), root };
+        writer.out.extend_from_slice(DECLARATION);
+        writer.open(root);
+        writer
+    }
+
+    fn raw(&mut self, text: &str) -> &mut Self {
+        self.out.extend_from_slice(text.as_bytes());
+        self
+    }
+
+    pub fn open(&mut self, name: &str) -> &mut Self {
+        self.raw("<").raw(name).raw(">")
+    }
+
+    pub fn close(&mut self, name: &str) -> &mut Self {
+        self.raw("</").raw(name).raw(">")
+    }
+
+    /// An element with what `content` writes in it.
+    pub fn within(&mut self, name: &str, content: impl FnOnce(&mut Self)) -> &mut Self {
+        self.open(name);
+        content(self);
+        self.close(name)
+    }
+
+    /// An element that holds text.
+    pub fn text(&mut self, name: &str, text: &str) -> &mut Self {
+        self.open(name);
+        escape(&mut self.out, text);
+        self.close(name)
+    }
+
+    /// An element that holds the bytes of a key. Keys are UTF-8 where they enter by HTTP; others show as what can be
+    /// shown of them.
+    pub fn bytes(&mut self, name: &str, bytes: &[u8]) -> &mut Self {
+        match std::str::from_utf8(bytes) {
+            Ok(text) => self.text(name, text),
+            Err(_) => self.text(name, &String::from_utf8_lossy(bytes)),
+        }
+    }
+
+    pub fn number(&mut self, name: &str, number: u64) -> &mut Self {
+        self.open(name);
+        // Writing into memory does not fail.
+        let _ = write!(self.out, "{number}");
+        self.close(name)
+    }
+
+    pub fn boolean(&mut self, name: &str, value: bool) -> &mut Self {
+        self.open(name).raw(if value { "true" } else { "false" }).close(name)
+    }
+
+    /// An element that holds a time in milliseconds since 1970.
+    pub fn time(&mut self, name: &str, time_ms: i64) -> &mut Self {
+        self.open(name);
+        write_iso8601(&mut self.out, time_ms);
+        self.close(name)
+    }
+
+    /// An element that holds an entity tag in quotes; given without them.
+    pub fn etag(&mut self, name: &str, etag: &str) -> &mut Self {
+        self.open(name).raw("&quot;");
+        escape(&mut self.out, etag);
+        self.raw("&quot;").close(name)
+    }
+
+    /// Text in the element that is open.
+    pub fn own_text(&mut self, text: &str) -> &mut Self {
+        escape(&mut self.out, text);
+        self
+    }
+
+    /// Markup of the code's own, for what the other methods can't say.
+    pub fn markup(&mut self, markup: &'static str) -> &mut Self {
+        self.raw(markup)
+    }
+
+    /// Ends the root element, and the document.
+    pub fn finish(mut self) -> Vec<u8> {
+        self.close(self.root);
+        self.out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::xml::Element;
+    use proptest::prelude::*;
+
+    fn text(writer: Writer) -> String {
+        String::from_utf8(writer.finish()).unwrap()
+    }
+
+    #[test]
+    fn a_document_has_a_declaration_and_the_namespace() {
+        let mut xml = Writer::new("Root");
+        xml.text("A", "x&y").number("N", 7).boolean("B", true).etag("E", "d41d").time("T", 0);
+        assert_eq!(
+            text(xml),
+            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Root xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">\
+             <A>x&amp;y</A><N>7</N><B>true</B><E>&quot;d41d&quot;</E><T>1970-01-01T00:00:00.000Z</T></Root>"
+        );
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_do_not_break_the_document() {
+        let mut xml = Writer::new("Root");
+        xml.bytes("Key", b"a\xFF<");
+        assert!(text(xml).contains("<Key>a\u{fffd}&lt;</Key>"));
+    }
+
+    #[test]
+    fn a_large_listing_takes_less_than_two_microseconds_an_entry() {
+        let mut xml = Writer::with_capacity("ListBucketResult", 400_000);
+        let begun = std::time::Instant::now();
+        for index in 0..1000 {
+            xml.within("Contents", |xml| {
+                xml.text("Key", "some/folder/with/a/name/file").time("LastModified", 1_255_369_830_000 + index);
+                xml.etag("ETag", "d41d8cd98f00b204e9800998ecf8427e").number("Size", 4096);
+                xml.text("StorageClass", "STANDARD");
+            });
+        }
+        let elapsed = begun.elapsed();
+        assert!(xml.finish().len() > 200_000);
+        // Without optimisation and on a busy machine it takes some 10 times as long.
+        assert!(elapsed.as_millis() < 200, "{elapsed:?}");
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read_again(key in "[^\u{0}\u{fffe}\u{ffff}]{0,60}") {
+            let mut xml = Writer::new("Root");
+            xml.text("Key", &key);
+            let document = xml.finish();
+            let root = Element::parse(&document, "Root").unwrap();
+            prop_assert_eq!(root.children[0].leaf().unwrap(), key.as_str());
+        }
+    }
+}
