@@ -1,0 +1,87 @@
+//! `weir fsadmin`: what operators ask and order. One file per command.
+
+mod backup;
+mod confirm_restore;
+mod get_block_info;
+mod help;
+mod report;
+mod restore;
+
+use crate::shell::connect::{Place, PlaceArgs};
+use crate::shell::error::ShellError;
+use crate::shell::output::Output;
+use crate::shell::usage::{self, Help};
+use crate::shell::{Exit, Shell, conclude};
+use clap::{Args, Subcommand};
+use std::ffi::OsString;
+use std::process::ExitCode;
+use weir_service::config::Sources;
+
+/// Every command, by name.
+const COMMANDS: &[Help] =
+    &[backup::HELP, confirm_restore::HELP, get_block_info::HELP, help::HELP, report::HELP, restore::HELP];
+
+/// Reports, backups and repairs.
+#[derive(Debug, Args)]
+#[command(disable_help_subcommand = true)]
+pub struct FsadminArgs {
+    #[command(flatten)]
+    place: PlaceArgs,
+    #[command(subcommand)]
+    command: Option<FsadminCommand>,
+}
+
+#[derive(Debug, Subcommand)]
+#[command(rename_all = "camelCase")]
+enum FsadminCommand {
+    Backup(backup::BackupArgs),
+    ConfirmRestore(confirm_restore::ConfirmRestoreArgs),
+    GetBlockInfo(get_block_info::GetBlockInfoArgs),
+    Help(help::HelpArgs),
+    Report(report::ReportArgs),
+    Restore(restore::RestoreArgs),
+    #[command(external_subcommand)]
+    Unknown(Vec<OsString>),
+}
+
+/// Runs one command against the Weir that the flags and the configuration name.
+pub async fn run(args: FsadminArgs, sources: Sources) -> ExitCode {
+    let mut out = Output::stdout();
+    match &args.command {
+        Some(FsadminCommand::Help(help)) => return conclude(help::run(help, &mut out), None, &mut out),
+        Some(FsadminCommand::Restore(restore)) => {
+            return conclude(restore::run(restore, &args.place, sources, &mut out), None, &mut out);
+        }
+        None => return conclude(usage::unknown("fsadmin", COMMANDS, &[]), None, &mut out),
+        Some(FsadminCommand::Unknown(words)) => {
+            return conclude(usage::unknown("fsadmin", COMMANDS, words), None, &mut out);
+        }
+        Some(_) => {}
+    }
+    let place = match Place::choose(&args.place, sources) {
+        Ok(place) => place,
+        Err(error) => return conclude(Err(error), None, &mut out),
+    };
+    let shell = Shell::new(place);
+    let result = dispatch(&args, &shell, &mut out).await;
+    shell.close().await;
+    conclude(result, Some(&shell.place), &mut out)
+}
+
+async fn dispatch(args: &FsadminArgs, shell: &Shell, out: &mut Output) -> Result<Exit, ShellError> {
+    match &args.command {
+        Some(FsadminCommand::Backup(args)) => backup::run(args, shell, out).await,
+        Some(FsadminCommand::ConfirmRestore(args)) => confirm_restore::run(args, shell, out).await,
+        Some(FsadminCommand::GetBlockInfo(args)) => get_block_info::run(args, shell, out).await,
+        Some(FsadminCommand::Report(args)) => report::run(args, shell, out).await,
+        // Answered before a place was chosen.
+        None | Some(FsadminCommand::Help(_) | FsadminCommand::Restore(_) | FsadminCommand::Unknown(_)) => {
+            usage::unknown("fsadmin", COMMANDS, &[])
+        }
+    }
+}
+
+/// As [`crate::commands::fs::refused`].
+pub fn refused(error: &clap::Error, words: &[OsString]) -> Option<ExitCode> {
+    usage::refused("fsadmin", COMMANDS, error, words)
+}

@@ -1,0 +1,104 @@
+//! `weir fsadmin report`
+
+mod capacity;
+mod gateways;
+mod metrics;
+mod summary;
+
+use crate::shell::error::ShellError;
+use crate::shell::output::Output;
+use crate::shell::usage::Help;
+use crate::shell::{Exit, Shell};
+use clap::Args;
+use jiff::tz::TimeZone;
+use std::ffi::OsString;
+use weir_proto::v1;
+
+pub const HELP: Help = Help {
+    name: "report",
+    usage: "report [summary|capacity|gateway|metrics]",
+    about: "Shows how the cluster is: a summary, the capacity of the workers, the gateways, or what the metaserver counts.",
+};
+
+#[derive(Debug, Args)]
+#[command(about = HELP.about)]
+pub struct ReportArgs {
+    #[arg(value_name = "category")]
+    category: Vec<OsString>,
+}
+
+pub async fn run(args: &ReportArgs, shell: &Shell, out: &mut Output) -> Result<Exit, ShellError> {
+    let category = match args.category.as_slice() {
+        [] => "summary",
+        [category] => category.to_str().unwrap_or_default(),
+        many => return Err(HELP.wrong(&format!("Command report takes 0 or 1 arguments, not {}", many.len()))),
+    };
+    let write: fn(&v1::ReportResponse, &TimeZone) -> Vec<String> = match category {
+        "summary" => summary::lines,
+        "capacity" => capacity::lines,
+        "gateway" | "gateways" | "proxy" => gateways::lines,
+        "metrics" => metrics::lines,
+        other => return Err(HELP.wrong(&format!("{other} is not a category of report"))),
+    };
+    let report = shell.admin().report(v1::ReportRequest {}).await?.into_inner();
+    write(&report, &TimeZone::system()).iter().try_for_each(|line| out.say(line))?;
+    Ok(Exit::DONE)
+}
+
+/// What the workers have together, in bytes.
+struct Capacity {
+    total: u64,
+    used: u64,
+    free: u64,
+}
+
+impl Capacity {
+    /// Of the live ones: nothing can be put on the others.
+    fn of(report: &v1::ReportResponse) -> Self {
+        let live = || report.workers.iter().filter(|worker| worker.live);
+        Self {
+            total: live().map(|worker| worker.capacity_bytes).sum(),
+            used: live().map(|worker| worker.used_bytes).sum(),
+            free: live().map(|worker| worker.free_bytes).sum(),
+        }
+    }
+}
+
+#[cfg(test)]
+fn sample() -> v1::ReportResponse {
+    let worker = |worker_id, address: &str, live, last_heartbeat_ms| v1::Worker {
+        worker_id,
+        address: address.into(),
+        capacity_bytes: 2 << 30,
+        used_bytes: 31_561_646,
+        free_bytes: (2 << 30) - 31_561_646,
+        live,
+        last_heartbeat_ms,
+        started_ms: 1_795_319_467_084,
+        block_count: 3,
+        version: "0.1.0".into(),
+    };
+    let gateway = |address: &str, live| v1::GatewayReport {
+        session_id: 1,
+        address: address.into(),
+        version: "0.1.0".into(),
+        started_ms: 1_795_319_479_000,
+        last_heartbeat_ms: 1_795_320_130_000,
+        live,
+    };
+    v1::ReportResponse {
+        cluster_id: "c1".into(),
+        address: "127.0.0.1:19998".into(),
+        started_ms: 1_795_319_467_084,
+        now_ms: 1_795_320_112_084,
+        version: "0.1.0".into(),
+        workers: vec![worker(1, "127.0.0.1:29999", true, 1_795_320_112_000), worker(2, "", false, 1_795_320_000_000)],
+        gateways: vec![gateway("127.0.0.1:39999", true), gateway("shell", true), gateway("127.0.0.1:39998", false)],
+        bucket_count: 2,
+        object_count: 7,
+        byte_count: 31_557_280,
+        reclaim_queue_length: 4,
+        awaiting_restore_confirmation: false,
+        store: vec![v1::Gauge { name: "journal_bytes".into(), value: 12 }],
+    }
+}

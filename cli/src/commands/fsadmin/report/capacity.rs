@@ -1,0 +1,101 @@
+//! `report capacity`: what the workers have, in all and each.
+
+use super::Capacity;
+use crate::shell::blocks::shown;
+use crate::shell::format::{human_size, percent};
+use jiff::tz::TimeZone;
+use weir_proto::v1;
+
+pub fn lines(report: &v1::ReportResponse, _zone: &TimeZone) -> Vec<String> {
+    let capacity = Capacity::of(report);
+    // Of what blocks can fill: the rest of the disks may be other people's.
+    let used = percent(capacity.used, capacity.used + capacity.free);
+    let free = if capacity.used + capacity.free == 0 { 0 } else { 100 - used };
+    let mut lines = vec![
+        "Capacity information for all workers: ".to_owned(),
+        format!("    Total Capacity: {}", human_size(capacity.total)),
+        format!("    Used Capacity: {}", human_size(capacity.used)),
+        format!("    Free Capacity: {}", human_size(capacity.free)),
+        format!("    Used Percentage: {used}%"),
+        format!("    Free Percentage: {free}%"),
+        String::new(),
+    ];
+    let row = Row::new(report);
+    lines.push(row.line(["Worker Name", "State", "Last Heartbeat", "Storage", "Size", "Blocks", "Version"]));
+    for worker in &report.workers {
+        lines.extend(row.worker(worker, report.now_ms));
+    }
+    lines
+}
+
+/// The table of workers. The first column is as wide as it must be.
+struct Row {
+    name_width: usize,
+}
+
+impl Row {
+    fn new(report: &v1::ReportResponse) -> Self {
+        let widest = report.workers.iter().map(|worker| shown(&worker.address).len()).max().unwrap_or(0);
+        Self { name_width: widest.max("Worker Name".len()) + 1 }
+    }
+
+    fn line(&self, [name, state, heartbeat, storage, size, blocks, version]: [&str; 7]) -> String {
+        let width = self.name_width;
+        format!("{name:<width$} {state:<15} {heartbeat:<16} {storage:<13} {size:<16} {blocks:<10} {version:<16}")
+    }
+
+    /// Two lines: capacity, and what is used of it.
+    fn worker(&self, worker: &v1::Worker, now_ms: i64) -> [String; 2] {
+        let state = if worker.live { "ACTIVE" } else { "LOST" };
+        // In seconds, by the metaserver's clock.
+        let heartbeat = (now_ms.saturating_sub(worker.last_heartbeat_ms).max(0) / 1000).to_string();
+        let used = format!(
+            "{} ({}%)",
+            human_size(worker.used_bytes),
+            percent(worker.used_bytes, worker.used_bytes + worker.free_bytes)
+        );
+        let capacity = human_size(worker.capacity_bytes);
+        let blocks = worker.block_count.to_string();
+        let name = shown(&worker.address);
+        [
+            self.line([name, state, &heartbeat, "capacity", &capacity, &blocks, &worker.version]),
+            self.line(["", "", "", "used", &used, "", ""]),
+        ]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_worker_has_a_line_of_capacity_and_one_of_use() {
+        let lines = lines(&super::super::sample(), &TimeZone::UTC);
+        let shown: Vec<&str> = lines.iter().map(|line| line.trim_end()).collect();
+        assert_eq!(
+            shown,
+            [
+                "Capacity information for all workers:",
+                "    Total Capacity: 2048.00MB",
+                "    Used Capacity: 30.10MB",
+                "    Free Capacity: 2017.90MB",
+                "    Used Percentage: 1%",
+                "    Free Percentage: 99%",
+                "",
+                "Worker Name      State           Last Heartbeat   Storage       Size             Blocks     Version",
+                "127.0.0.1:29999  ACTIVE          0                capacity      2048.00MB        3          0.1.0",
+                "                                                  used          30.10MB (1%)",
+                "localhost        LOST            112              capacity      2048.00MB        3          0.1.0",
+                "                                                  used          30.10MB (1%)",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_cluster_without_workers_has_nothing_of_nothing() {
+        let report = v1::ReportResponse::default();
+        let lines = lines(&report, &TimeZone::UTC);
+        assert!(lines.contains(&"    Used Percentage: 0%".to_owned()));
+        assert!(lines.contains(&"    Free Percentage: 0%".to_owned()));
+    }
+}

@@ -1,0 +1,143 @@
+//! `weir standalone`: the three roles in one process, with no sockets between them, over one data folder.
+
+use super::process::{Process, Role, StartError, run as run_role};
+use super::{ConfigArgs, folder, metaserver, worker};
+use prometheus_client::registry::Registry;
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use weir_gateway::Gateway;
+use weir_gateway::blocks::FixedWorkers;
+use weir_service::channel::in_process;
+use weir_service::config::{Config, Origin};
+use weir_service::folder_lock::FolderLock;
+use weir_service::rpc::{self, UnixSocket};
+
+const ROLE: Role = Role { name: "standalone", admin_listen: "127.0.0.1:39998" };
+/// The shell's way in, in the data folder.
+const SOCKET_NAME: &str = "weir.sock";
+const METADATA_NAME: &str = "meta";
+const BLOCKS_NAME: &str = "blocks";
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The folder of all data [default: ./weir-data]
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Where S3 is served [default: 127.0.0.1:39999]
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    listen: Option<String>,
+    #[command(flatten)]
+    config: ConfigArgs,
+}
+
+pub fn run(args: &Args) -> ExitCode {
+    let config = args
+        .config
+        .load(&[("data", folder(&args.data), "--data"), ("gateway.listen", args.listen.clone(), "--listen")]);
+    run_role(ROLE, config, start)
+}
+
+async fn start(process: Process) -> Result<(), StartError> {
+    let config = process.config.clone();
+    if config.metaserver.replication != 1 {
+        return Err(StartError::Replication(config.metaserver.replication));
+    }
+    let listener = process.listen_for_clients().await?;
+    let address = listener
+        .local_addr()
+        .map_err(|source| StartError::Listen { address: config.gateway.listen.clone(), source })?;
+    let data = &config.service.data;
+    process.make_folder(data)?;
+    process.hold(FolderLock::with_file(data)?);
+
+    let mut metaserver_settings = config.metaserver.clone();
+    metaserver_settings.data = metadata_folder(&config);
+    let mut worker_settings = config.worker.clone();
+    worker_settings.data = blocks_folder(&config);
+    let mut registry = Registry::default();
+    let metaserver = metaserver::open(&process, metaserver_settings, &mut registry).await?;
+    let worker = worker::open(&process, worker_settings, &mut registry).await?;
+    let namespace = in_process(metaserver.services().prepare());
+    let blocks = Arc::new(FixedWorkers::any(in_process(worker.services().prepare())));
+    worker.start(namespace.clone(), &process.back);
+    let (settings, clock) = (config.gateway.clone(), process.clock.clone());
+    let gateway = Gateway::open_in_process(settings, namespace, blocks, clock, &mut registry, &process.back).await?;
+
+    let socket = UnixSocket::bind(&data.join(SOCKET_NAME))?;
+    let services = rpc::merge(metaserver.services(), worker.services());
+    let front = process.front.clone();
+    process.serve("the shell's socket", async move { socket.serve(services, &front).await });
+    let front = process.front.clone();
+    process.serve("the gateway", async move { gateway.serve(listener, &front).await });
+    process.status.ready(registry);
+    announce(address, data, !config.gateway.access_key.is_empty(), &config.gateway.region);
+    Ok(())
+}
+
+/// The metaserver's folder in a standalone.
+pub fn metadata_folder(config: &Config) -> PathBuf {
+    match config.origin("metaserver.data") {
+        Origin::Default => config.service.data.join(METADATA_NAME),
+        _ => config.metaserver.data.clone(),
+    }
+}
+
+/// The worker's folder in a standalone.
+pub fn blocks_folder(config: &Config) -> PathBuf {
+    match config.origin("worker.data") {
+        Origin::Default => config.service.data.join(BLOCKS_NAME),
+        _ => config.worker.data.clone(),
+    }
+}
+
+/// Three lines: where it listens, where the data is, what to try next.
+fn announcement(address: SocketAddr, data: &Path, with_keys: bool, region: &str) -> String {
+    let url = format!("http://{address}");
+    let data = std::path::absolute(data).unwrap_or_else(|_| data.to_owned());
+    let curl = if with_keys {
+        format!("curl --aws-sigv4 aws:amz:{region}:s3 --user ACCESS_KEY:SECRET_KEY")
+    } else {
+        "curl".to_owned()
+    };
+    format!(
+        "Weir serves S3 on {url}\nThe data is in {}\nTry: {curl} -X PUT {url}/photos && {curl} -X PUT -d hello \
+         {url}/photos/hello && {curl} {url}/photos/hello\n",
+        data.display()
+    )
+}
+
+fn announce(address: SocketAddr, data: &Path, with_keys: bool, region: &str) {
+    let mut out = std::io::stdout().lock();
+    // Nobody may be reading: that is no reason not to serve.
+    let _ = out.write_all(announcement(address, data, with_keys, region).as_bytes()).and_then(|()| out.flush());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_announcement_has_three_lines() {
+        let address = "127.0.0.1:39999".parse().unwrap();
+        let text = announcement(address, Path::new("/srv/weir"), false, "us-east-1");
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines[0], "Weir serves S3 on http://127.0.0.1:39999");
+        assert_eq!(lines[1], "The data is in /srv/weir");
+        assert!(lines[2].starts_with("Try: curl -X PUT http://127.0.0.1:39999/photos"));
+        assert_eq!(lines.len(), 3);
+        assert_eq!(announcement(address, Path::new("weir-data"), true, "eu").lines().count(), 3);
+    }
+
+    #[test]
+    fn the_roles_folders_lie_in_the_data_folder_unless_they_are_set() {
+        let args = ConfigArgs { config: Some("/dev/null".into()), ..ConfigArgs::default() };
+        let config = args.load(&[("data", Some("/srv/weir".into()), "--data")]).unwrap();
+        assert_eq!(metadata_folder(&config), Path::new("/srv/weir/meta"));
+        assert_eq!(blocks_folder(&config), Path::new("/srv/weir/blocks"));
+        let config = args.load(&[("metaserver.data", Some("/fast/meta".into()), "--set")]).unwrap();
+        assert_eq!(metadata_folder(&config), Path::new("/fast/meta"));
+    }
+}

@@ -1,0 +1,88 @@
+//! `weir worker`: blocks of a cluster on this machine's disks.
+
+use super::process::{Process, Role, StartError, listen, run as run_role};
+use super::{ConfigArgs, folder};
+use prometheus_client::registry::Registry;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use weir_service::channel;
+use weir_service::config::WorkerSettings;
+use weir_service::rpc;
+use weir_worker::Worker;
+
+const ROLE: Role = Role { name: "worker", admin_listen: "127.0.0.1:29998" };
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The folder of the blocks [default: ./weir-data/blocks]
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Where gateways are answered [default: 127.0.0.1:29999]
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    listen: Option<String>,
+    /// The cluster's metaserver [default: 127.0.0.1:19998]
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    metaserver: Option<String>,
+    #[command(flatten)]
+    config: ConfigArgs,
+}
+
+pub fn run(args: &Args) -> ExitCode {
+    let config = args.config.load(&[
+        ("worker.data", folder(&args.data), "--data"),
+        ("worker.listen", args.listen.clone(), "--listen"),
+        ("metaserver.address", args.metaserver.clone(), "--metaserver"),
+    ]);
+    run_role(ROLE, config, start)
+}
+
+async fn start(process: Process) -> Result<(), StartError> {
+    let mut settings = process.config.worker.clone();
+    if settings.address.is_empty() {
+        settings.address.clone_from(&settings.listen);
+    }
+    if is_everywhere(&settings.address) {
+        return Err(StartError::WorkerAddress(settings.address));
+    }
+    let secret = process.secret()?;
+    let listener = listen(&settings.listen, "--listen").await?;
+    let address = settings.address.clone();
+    let mut registry = Registry::default();
+    let worker = open(&process, settings, &mut registry).await?;
+    let (services, front, own) = (worker.services(), process.front.clone(), secret.clone());
+    process.serve("calls", async move { rpc::serve_tcp(listener, services, own, &front).await });
+    worker.start(channel::connect(&process.config.metaserver.address, &secret), &process.back);
+    process.status.ready(registry);
+    tracing::info!(address, metaserver = process.config.metaserver.address, "the worker serves");
+    Ok(())
+}
+
+/// Takes the folder, opens the blocks in it, and ends the process when the worker can't go on.
+pub async fn open(process: &Process, settings: WorkerSettings, registry: &mut Registry) -> Result<Worker, StartError> {
+    process.take_folder(&settings.data)?;
+    let worker = Worker::open(settings, process.disk.clone(), process.clock.clone(), registry, &process.back).await?;
+    let watched = worker.clone();
+    process.watch("the worker", async move { watched.failed().await });
+    Ok(worker)
+}
+
+/// An address to listen on, and not one to be found at.
+fn is_everywhere(address: &str) -> bool {
+    let Ok(address) = address.parse::<std::net::SocketAddr>() else { return false };
+    address.ip().to_canonical().is_unspecified() || address.port() == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_that_means_all_addresses_is_no_place_to_be_found_at() {
+        for address in ["0.0.0.0:29999", "[::]:29999", "10.0.0.1:0"] {
+            assert!(is_everywhere(address), "{address}");
+        }
+        for address in ["10.0.0.1:29999", "worker-1:29999", "[::1]:29999"] {
+            assert!(!is_everywhere(address), "{address}");
+        }
+    }
+}
