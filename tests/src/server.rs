@@ -1,0 +1,248 @@
+//! The real binary, run as its users run it: `weir standalone` over a folder of its own.
+
+use crate::{Answer, Client, Connection, binary, eventually};
+use rustix::process::{Pid, Signal, kill_process};
+use std::fs::{self, File};
+use std::net::{SocketAddr, TcpListener};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex, Weak};
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+/// A server must serve within this time after its start, whatever state it finds.
+pub const START_SECONDS: u64 = 30;
+const STOP_SECONDS: u64 = 30;
+const BASE_PATH: &str = "/api/v1/s3";
+/// Short blocks, so that an object of some MiB has many.
+const SHARED_SETTINGS: &str = "[gateway]\ndomains = [\"s3.test\"]\nblock_max_bytes = 1048576\n";
+
+/// A running `weir standalone`. Dropping it kills it and removes its folder.
+pub struct Server {
+    child: Child,
+    address: SocketAddr,
+    admin: SocketAddr,
+    folder: TempDir,
+}
+
+impl Server {
+    /// Starts one with the defaults.
+    pub fn start() -> Self {
+        Self::start_with("")
+    }
+
+    /// Starts one with `settings`, the tables of a configuration file.
+    ///
+    /// # Panics
+    /// When it does not serve within [`START_SECONDS`].
+    pub fn start_with(settings: &str) -> Self {
+        let folder = tempfile::Builder::new().prefix("weir-test-").tempdir().expect("a temporary folder can be made");
+        let (address, admin) = (free_address(), free_address());
+        let text = format!("admin_listen = \"{admin}\"\nlog = \"info\"\n{settings}\n");
+        fs::write(folder.path().join("weir.toml"), text).expect("the configuration can be written");
+        let child = spawn(folder.path(), address);
+        let mut server = Self { child, address, admin, folder };
+        server.await_ready();
+        server
+    }
+
+    /// One server for all who ask at the same time. Each of them uses buckets of its own.
+    pub fn shared() -> Arc<Self> {
+        static SHARED: Mutex<Weak<Server>> = Mutex::new(Weak::new());
+        let mut shared = SHARED.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        if let Some(server) = shared.upgrade() {
+            return server;
+        }
+        let server = Arc::new(Self::start_with(SHARED_SETTINGS));
+        *shared = Arc::downgrade(&server);
+        server
+    }
+
+    fn await_ready(&mut self) {
+        let deadline = Instant::now() + Duration::from_secs(START_SECONDS);
+        loop {
+            if let Ok(Some(status)) = self.child.try_wait() {
+                panic!("weir ended with {status} at its start:\n{}", self.log());
+            }
+            if self.client().request("GET", "/").try_send().is_ok_and(|answer| answer.status == 200) {
+                return;
+            }
+            assert!(Instant::now() < deadline, "weir does not serve after {START_SECONDS} s:\n{}", self.log());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// A client at `/`.
+    pub fn client(&self) -> Client {
+        Client::new(self.address, "")
+    }
+
+    /// A client at the base path.
+    pub fn base_path_client(&self) -> Client {
+        Client::new(self.address, BASE_PATH)
+    }
+
+    /// A client that names the bucket by the host, `BUCKET.s3.test`; needs a server with that domain.
+    pub fn bucket_client(&self, bucket: &str) -> Client {
+        self.client().with_host(&format!("{bucket}.s3.test"))
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// A connection to send anything over.
+    ///
+    /// # Panics
+    /// When the server takes none.
+    pub fn connect(&self) -> Connection {
+        Connection::open(self.address).expect("the server takes connections")
+    }
+
+    /// The answer of the admin port.
+    pub fn admin(&self, path: &str) -> Answer {
+        Client::new(self.admin, "").get(path)
+    }
+
+    /// A metric's value, summed over its labels; 0 when there is none of that name.
+    pub fn metric(&self, name: &str) -> f64 {
+        let text = self.admin("/metrics").text();
+        let lines = text
+            .lines()
+            .filter(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(' ') || rest.starts_with('{')));
+        lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
+    }
+
+    pub fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    /// What the server has printed so far.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Resident memory now, in bytes.
+    pub fn rss_bytes(&self) -> u64 {
+        self.status_kib("VmRSS:") * 1024
+    }
+
+    /// The most resident memory there ever was, in bytes.
+    pub fn peak_rss_bytes(&self) -> u64 {
+        self.status_kib("VmHWM:") * 1024
+    }
+
+    fn status_kib(&self, field: &str) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix(field));
+        line.and_then(|rest| rest.split_whitespace().next()?.parse().ok()).unwrap_or(0)
+    }
+
+    /// Space that the blocks take on disk, in bytes.
+    pub fn block_bytes(&self) -> u64 {
+        space_of(&self.data().join("blocks"))
+    }
+
+    /// Ends the process as a crash would.
+    pub fn kill9(&mut self) {
+        // It may have ended already.
+        self.child.kill().ok();
+        self.child.wait().expect("a child can be waited for");
+    }
+
+    /// Asks the process to end, and waits for it.
+    ///
+    /// # Panics
+    /// When it does not end in time.
+    pub fn stop(&mut self) -> ExitStatus {
+        let pid = Pid::from_child(&self.child);
+        kill_process(pid, Signal::TERM).ok();
+        let mut status = None;
+        eventually(STOP_SECONDS, "weir ends after SIGTERM", || {
+            status = self.child.try_wait().expect("a child can be waited for");
+            status.is_some()
+        });
+        status.expect("it has ended")
+    }
+
+    /// Starts a stopped server again over the same folder, at the same address.
+    pub fn restart(&mut self) {
+        self.child = spawn(self.folder.path(), self.address);
+        self.await_ready();
+    }
+
+    /// The server is alive and serves.
+    ///
+    /// # Panics
+    /// When it does not.
+    #[track_caller]
+    pub fn assert_alive(&self) {
+        assert_eq!(self.client().get("/").status, 200, "the server is not well:\n{}", self.log());
+        let log = self.log();
+        assert!(!log.contains("panicked at"), "the server panicked:\n{log}");
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.kill9();
+        if std::thread::panicking() {
+            let log = self.log();
+            let tail: Vec<&str> = log.lines().rev().take(30).collect();
+            eprintln!("--- the server's last lines");
+            tail.iter().rev().for_each(|line| eprintln!("{line}"));
+        }
+    }
+}
+
+fn spawn(folder: &Path, address: SocketAddr) -> Child {
+    let log = File::options().create(true).append(true).open(folder.join("log")).expect("a log file can be made");
+    let errors = log.try_clone().expect("a file can be shared");
+    let mut command = Command::new(binary::weir());
+    for (name, _) in std::env::vars_os() {
+        // What the developer has set for a server of their own must not reach this one.
+        if name.to_string_lossy().starts_with("WEIR_") {
+            command.env_remove(name);
+        }
+    }
+    command.current_dir(folder).arg("standalone");
+    command.arg("--config").arg(folder.join("weir.toml")).arg("--data").arg(folder.join("data"));
+    command.args(["--listen", &address.to_string()]);
+    command.stdin(Stdio::null()).stdout(log).stderr(errors).spawn().expect("weir starts")
+}
+
+fn free_address() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+    listener.local_addr().expect("a bound socket has an address")
+}
+
+/// Space that a folder takes on disk, in bytes. Files that go meanwhile count as nothing.
+pub fn space_of(path: &Path) -> u64 {
+    let Ok(metadata) = fs::symlink_metadata(path) else { return 0 };
+    let own = metadata.blocks() * 512;
+    if !metadata.is_dir() {
+        return own;
+    }
+    let entries = fs::read_dir(path).into_iter().flatten().flatten();
+    own + entries.map(|entry| space_of(&entry.path())).sum::<u64>()
+}
+
+/// All files under a folder.
+pub fn files_under(path: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(path).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            files.extend(files_under(&path));
+        } else {
+            files.push(path);
+        }
+    }
+    files.sort();
+    files
+}

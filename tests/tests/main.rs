@@ -1,0 +1,20 @@
+//! Sessions with a running server: each module tells of one subject.
+
+mod bad_chunks;
+mod bad_framing;
+mod bad_xml;
+mod buckets;
+mod checksums;
+mod conditions;
+mod copy;
+mod disconnects;
+mod durability;
+mod keys;
+mod limits;
+mod listing;
+mod memory;
+mod multipart;
+mod objects;
+mod page_cost;
+mod subresources;
+mod walkthrough;
