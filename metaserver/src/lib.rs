@@ -1,6 +1,6 @@
 //! The metaserver: the namespace, over a durable ordered store.
 //!
-//! Floors, from the top: [`rpc`](self) and [`cluster`], what the system means ([`namespace`]), what lies in the store
+//! Floors, from the top: `rpc` and [`cluster`], what the system means ([`namespace`]), what lies in the store
 //! ([`records`]), the store ([`store`]). No arrow runs up.
 
 pub mod cluster;

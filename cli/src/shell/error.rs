@@ -4,6 +4,7 @@ use super::path::{PathError, ShellPath};
 use std::io;
 use std::path::PathBuf;
 use tonic::{Code, Status};
+use weir_gateway::body::Md5Lost;
 use weir_proto::Failure;
 use weir_proto::v1::Reason;
 
@@ -27,6 +28,8 @@ pub enum ShellError {
     /// The call did not get through.
     #[error("{0}")]
     Unreachable(String),
+    #[error(transparent)]
+    Md5(#[from] Md5Lost),
     #[error("{path}: {source}", path = path.display())]
     Local { path: PathBuf, source: io::Error },
     /// Nobody reads what the command prints.

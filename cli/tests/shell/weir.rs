@@ -196,10 +196,14 @@ impl Cluster {
             let address = listeners.0.local_addr().unwrap().to_string();
             let (metaserver, worker) =
                 open_roles(folder.path(), listeners.1.local_addr().unwrap().to_string(), &shutdown).await;
-            worker.start(in_process(metaserver.services().prepare()), &shutdown);
+            let namespace = in_process(metaserver.services().prepare());
+            worker.start(namespace.clone(), &shutdown);
             for (listener, routes) in [(listeners.0, metaserver.services()), (listeners.1, worker.services())] {
                 let (stop, secret) = (shutdown.clone(), ClusterSecret::new(SECRET).unwrap());
                 shutdown.spawn(async move { rpc::serve_tcp(listener, routes, secret, &stop).await.unwrap() });
+            }
+            while !has_worker(&namespace).await {
+                tokio::time::sleep(Duration::from_millis(10)).await;
             }
             address
         });

@@ -1,5 +1,6 @@
 //! Everything that can be wrong with a body.
 
+use super::md5::Md5Lost;
 use std::time::Duration;
 
 /// Why a request's body was refused. Each variant names the S3 error code that it becomes.
@@ -89,4 +90,7 @@ pub enum BodyError {
     /// No answer reaches anyone: the connection is gone.
     #[error("the client went away in the middle of the body: {reason}")]
     Disconnected { reason: String },
+    /// `InternalError` (500).
+    #[error(transparent)]
+    Md5Lost(#[from] Md5Lost),
 }

@@ -103,12 +103,12 @@ impl IncomingBody {
     pub async fn next(&mut self) -> Result<Step, BodyError> {
         loop {
             if let Some(piece) = self.take_piece()? {
-                self.digests.update(&piece);
+                self.digests.update(&piece).await?;
                 return Ok(Step::Data(piece));
             }
             match self.next_frame().await? {
                 Some(data) => self.frame = data,
-                None => return self.verify().map(Step::End),
+                None => return self.verify().await.map(Step::End),
             }
         }
     }
@@ -173,7 +173,7 @@ impl IncomingBody {
         Ok(frame)
     }
 
-    fn verify(&mut self) -> Result<Verified, BodyError> {
+    async fn verify(&mut self) -> Result<Verified, BodyError> {
         let trailer = match &self.decoder {
             Some(decoder) => trailer_checksum(&self.plan, decoder.finish()?)?,
             None => None,
@@ -185,7 +185,7 @@ impl IncomingBody {
             return Err(BodyError::Incomplete { received: self.received_bytes, expected });
         }
         let digests = std::mem::replace(&mut self.digests, Digests::new(&self.plan));
-        digests.finish(&self.plan, self.received_bytes, trailer)
+        digests.finish(&self.plan, self.received_bytes, trailer).await
     }
 }
 

@@ -10,11 +10,13 @@ mod digests;
 mod document;
 mod error;
 mod incoming;
+mod md5;
 mod plan;
 
 pub use chunked::{ChunkSeal, ChunkVerifier};
-pub use digests::{ChecksumHasher, Md5, Verified};
+pub use digests::{ChecksumHasher, Verified};
 pub use document::collect;
 pub use error::BodyError;
 pub use incoming::{IncomingBody, PIECE_MAX_BYTES, Step};
+pub use md5::{Md5, Md5Lost};
 pub use plan::{BodyKind, BodyLength, BodyLimits, BodyPlan, DeclaredChecksum, Payload, StreamingKind, checksum_header};

@@ -83,6 +83,7 @@ impl From<BodyError> for S3Error {
             }
             BodyError::ChunkSignatureMismatch => ErrorCode::SignatureDoesNotMatch,
             BodyError::Stalled { .. } => ErrorCode::RequestTimeout,
+            BodyError::Md5Lost(_) => ErrorCode::InternalError,
         };
         let max_bytes = match error {
             BodyError::TooLarge { max_bytes } => Some(max_bytes),

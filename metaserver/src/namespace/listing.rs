@@ -228,13 +228,24 @@ mod tests {
         assert_eq!(Walk::new(b"", b"\xFF", 10).after(b"\xFF"), None);
     }
 
-    use crate::testing::{Fixture, inline};
+    use crate::namespace::transaction::Transaction;
+    use crate::records::object::ObjectRecord;
+    use crate::testing::Fixture;
 
+    /// A bucket with these keys, written past the operations: it is the listing that is looked at.
     async fn filled(names: impl Iterator<Item = String>) -> Fixture {
         let fixture = Fixture::new().await;
         fixture.bucket("photos").await;
-        for name in names {
-            fixture.namespace.commit_object(fixture.put("photos", name, inline(""))).await.unwrap();
+        let name = validate::bucket("photos").unwrap();
+        let ([bucket], _) = fixture.namespace.read_in([&name], |_| Vec::new()).await.unwrap();
+        let record = ObjectRecord { inline: true, md5: vec![7; 16].into(), ..Default::default() };
+        let names: Vec<String> = names.collect();
+        for some in names.chunks(5_000) {
+            let mut transaction = Transaction::default();
+            for name in some {
+                transaction.put(object::key(bucket.id(), name.as_bytes()), &record);
+            }
+            fixture.namespace.commit(transaction).await.unwrap();
         }
         fixture
     }

@@ -49,7 +49,7 @@ async fn md5(path: &ShellPath, shell: &Shell) -> Result<String, ShellError> {
     let mut md5 = Md5::default();
     let mut content = content::open(shell, path, None).await?.content;
     while let Some(piece) = content.try_next().await.map_err(ShellError::Refused)? {
-        md5.update(&piece);
+        md5.update(piece).await?;
     }
-    Ok(hex::encode(md5.finish()))
+    Ok(hex::encode(md5.finish().await?))
 }

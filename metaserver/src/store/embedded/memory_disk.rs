@@ -90,8 +90,10 @@ impl MemoryDisk {
         self.0.lock().power_off_at = Some(step);
     }
 
-    pub fn fail_syncs(&self) {
-        self.0.lock().fail_syncs = true;
+    /// From now on syncs fail, or work again. As with Linux, what a failed one was to write stays readable and counts
+    /// as written, and is gone with the power.
+    pub fn fail_syncs(&self, fail: bool) {
+        self.0.lock().fail_syncs = fail;
     }
 
     /// What [`Disk::space`] answers, and what [`DiskFile::allocate`] takes at most.
@@ -236,10 +238,12 @@ impl DiskFile for MemoryFile {
 
     fn sync_data(&self) -> io::Result<()> {
         self.disk.change(|state| {
-            if state.fail_syncs {
+            let failed = state.fail_syncs;
+            let file = &mut state.files[self.id];
+            if failed {
+                file.unsynced.clear();
                 return Err(io::Error::other("the disk did not sync"));
             }
-            let file = &mut state.files[self.id];
             for change in std::mem::take(&mut file.unsynced) {
                 File::apply(&mut file.durable, &change);
             }

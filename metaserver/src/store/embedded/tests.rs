@@ -295,7 +295,9 @@ async fn a_journal_that_lost_acknowledged_commits_is_said_to_be_damaged() {
 async fn a_backup_made_under_load_restores_to_one_moment() {
     let folder = tempfile::tempdir().unwrap();
     let store = Arc::new(open(folder.path()));
-    fill(&store, 200).await;
+    // Between the keys that are written meanwhile lie many blocks.
+    let between = (0..600).map(|number| put(&format!("key {number}"), &"v".repeat(12_000)));
+    store.commit(writes(between)).await.unwrap();
     let busy = {
         let store = Arc::clone(&store);
         tokio::spawn(async move {
@@ -340,6 +342,19 @@ async fn a_backup_made_under_load_restores_to_one_moment() {
     assert!(!copy.awaits_confirmation());
     assert_eq!(everything(&copy).await.len(), expected.len() + 1);
     assert!(matches!(restore(backups.path(), data.path(), &SystemDisk), Err(StoreError::NotEmpty { .. })));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_is_durable_when_it_is_there() {
+    let (folder, disk) = (tempfile::tempdir().unwrap(), memory_disk::MemoryDisk::new());
+    let store = open_on(&disk, folder.path(), OPTIONS);
+    fill(&store, 20).await;
+    let backup = store.backup(Path::new("/backups")).await.unwrap();
+    for seed in 0..8 {
+        let disk = disk.power_cut(&mut memory_disk::Random(seed));
+        let summary = restore(&backup.path, Path::new("/restored"), &disk).unwrap();
+        assert_eq!(Sequence(summary.sequence), backup.sequence);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -410,7 +425,7 @@ async fn a_sync_that_fails_stops_the_store_for_good_and_is_not_acknowledged() {
     let (folder, disk) = (tempfile::tempdir().unwrap(), memory_disk::MemoryDisk::new());
     let store = open_on(&disk, folder.path(), OPTIONS);
     store.commit(writes([put("a", "1")])).await.unwrap();
-    disk.fail_syncs();
+    disk.fail_syncs(true);
     for _ in 0..2 {
         let refused = store.commit(writes([put("a", "2")])).await;
         assert!(matches!(refused, Err(CommitError::Store(StoreError::Stopped { .. }))), "{refused:?}");

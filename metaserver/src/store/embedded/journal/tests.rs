@@ -257,8 +257,24 @@ fn without_space_nothing_is_written_and_with_space_it_goes_on() {
 fn a_sync_that_failed_is_fatal() {
     let disk = MemoryDisk::new();
     let (mut journal, _) = open(&disk, 0).unwrap();
-    disk.fail_syncs();
+    disk.fail_syncs(true);
     assert!(matches!(journal.append(1, |out| out.push(1)), Err(AppendError::Fatal(_))));
+}
+
+#[test]
+fn what_a_failed_sync_left_in_the_page_cache_is_durable_once_it_was_read() {
+    let disk = MemoryDisk::new();
+    let (mut journal, _) = open(&disk, 0).unwrap();
+    append(&mut journal, "one");
+    disk.fail_syncs(true);
+    assert!(journal.append(4, |out| out.extend_from_slice(b"two")).is_err());
+    drop(journal);
+    disk.fail_syncs(false);
+    let found = open(&disk, 0).unwrap().1;
+    assert_eq!(found, ["1-2 one", "3-4 two"], "it may have been committed");
+    for seed in 0..8 {
+        assert_eq!(open(&disk.power_cut(&mut Random(seed)), 0).unwrap().1, found);
+    }
 }
 
 #[test]
