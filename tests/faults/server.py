@@ -73,7 +73,21 @@ class Server:
                 time.sleep(0.02)
 
     def freeze(self):
+        """Returns when no thread of the server runs any more: one that does would still answer, of what the cut does
+        to it. A thread in the middle of a write stops at its end."""
         self.process.send_signal(signal.SIGSTOP)
+        tasks = f"/proc/{self.process.pid}/task"
+        until = time.monotonic() + 5
+        while any(self._runs(f"{tasks}/{task}/stat") for task in os.listdir(tasks)) and time.monotonic() < until:
+            time.sleep(0.001)
+
+    @staticmethod
+    def _runs(stat):
+        try:
+            with open(stat) as file:
+                return file.read().rsplit(")", 1)[1].split()[0] == "R"
+        except OSError:
+            return False
 
     def kill(self):
         self.process.kill()

@@ -3,6 +3,7 @@
 mod bad_chunks;
 mod bad_framing;
 mod bad_xml;
+mod bodies;
 mod buckets;
 mod checksums;
 mod conditions;

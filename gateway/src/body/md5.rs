@@ -187,7 +187,7 @@ fn step(engine: &Md5Many, jobs: &mut [Job]) {
     let pieces: Vec<Bytes> = jobs.iter_mut().map(|job| job.data.split_to(shortest)).collect();
     // A lane without a job hashes the first job's bytes, for nothing.
     let inputs: Vec<&[u8]> = (0..lanes).map(|lane| &pieces.get(lane).unwrap_or(&pieces[0])[..]).collect();
-    let mut states: Vec<Md5State> = jobs.iter().map(|job| job.state.clone()).collect();
+    let mut states: Vec<Md5State> = jobs.iter().map(|job| job.state).collect();
     states.resize_with(lanes, Md5State::new);
     engine.update_many(&mut states, &inputs);
     for (job, state) in jobs.iter_mut().zip(states) {

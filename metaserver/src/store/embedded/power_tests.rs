@@ -78,10 +78,19 @@ async fn check(store: &EmbeddedStore, acknowledged: &Acknowledged, context: &str
     assert_eq!(found, sum, "{context}: the counter");
 }
 
-fn copy_folder(from: &Path, to: &Path) {
+/// In this process: a child would hold copies of locked files for a moment.
+pub(super) fn copy_folder(from: &Path, to: &Path) {
     let _ = fs::remove_dir_all(to);
-    let copied = std::process::Command::new("cp").arg("-r").arg(from).arg(to).status().unwrap();
-    assert!(copied.success());
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy_folder(&entry.path(), &target);
+        } else {
+            fs::copy(entry.path(), target).unwrap();
+        }
+    }
 }
 
 /// What becomes of sled's folder in the cut.

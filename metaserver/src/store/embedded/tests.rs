@@ -146,15 +146,7 @@ async fn a_store_from_another_mount_or_boot_is_rebuilt_unless_it_was_closed() {
     assert!(text.contains("running boot"), "{text}");
     // A copy of the folder is another folder: its index may be of any moment.
     let copy = tempfile::tempdir().unwrap();
-    assert!(
-        std::process::Command::new("cp")
-            .arg("-r")
-            .arg(folder.path().join("."))
-            .arg(copy.path())
-            .status()
-            .unwrap()
-            .success()
-    );
+    super::power_tests::copy_folder(folder.path(), copy.path());
     let store = open(copy.path());
     assert!(was_rebuilt(&store));
     assert_eq!(everything(&store).await, expected);
