@@ -55,8 +55,8 @@ class FileSystem:
 class Disk:
     """What the server's data lies on: one file system, or one inside another for a volatile cache."""
 
-    INNER_BYTES = 768 << 20
-    OUTER_BYTES = 1 << 30
+    INNER_BYTES = 1536 << 20
+    OUTER_BYTES = 2 << 30
 
     def __init__(self, folder, volatile_cache):
         self.folder, self.volatile_cache = folder, volatile_cache

@@ -59,6 +59,8 @@ async fn start(process: Process) -> Result<(), StartError> {
     worker_settings.data = blocks_folder(&config);
     let mut registry = Registry::default();
     let metaserver = metaserver::open(&process, metaserver_settings, &mut registry).await?;
+    // The folder is ours alone: whoever had a session is gone.
+    metaserver.end_sessions();
     let worker = worker::open(&process, worker_settings, &mut registry).await?;
     let namespace = in_process(metaserver.services().prepare());
     let blocks = Arc::new(FixedWorkers::any(in_process(worker.services().prepare())));

@@ -267,6 +267,13 @@ impl Namespace {
         Ok(())
     }
 
+    /// Ends every session, for a metaserver whose gateways are known to be gone. Returns how many there were.
+    pub fn end_sessions(&self) -> usize {
+        let over = self.sessions.end(|_, _| true);
+        self.metrics.sessions.set(self.sessions.live_count());
+        over.len()
+    }
+
     /// Ends the sessions whose lease has run out. Returns their ids.
     pub fn expire_sessions(&self) -> Vec<u64> {
         let now_ms = self.clock.now_ms();
@@ -318,6 +325,18 @@ mod tests {
         let put = v1::CommitObjectRequest { session_id, ..fixture.put("photos", "cat", content) };
         restarted.namespace.commit_object(put).await.unwrap();
         restarted.check(true).await;
+    }
+
+    #[tokio::test]
+    async fn gateways_that_are_known_to_be_gone_need_no_lease_to_run_out() {
+        let fixture = Fixture::new().await;
+        fixture.bucket("photos").await;
+        let content = fixture.blocks(1, &[5]);
+        let session_id = fixture.session_id;
+        assert_eq!(fixture.namespace.end_sessions(), 1);
+        assert_eq!(fixture.namespace.end_sessions(), 0);
+        let put = v1::CommitObjectRequest { session_id, ..fixture.put("photos", "cat", content) };
+        assert!(matches!(fixture.namespace.commit_object(put).await, Err(Error::SessionOver { .. })));
     }
 
     #[tokio::test]
