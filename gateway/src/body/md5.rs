@@ -3,7 +3,7 @@
 //! MD5 is a chain: one body can't use more than one core's scalar units, 0.6 to 0.8 GB/s. But bodies that come in at
 //! the same time are independent, and SIMD lanes hash eight or sixteen of them in little more than the time of one.
 //! A thread of its own collects the pieces that wait, and runs them side by side; a piece that waits alone is hashed
-//! alone. ETags need MD5, so this is most of the CPU time that an upload costs.
+//! alone. S3's ETags are MD5: hashed alone, it was half of the CPU time of a large upload.
 
 use bytes::Bytes;
 use md5_many::{Md5Many, Md5State};
