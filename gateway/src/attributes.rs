@@ -55,6 +55,7 @@ pub fn of_new_object(headers: &HeaderMap) -> Result<v1::Attributes, S3Error> {
         metadata: metadata(headers)?,
         tags: tags(headers)?,
         storage_class: storage_class(headers)?,
+        acl: None,
     })
 }
 

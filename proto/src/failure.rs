@@ -48,9 +48,14 @@ impl Failure {
             | Reason::PartTooSmall
             | Reason::TooLarge
             | Reason::ChecksumMismatch => Code::InvalidArgument,
-            Reason::NoSuchBucket | Reason::NoSuchKey | Reason::NoSuchUpload | Reason::NoSuchBlock => Code::NotFound,
-            Reason::BucketExists | Reason::KeyExists => Code::AlreadyExists,
+            Reason::NoSuchBucket
+            | Reason::NoSuchKey
+            | Reason::NoSuchUpload
+            | Reason::NoSuchBlock
+            | Reason::NoSuchEntity => Code::NotFound,
+            Reason::BucketExists | Reason::KeyExists | Reason::EntityExists => Code::AlreadyExists,
             Reason::BucketNotEmpty
+            | Reason::DeleteConflict
             | Reason::PreconditionFailed
             | Reason::NotModified
             | Reason::SessionOver
@@ -58,7 +63,7 @@ impl Failure {
             | Reason::NotConfirmed => Code::FailedPrecondition,
             Reason::Conflict => Code::Aborted,
             Reason::InvalidRange => Code::OutOfRange,
-            Reason::TooManyBuckets | Reason::NoSpace => Code::ResourceExhausted,
+            Reason::TooManyBuckets | Reason::NoSpace | Reason::LimitExceeded => Code::ResourceExhausted,
             Reason::Damaged => Code::DataLoss,
             Reason::Unavailable => Code::Unavailable,
             Reason::StoreFailed | Reason::Unspecified => Code::Internal,

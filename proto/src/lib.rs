@@ -3,6 +3,7 @@
 //! The gateway, the metaserver and the workers know each other through this crate alone. The `.proto` files under
 //! `proto/` are the reference; [`v1`] is what they compile to. Fields of type `bytes` are [`bytes::Bytes`].
 
+pub mod account;
 pub mod failure;
 pub mod ids;
 pub mod names;

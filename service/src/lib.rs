@@ -15,6 +15,7 @@ pub mod folder_lock;
 pub mod open_files;
 pub mod peer_auth;
 pub mod rpc;
+pub mod sealing;
 pub mod shutdown;
 pub mod telemetry;
 mod unix_path;

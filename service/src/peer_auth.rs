@@ -67,6 +67,13 @@ impl ClusterSecret {
         }
     }
 
+    /// A key for another use than proofs.
+    pub(crate) fn derive(&self, purpose: &[u8]) -> [u8; 32] {
+        let mut mac = (*self.keyed).clone();
+        mac.update(purpose);
+        mac.finalize().into_bytes().into()
+    }
+
     fn mac(&self, path: &str, claim: &Claim) -> Hmac<Sha256> {
         let mut mac = (*self.keyed).clone();
         mac.update(PURPOSE);

@@ -8,6 +8,7 @@ pub use kind::Authentication;
 use crate::error::S3Error;
 use http::HeaderMap;
 use std::net::SocketAddr;
+use weir_proto::account::{ACCOUNT_CANONICAL_ID, ACCOUNT_NAME};
 use weir_service::config::settings::GatewaySettings;
 
 /// Who a request comes from: what objects and buckets name as their owner.
@@ -19,8 +20,7 @@ pub struct Caller {
 }
 
 /// Everyone, where no keys are set.
-pub const EVERYONE: Caller =
-    Caller { id: "3e7b9c1f5a2d4860b8e6f09d7c3a51e24f8d6b0a9c7e1352d4f6a8b0c2e4f618", display_name: "weir" };
+pub const EVERYONE: Caller = Caller { id: ACCOUNT_CANONICAL_ID, display_name: ACCOUNT_NAME };
 
 /// Why a gateway with these settings can't be.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -40,6 +40,11 @@ impl From<Failure> for S3Error {
             | Reason::Damaged
             | Reason::StoreFailed
             | Reason::WrongCluster
+            // Answers to IAM's own operations, which have codes of their own.
+            | Reason::NoSuchEntity
+            | Reason::EntityExists
+            | Reason::DeleteConflict
+            | Reason::LimitExceeded
             | Reason::Unspecified => Self::new(ErrorCode::InternalError).cause(text()),
         }
     }

@@ -20,8 +20,8 @@ pub async fn create_bucket(context: &Context, request: &Request, bucket: &Bucket
     refuse_unsupported(&request.headers)?;
     let document = context.document(request, body, BodyKind::Document).await?;
     check_location(&parse_bucket_configuration(&document)?, &context.settings.region)?;
-    let create =
-        v1::CreateBucketRequest { request_id: None, name: bucket.to_string(), owner: request.caller.id.to_owned() };
+    let (name, owner) = (bucket.to_string(), request.caller.id.to_owned());
+    let create = v1::CreateBucketRequest { name, owner, ..Default::default() };
     match context.objects.create_bucket(create).await {
         Ok(_) => Ok(made(bucket)),
         Err(failure) if failure.reason == Reason::BucketExists => exists(context, request, bucket, failure).await,

@@ -60,7 +60,7 @@ async fn make(path: &OsString, shell: &Shell, out: &mut Output) -> Result<(), Sh
 
 /// Makes a bucket, unless it is there.
 pub async fn make_bucket(name: &str, shell: &Shell) -> Result<Written, ShellError> {
-    let request = v1::CreateBucketRequest { request_id: None, name: name.to_owned(), owner: OWNER.into() };
+    let request = v1::CreateBucketRequest { name: name.to_owned(), owner: OWNER.into(), ..Default::default() };
     match shell.objects().await?.create_bucket(request).await {
         Ok(_) => Ok(Written::Done),
         Err(failure) if failure.reason == Reason::BucketExists => Ok(Written::AlreadyThere),
