@@ -1,8 +1,10 @@
 //! Who is asking. So far everyone may do anything, which is why nobody but this machine is let in: signatures are
 //! recognised, not checked, and a gateway that is given keys refuses to start rather than look protected.
 
+mod identity;
 mod kind;
 
+pub use identity::{Identity, role_arn};
 pub use kind::Authentication;
 
 use crate::error::S3Error;
