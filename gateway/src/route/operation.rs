@@ -26,6 +26,8 @@ operations! {
     /// On no bucket.
     ServiceOperation {
         ListBuckets
+        // IAM and STS: their actions are named in a form.
+        QueryApi
     }
 }
 
