@@ -5,6 +5,7 @@ mod directory;
 mod identity;
 mod kind;
 mod need;
+pub mod sigv4;
 
 pub use directory::{Directory, provider_name};
 pub use identity::{Identity, role_arn};

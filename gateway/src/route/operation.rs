@@ -26,8 +26,6 @@ operations! {
     /// On no bucket.
     ServiceOperation {
         ListBuckets
-        // IAM and STS: their actions are named in a form.
-        QueryApi
     }
 }
 
