@@ -5,7 +5,9 @@ mod directory;
 mod identity;
 mod kind;
 mod need;
+pub mod sigv2;
 pub mod sigv4;
+mod time;
 
 pub use directory::{Directory, provider_name};
 pub use identity::{Identity, role_arn};

@@ -1,8 +1,9 @@
 //! What a request says of its signature: who signed it, when, for what, and which headers.
 
+use super::ALGORITHM;
 use super::canonical::{SignedHead, normal_path};
 use super::key::{Signed, matches, signing_key, string_to_sign};
-use super::{ALGORITHM, time};
+use crate::auth::time;
 use crate::error::{ErrorCode, S3Error};
 use crate::route::Query;
 use http::HeaderMap;
@@ -110,8 +111,7 @@ impl Claim {
         let signed_headers = signed_headers.ok_or_else(|| malformed("the SignedHeaders are missing"))?;
         let signature = signature.ok_or_else(|| malformed("the Signature is missing"))?;
         let date = match (single(headers, "x-amz-date")?, single(headers, DATE.as_str())?) {
-            (Some(date), _) => time::parse_basic(date).or_else(|| time::parse_http(date)),
-            (None, Some(date)) => time::parse_http(date).or_else(|| time::parse_basic(date)),
+            (Some(date), _) | (None, Some(date)) => time::parse_any(date),
             (None, None) => None,
         };
         let no_date = || denied("AWS authentication requires a valid Date or x-amz-date header");
@@ -256,12 +256,7 @@ impl Claim {
     pub fn check_time(&self, now_ms: i64) -> Result<(), S3Error> {
         let now = now_ms.div_euclid(1000);
         match self.place {
-            Place::Header if (now - self.time).abs() > SKEW_MAX_SECONDS => {
-                Err(S3Error::new(ErrorCode::RequestTimeTooSkewed)
-                    .element("RequestTime", time::basic(self.time))
-                    .element("ServerTime", time::extended(now))
-                    .element("MaxAllowedSkewMilliseconds", (SKEW_MAX_SECONDS * 1000).to_string()))
-            }
+            Place::Header => time::check_skew(self.time, now, SKEW_MAX_SECONDS),
             Place::Query { .. } if self.time - now > SKEW_MAX_SECONDS => {
                 Err(denied("Request is not yet valid").element("ServerTime", time::extended(now)))
             }
@@ -270,7 +265,7 @@ impl Claim {
                 .element("Expires", time::extended(self.time + expires_seconds))
                 .element("ServerTime", time::extended(now))),
             // A form's policy says how long it holds.
-            Place::Header | Place::Query { .. } | Place::Form => Ok(()),
+            Place::Query { .. } | Place::Form => Ok(()),
         }
     }
 

@@ -2,7 +2,8 @@
 //! <https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html>
 
 use super::chunks::ChunkChain;
-use super::{ALGORITHM, Scope, time};
+use super::{ALGORITHM, Scope};
+use crate::auth::time;
 use crate::body::ChunkVerifier;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::{Digest as _, Sha256};

@@ -8,17 +8,15 @@
 //! | `canonical` | what is signed of a request |
 //! | `key` | the signing key, and comparing in constant time |
 //! | `chunks` | the chain of signatures of an aws-chunked body |
-//! | `time` | the two ways to write a time |
 
 mod canonical;
 mod chunks;
 mod claim;
 mod key;
-mod time;
 #[cfg(test)]
 mod vectors;
 
-pub use canonical::SignedHead;
+pub use canonical::{SignedHead, encoded};
 pub use claim::{Claim, Place, Scope};
 pub use key::Signed;
 

@@ -1,6 +1,7 @@
 //! Times of requests: `20130524T000000Z` and HTTP's own.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use crate::error::{ErrorCode, S3Error};
+use std::time::UNIX_EPOCH;
 
 /// Seconds since 1970 of a time in ISO 8601's basic format, `YYYYMMDD'T'HHMMSS'Z'`; none for anything else.
 pub fn parse_basic(text: &str) -> Option<i64> {
@@ -19,10 +20,29 @@ pub fn parse_basic(text: &str) -> Option<i64> {
     Some(jiff::tz::TimeZone::UTC.to_timestamp(date.to_datetime(time)).ok()?.as_second())
 }
 
-/// The same of an HTTP date (RFC 9110, 5.6.7), as the Date header has it.
+/// The same of an HTTP date (RFC 9110, 5.6.7), as the Date header has it; old clients write its zone as a number.
 pub fn parse_http(text: &str) -> Option<i64> {
-    let time = httpdate::parse_http_date(text).ok()?;
-    i64::try_from(time.duration_since(UNIX_EPOCH).ok()?.as_secs()).ok()
+    match httpdate::parse_http_date(text) {
+        Ok(time) => i64::try_from(time.duration_since(UNIX_EPOCH).ok()?.as_secs()).ok(),
+        Err(_) => jiff::fmt::rfc2822::parse(text).ok().map(|time| time.timestamp().as_second()),
+    }
+}
+
+/// In either form.
+pub fn parse_any(text: &str) -> Option<i64> {
+    parse_basic(text).or_else(|| parse_http(text))
+}
+
+/// # Errors
+/// `RequestTimeTooSkewed` when a request's time is further from the present than allowed; all in seconds.
+pub fn check_skew(time: i64, now: i64, allowed: i64) -> Result<(), S3Error> {
+    if (now - time).abs() <= allowed {
+        return Ok(());
+    }
+    Err(S3Error::new(ErrorCode::RequestTimeTooSkewed)
+        .element("RequestTime", basic(time))
+        .element("ServerTime", extended(now))
+        .element("MaxAllowedSkewMilliseconds", (allowed * 1000).to_string()))
 }
 
 /// In ISO 8601's basic format.
@@ -33,12 +53,6 @@ pub fn basic(unix_seconds: i64) -> String {
 /// As errors show times: `2013-05-24T00:00:00Z`.
 pub fn extended(unix_seconds: i64) -> String {
     format(unix_seconds, "%Y-%m-%dT%H:%M:%SZ")
-}
-
-/// As the Date header shows it.
-pub fn http(unix_seconds: i64) -> String {
-    let seconds = u64::try_from(unix_seconds).unwrap_or(0);
-    httpdate::fmt_http_date(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds))
 }
 
 fn format(unix_seconds: i64, pattern: &str) -> String {
@@ -55,7 +69,7 @@ mod tests {
         assert_eq!(basic(1_369_353_600), "20130524T000000Z");
         assert_eq!(extended(1_369_353_600), "2013-05-24T00:00:00Z");
         assert_eq!(parse_http("Fri, 24 May 2013 00:00:00 GMT"), Some(1_369_353_600));
-        assert_eq!(http(1_369_353_600), "Fri, 24 May 2013 00:00:00 GMT");
+        assert_eq!(parse_http("Fri, 24 May 2013 02:00:00 +0200"), Some(1_369_353_600));
     }
 
     #[test]
