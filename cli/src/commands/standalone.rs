@@ -100,7 +100,8 @@ fn announcement(address: SocketAddr, data: &Path, with_keys: bool, region: &str)
     let url = format!("http://{address}");
     let data = std::path::absolute(data).unwrap_or_else(|_| data.to_owned());
     let curl = if with_keys {
-        format!("curl --aws-sigv4 aws:amz:{region}:s3 --user ACCESS_KEY:SECRET_KEY")
+        // Before its version 8 curl does not send this header by itself.
+        format!("curl --aws-sigv4 aws:amz:{region}:s3 --user KEY:SECRET -H x-amz-content-sha256:UNSIGNED-PAYLOAD")
     } else {
         "curl".to_owned()
     };

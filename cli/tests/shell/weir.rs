@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
-use weir_gateway::auth::EVERYONE;
+use weir_gateway::auth::ACCOUNT;
 use weir_gateway::blocks::FixedWorkers;
 use weir_gateway::body::{BodyLimits, BodyPlan, IncomingBody};
 use weir_gateway::objects::{Objects, ObjectsOptions, PutObject, PutPart};
@@ -283,7 +283,7 @@ async fn put(objects: &Objects, bucket: &str, key: Bytes, content: Bytes) {
         key: ObjectKey::new(key).unwrap(),
         attributes: v1::Attributes::default(),
         precondition: None,
-        owner: EVERYONE.id.into(),
+        owner: ACCOUNT.id.into(),
     };
     objects.put_object(request, body(content)).await.unwrap();
 }
