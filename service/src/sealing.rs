@@ -8,6 +8,9 @@ use crate::peer_auth::ClusterSecret;
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use std::fmt;
 
+/// Secrets of access keys are sealed for this purpose, and for the key's id as their name.
+pub const ACCESS_KEY_PURPOSE: &str = "access key";
+
 const KEY_PURPOSE: &[u8] = b"weir seal v1";
 
 /// It was sealed under another secret, for another purpose or name, or is damaged.
