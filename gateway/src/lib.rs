@@ -6,6 +6,7 @@
 //! | [`route`], [`request`] | a request becomes an operation |
 //! | [`auth`] | who is asking |
 //! | [`ops`] | a file for each operation |
+//! | [`query_api`] | the protocol of IAM and STS |
 //! | [`xml`], [`answer`], [`error`] | what is answered |
 //! | [`objects`], [`body`], [`blocks`] | objects, the bytes of a body, blocks on workers: nothing there knows of HTTP requests |
 //!
@@ -24,6 +25,7 @@ mod header_text;
 mod metrics;
 pub mod objects;
 pub mod ops;
+pub mod query_api;
 mod range;
 pub mod request;
 pub mod route;
