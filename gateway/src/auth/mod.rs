@@ -8,6 +8,7 @@
 //! | `caller`, `identity` | who it is |
 //! | `directory` | what is known of users, keys, groups, policies, roles |
 //! | `need` | what an operation needs to be allowed |
+//! | [`policy`] | documents, and what they decide |
 
 mod caller;
 mod directory;
@@ -15,6 +16,7 @@ mod gate;
 mod identity;
 mod kind;
 mod need;
+pub mod policy;
 pub mod sigv2;
 pub mod sigv4;
 mod time;
