@@ -7,6 +7,7 @@ mod identity;
 mod kind;
 mod mismatch;
 mod signed_head;
+pub mod sigv2;
 pub mod sigv4;
 #[cfg(test)]
 mod testing;
