@@ -1,5 +1,6 @@
 //! How a request says who sent it.
 
+use crate::error::S3Error;
 use crate::route::Query;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderMap, Method};
@@ -33,9 +34,9 @@ impl Authentication {
         }
         let is_form =
             headers.get(CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"multipart/form-data"));
-        if query.has("X-Amz-Algorithm") || query.has("X-Amz-Signature") || query.has("X-Amz-Credential") {
+        if has_v4(query) {
             Self::V4Query
-        } else if query.has("Signature") || query.has("AWSAccessKeyId") {
+        } else if has_v2(query) {
             Self::V2Query
         } else if method == Method::POST && is_form {
             Self::PostForm
@@ -43,6 +44,30 @@ impl Authentication {
             Self::Anonymous
         }
     }
+
+    /// Does the request name one sender, in one way? With two of them, who was checked would not always be who was
+    /// meant.
+    ///
+    /// # Errors
+    /// `InvalidArgument`.
+    pub fn check_alone(headers: &HeaderMap, query: &Query) -> Result<(), S3Error> {
+        let in_headers = headers.get_all(AUTHORIZATION).iter().count();
+        if in_headers + usize::from(has_v4(query)) + usize::from(has_v2(query)) <= 1 {
+            return Ok(());
+        }
+        let value = headers.get(AUTHORIZATION).map(|value| String::from_utf8_lossy(value.as_bytes()));
+        let message = "Only one auth mechanism allowed; only the X-Amz-Algorithm query parameter, Signature query \
+            string parameter or the Authorization header should be specified";
+        Err(S3Error::invalid_argument("Authorization", value.unwrap_or_default(), message))
+    }
+}
+
+fn has_v4(query: &Query) -> bool {
+    query.has("X-Amz-Algorithm") || query.has("X-Amz-Signature") || query.has("X-Amz-Credential")
+}
+
+fn has_v2(query: &Query) -> bool {
+    query.has("Signature") || query.has("AWSAccessKeyId")
 }
 
 #[cfg(test)]
@@ -69,5 +94,35 @@ mod tests {
         let form = Some(("content-type", "multipart/form-data; boundary=x"));
         assert_eq!(kind(Method::POST, form, ""), Authentication::PostForm);
         assert_eq!(kind(Method::PUT, form, ""), Authentication::Anonymous);
+    }
+
+    #[test]
+    fn one_sender_in_one_way_is_allowed() {
+        let check = |authorizations: &[&str], query: &str| {
+            let mut headers = HeaderMap::new();
+            for value in authorizations {
+                headers.append(AUTHORIZATION, value.parse().unwrap());
+            }
+            Authentication::check_alone(&headers, &Query::parse(query).unwrap()).map_err(|error| error.code())
+        };
+        for (authorizations, query) in [
+            (&[][..], "prefix=a"),
+            (&["AWS a:b"], ""),
+            (&["x"], "Expires=1&X-Amz-Date=x"),
+            (&[], "X-Amz-Algorithm=x&X-Amz-Signature=y&X-Amz-Credential=z"),
+            (&[], "AWSAccessKeyId=a&Signature=b"),
+        ] {
+            assert_eq!(check(authorizations, query), Ok(()), "{authorizations:?} {query}");
+        }
+        for (authorizations, query) in [
+            (&["AWS a:b", "AWS a:b"][..], ""),
+            (&["AWS a:b"], "X-Amz-Algorithm=x"),
+            (&["x"], "Signature=b"),
+            (&[""], "AWSAccessKeyId=a"),
+            (&[], "AWSAccessKeyId=a&X-Amz-Credential=b"),
+        ] {
+            let refused = Err(crate::error::ErrorCode::InvalidArgument);
+            assert_eq!(check(authorizations, query), refused, "{authorizations:?} {query}");
+        }
     }
 }

@@ -53,6 +53,11 @@ const SUBRESOURCES: [&str; 39] = [
     "website",
 ];
 
+/// Does this name in a query choose an operation?
+pub fn chooses_operation(name: &str) -> bool {
+    SUBRESOURCES.contains(&name)
+}
+
 /// What clients add to any query: the names of Signature Version 2, and [`is_own`].
 const SIGNATURE_V2: [&str; 3] = ["AWSAccessKeyId", "Signature", "Expires"];
 
@@ -67,7 +72,7 @@ fn is_own(name: &str) -> bool {
 /// `InvalidArgument` when there are several.
 fn subresource(query: &Query) -> Result<Option<&str>, S3Error> {
     let mut found = None;
-    for name in query.names().filter(|name| SUBRESOURCES.contains(name)) {
+    for name in query.names().filter(|name| chooses_operation(name)) {
         if let Some(first) = found.replace(name) {
             let message = format!("Conflicting query string parameters: {first}, {name}");
             return Err(S3Error::with_message(ErrorCode::InvalidArgument, message)

@@ -1,50 +1,66 @@
-//! The chain of signatures of an aws-chunked body: each covers the one before it.
+//! A request whose signature is verified, and the chain of signatures of its body that hangs on it.
 //! <https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-streaming.html>,
 //! <https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-streaming-trailers.html>
 
-use super::key::{Signed, matches};
+use super::key::SigningKey;
 use crate::body::{BodyError, ChunkSeal, ChunkVerifier};
 use sha2::{Digest as _, Sha256};
 
-pub(super) struct ChunkChain {
-    signed: Signed,
-    /// Of the current chunk's data.
-    hash: Sha256,
+/// The SHA-256 of nothing. (The format has a place for headers of a chunk; there are none.)
+const EMPTY_SHA256: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+const CHUNK_ALGORITHM: &str = "AWS4-HMAC-SHA256-PAYLOAD\n";
+const TRAILER_ALGORITHM: &str = "AWS4-HMAC-SHA256-TRAILER\n";
+
+/// A request whose signature was verified.
+#[derive(Clone, Debug)]
+pub struct Signed {
+    key: SigningKey,
+    /// Time and scope, each with its line end.
+    lines: String,
+    signature: String,
 }
 
-impl ChunkChain {
-    pub fn new(signed: Signed) -> Self {
-        Self { signed, hash: Sha256::new() }
+impl Signed {
+    pub(super) fn new(key: SigningKey, stamp: &str, scope: &str, signature: &str) -> Self {
+        Self { key, lines: format!("{stamp}\n{scope}\n"), signature: signature.to_ascii_lowercase() }
     }
 
-    fn text(&mut self, seal: ChunkSeal<'_>) -> String {
-        let Signed { time, scope, signature, .. } = &self.signed;
-        match seal {
-            ChunkSeal::Chunk => {
-                let (nothing, data) = (Sha256::digest([]), self.hash.finalize_reset());
-                let (nothing, data) = (hex::encode(nothing), hex::encode(data));
-                format!("AWS4-HMAC-SHA256-PAYLOAD\n{time}\n{scope}\n{signature}\n{nothing}\n{data}")
-            }
-            ChunkSeal::Trailer(lines) => {
-                let lines = hex::encode(Sha256::digest(lines));
-                format!("AWS4-HMAC-SHA256-TRAILER\n{time}\n{scope}\n{signature}\n{lines}")
-            }
-        }
+    /// For a body in signed chunks: each chunk's signature covers the one before it, the first the request's.
+    pub fn chunk_verifier(&self) -> Box<dyn ChunkVerifier> {
+        Box::new(Chain {
+            key: self.key.clone(),
+            lines: self.lines.clone(),
+            previous: self.signature.clone(),
+            data: Sha256::new(),
+        })
     }
 }
 
-impl ChunkVerifier for ChunkChain {
+struct Chain {
+    key: SigningKey,
+    lines: String,
+    /// The signature before, in lower case.
+    previous: String,
+    /// Of the current chunk.
+    data: Sha256,
+}
+
+impl ChunkVerifier for Chain {
     fn data(&mut self, data: &[u8]) {
-        self.hash.update(data);
+        self.data.update(data);
     }
 
     fn seal(&mut self, seal: ChunkSeal<'_>, signature: &str) -> Result<(), BodyError> {
-        let text = self.text(seal);
-        if !matches(&self.signed.key, &text, signature) {
+        let (algorithm, headers, hash) = match seal {
+            ChunkSeal::Chunk => (CHUNK_ALGORITHM, [EMPTY_SHA256, "\n"], self.data.finalize_reset()),
+            ChunkSeal::Trailer(lines) => (TRAILER_ALGORITHM, ["", ""], Sha256::digest(lines)),
+        };
+        let hash = hex::encode(hash);
+        let pieces = [algorithm, &self.lines, &self.previous, "\n", headers[0], headers[1], &hash];
+        if !self.key.verifies(&pieces.map(str::as_bytes), signature) {
             return Err(BodyError::ChunkSignatureMismatch);
         }
-        // Hexadecimal digits of either case match; the next signature covers them in lower case.
-        self.signed.signature = signature.to_ascii_lowercase();
+        self.previous = signature.to_ascii_lowercase();
         Ok(())
     }
 }

@@ -1,345 +1,282 @@
-//! What a request says of its signature: who signed it, when, for what, and which headers.
+//! What a signed request claims, and whether its signature bears it out.
 
 use super::ALGORITHM;
-use super::canonical::{SignedHead, normal_path};
-use super::key::{Signed, matches, signing_key, string_to_sign};
-use crate::auth::time;
+use super::canonical::{self, Target};
+use super::chunks::Signed;
+use super::credential::{Credential, Place, header_malformed};
+use super::key::SigningKey;
+use crate::auth::SignedHead;
+use crate::auth::headers::{authorization, single};
+use crate::auth::mismatch::Mismatch;
+use crate::auth::time::{MAX_SKEW_MS, RequestTime, expired, iso8601};
 use crate::error::{ErrorCode, S3Error};
 use crate::route::Query;
 use http::HeaderMap;
-use http::header::{AUTHORIZATION, DATE};
+use sha2::{Digest as _, Sha256};
 
-/// How far the clocks of client and server may differ.
-const SKEW_MAX_SECONDS: i64 = 15 * 60;
-/// A presigned URL holds a week at most.
-const EXPIRES_MAX_SECONDS: i64 = 604_800;
-const TERMINATOR: &str = "aws4_request";
-const SIGNATURE_DIGITS: usize = 64;
-/// More than any client signs.
-const SIGNED_HEADERS_MAX_COUNT: usize = 100;
-const SIGNATURE_PARAMETER: &str = "X-Amz-Signature";
+/// The longest life of a presigned URL, in seconds: seven days.
+pub const MAX_EXPIRES_S: u32 = 604_800;
 
-/// Where the signature stands.
+const CONTENT_SHA256: &str = "x-amz-content-sha256";
+const SECURITY_TOKEN: &str = "x-amz-security-token";
+const UNSIGNED_PAYLOAD: &str = "UNSIGNED-PAYLOAD";
+const COMPONENTS: &str =
+    "the authorization header requires three components: Credential, SignedHeaders, and Signature.";
+const PARAMETERS: &str = "Query-string authentication version 4 requires the X-Amz-Algorithm, X-Amz-Credential, \
+    X-Amz-Signature, X-Amz-Date, X-Amz-SignedHeaders, and X-Amz-Expires parameters.";
+const SIGNED_HEADERS: &str =
+    "SignedHeaders must be names of headers in lower case and in order, separated by semicolons.";
+
+/// How a request carries its signature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
+enum Carrier {
     Header,
-    /// Of a presigned URL, which holds for so long.
+    /// A presigned URL, valid for so many seconds.
     Query {
-        expires_seconds: i64,
+        expires_s: u32,
     },
-    /// In a form, over its policy.
-    Form,
 }
 
-impl Place {
-    fn malformed(self, message: String) -> S3Error {
-        let code = match self {
-            Self::Header | Self::Form => ErrorCode::AuthorizationHeaderMalformed,
-            Self::Query { .. } => ErrorCode::AuthorizationQueryParametersError,
-        };
-        S3Error::with_message(code, message)
-    }
-
-    /// As S3 begins its messages about it.
-    fn subject(self) -> &'static str {
-        match self {
-            Self::Header => "The authorization header is malformed",
-            Self::Query { .. } => "Error parsing the X-Amz-Credential parameter",
-            Self::Form => "The form's credential is malformed",
-        }
-    }
-}
-
-/// What the key was made for: `DATE/REGION/SERVICE/aws4_request`.
+/// What a request says of its sender. Nothing of it is known to be true before [`Claim::verify`].
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Scope {
-    pub date: String,
-    pub region: String,
-    pub service: String,
-    pub terminator: String,
+pub struct Claim<'a> {
+    carrier: Carrier,
+    credential: Credential<'a>,
+    /// In lower case and in order, with semicolons between them.
+    signed_headers: &'a str,
+    signature: &'a str,
+    time: RequestTime<'a>,
+    security_token: Option<&'a str>,
 }
 
-impl Scope {
-    fn text(&self) -> String {
-        format!("{}/{}/{}/{}", self.date, self.region, self.service, self.terminator)
-    }
-}
-
-/// A signature as the request states it, not yet checked.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Claim {
-    pub place: Place,
-    pub access_key_id: String,
-    pub scope: Scope,
-    /// Lower case, in the order of the request; empty for forms.
-    pub signed_headers: Vec<String>,
-    /// 64 hexadecimal digits.
-    pub signature: String,
-    /// Seconds since 1970.
-    pub time: i64,
-    /// Of temporary credentials.
-    pub session_token: Option<String>,
-}
-
-impl Claim {
-    /// From `Authorization: AWS4-HMAC-SHA256 Credential=…, SignedHeaders=…, Signature=…`.
+impl<'a> Claim<'a> {
+    /// Of `Authorization: AWS4-HMAC-SHA256 Credential=…, SignedHeaders=…, Signature=…`.
+    /// <https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-auth-using-authorization-header.html>
     ///
     /// # Errors
-    /// `InvalidArgument` for another kind of authorization or two of them, `AuthorizationHeaderMalformed`,
-    /// `AccessDenied` without a date.
-    pub fn from_header(headers: &HeaderMap) -> Result<Self, S3Error> {
-        let value = single(headers, AUTHORIZATION.as_str())?.unwrap_or_default();
-        let Some(fields) = value.strip_prefix(ALGORITHM).filter(|rest| rest.starts_with(' ')) else {
-            return Err(S3Error::invalid_argument("Authorization", "", "Unsupported Authorization Type"));
+    /// `AuthorizationHeaderMalformed`; `InvalidArgument` for another scheme and for headers that come twice;
+    /// `AccessDenied` for no date and for an empty Authorization.
+    pub fn from_header(headers: &'a HeaderMap) -> Result<Self, S3Error> {
+        let value = authorization(headers)?;
+        let components = match value.strip_prefix(ALGORITHM) {
+            Some(rest) if rest.is_empty() || rest.starts_with([' ', '\t']) => rest,
+            _ => return Err(S3Error::invalid_argument("Authorization", value, "Unsupported Authorization Type")),
         };
-        let place = Place::Header;
-        let malformed = |what: &str| place.malformed(format!("{}; {what}.", place.subject()));
-        let (mut credential, mut signed_headers, mut signature) = (None, None, None);
-        for field in fields.split(',').map(str::trim) {
-            let (name, value) = field.split_once('=').ok_or_else(|| malformed("a field has no value"))?;
-            let slot = match name {
-                "Credential" => &mut credential,
-                "SignedHeaders" => &mut signed_headers,
-                "Signature" => &mut signature,
-                _ => return Err(malformed("it has a field that is not known")),
-            };
-            if slot.replace(value).is_some() {
-                return Err(malformed("a field comes twice"));
-            }
+        let [credential, signed_headers, signature] = three_components(components)?;
+        let claim = Self {
+            carrier: Carrier::Header,
+            credential: Credential::parse(credential, Place::Header)?,
+            signed_headers,
+            signature,
+            time: RequestTime::of_headers(headers)?,
+            security_token: single(headers, SECURITY_TOKEN)?,
+        };
+        if !is_list_of_names(signed_headers) {
+            return Err(header_malformed(SIGNED_HEADERS));
         }
-        let credential = credential.ok_or_else(|| malformed("the Credential is missing"))?;
-        let signed_headers = signed_headers.ok_or_else(|| malformed("the SignedHeaders are missing"))?;
-        let signature = signature.ok_or_else(|| malformed("the Signature is missing"))?;
-        let date = match (single(headers, "x-amz-date")?, single(headers, DATE.as_str())?) {
-            (Some(date), _) | (None, Some(date)) => time::parse_any(date),
-            (None, None) => None,
-        };
-        let no_date = || denied("AWS authentication requires a valid Date or x-amz-date header");
-        let session_token = single(headers, "x-amz-security-token")?.map(str::to_owned);
-        Self::new(place, credential, signed_headers, signature, date.ok_or_else(no_date)?, session_token)
+        Ok(claim)
     }
 
-    /// From the parameters of a presigned URL.
+    /// Of a presigned URL's `X-Amz-…` parameters.
+    /// <https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html>
     ///
     /// # Errors
     /// `AuthorizationQueryParametersError`.
-    pub fn from_query(query: &Query) -> Result<Self, S3Error> {
-        let refused =
-            |message: &str| S3Error::with_message(ErrorCode::AuthorizationQueryParametersError, message.to_owned());
-        let parameter = |name: &str| {
-            query.get(name).filter(|value| !value.is_empty()).ok_or_else(|| {
-                refused(
-                    "Query-string authentication version 4 requires the X-Amz-Algorithm, X-Amz-Credential, \
-                     X-Amz-Signature, X-Amz-Date, X-Amz-SignedHeaders, and X-Amz-Expires parameters.",
-                )
-            })
-        };
-        if parameter("X-Amz-Algorithm")? != ALGORITHM {
-            return Err(refused("X-Amz-Algorithm only supports \"AWS4-HMAC-SHA256\""));
-        }
-        let (credential, signature) = (parameter("X-Amz-Credential")?, parameter(SIGNATURE_PARAMETER)?);
-        let signed_headers = parameter("X-Amz-SignedHeaders")?;
-        let date = time::parse_basic(parameter("X-Amz-Date")?)
-            .ok_or_else(|| refused("X-Amz-Date must be in the ISO8601 Long Format \"yyyyMMdd'T'HHmmss'Z'\""))?;
-        let expires = parameter("X-Amz-Expires")?;
-        let expires: i64 = expires.parse().map_err(|_| refused("X-Amz-Expires should be a number"))?;
-        match expires {
-            ..=0 => return Err(refused("X-Amz-Expires must be positive")),
-            1..=EXPIRES_MAX_SECONDS => {}
-            _ => {
-                return Err(refused(
-                    "X-Amz-Expires must be less than a week (in seconds); that is, the given X-Amz-Expires must be less \
-                     than 604800 seconds",
-                ));
-            }
-        }
-        let session_token = query.get("X-Amz-Security-Token").map(str::to_owned);
-        let place = Place::Query { expires_seconds: expires };
-        Self::new(place, credential, signed_headers, signature, date, session_token)
-    }
-
-    /// From the fields of a form, whose names are in lower case.
-    ///
-    /// # Errors
-    /// `AuthorizationHeaderMalformed`, `InvalidArgument` for a missing field or another algorithm.
-    pub fn from_form<'a>(field: impl Fn(&str) -> Option<&'a str>) -> Result<Self, S3Error> {
-        let required = |name: &str| {
-            let message = format!("Bucket POST must contain a field named '{name}'.");
-            field(name).ok_or_else(|| S3Error::invalid_argument(name, "", message))
-        };
-        let algorithm = required("x-amz-algorithm")?;
+    pub fn from_query(query: &'a Query) -> Result<Self, S3Error> {
+        let required = |name| query.get(name).ok_or_else(|| parameters_error(PARAMETERS));
+        let algorithm = required("X-Amz-Algorithm")?;
+        let credential = required("X-Amz-Credential")?;
+        let signature = required("X-Amz-Signature")?;
+        let date = required("X-Amz-Date")?;
+        let signed_headers = required("X-Amz-SignedHeaders")?;
+        let expires = required("X-Amz-Expires")?;
         if algorithm != ALGORITHM {
-            return Err(S3Error::invalid_argument("x-amz-algorithm", algorithm, "Unsupported Authorization Type"));
+            return Err(parameters_error("X-Amz-Algorithm only supports \"AWS4-HMAC-SHA256\""));
         }
-        let date = required("x-amz-date")?;
-        let date = time::parse_basic(date)
-            .ok_or_else(|| S3Error::invalid_argument("x-amz-date", date, "The date is not in ISO 8601 basic format"))?;
-        let (credential, signature) = (required("x-amz-credential")?, required("x-amz-signature")?);
-        Self::new(Place::Form, credential, "", signature, date, field("x-amz-security-token").map(str::to_owned))
+        let no_date = || parameters_error("X-Amz-Date must be in the ISO8601 Long Format \"yyyyMMdd'T'HHmmss'Z'\"");
+        if !is_list_of_names(signed_headers) {
+            return Err(parameters_error(SIGNED_HEADERS));
+        }
+        Ok(Self {
+            carrier: Carrier::Query { expires_s: expires_s(expires)? },
+            credential: Credential::parse(credential, Place::Query)?,
+            signed_headers,
+            signature,
+            time: RequestTime::basic(date).ok_or_else(no_date)?,
+            security_token: query.get("X-Amz-Security-Token"),
+        })
     }
 
-    fn new(
-        place: Place,
-        credential: &str,
-        signed_headers: &str,
-        signature: &str,
-        time: i64,
-        session_token: Option<String>,
-    ) -> Result<Self, S3Error> {
-        let malformed = |what: &str| place.malformed(format!("{}; {what}.", place.subject()));
-        // A key's id may have slashes in it.
-        let mut parts = credential.rsplitn(5, '/');
-        let (Some(terminator), Some(service), Some(region), Some(date), Some(access_key_id)) =
-            (parts.next(), parts.next(), parts.next(), parts.next(), parts.next())
-        else {
-            return Err(malformed(
-                "the Credential is mal-formed; expecting \"<YOUR-AKID>/YYYYMMDD/REGION/SERVICE/aws4_request\"",
-            ));
-        };
-        if access_key_id.is_empty() {
-            return Err(malformed("the access key id is empty"));
-        }
-        if signature.len() != SIGNATURE_DIGITS || !signature.bytes().all(|digit| digit.is_ascii_hexdigit()) {
-            return Err(malformed("the Signature is not 64 hexadecimal digits"));
-        }
-        let names: Vec<String> =
-            signed_headers.split(';').filter(|n| !n.is_empty()).map(str::to_ascii_lowercase).collect();
-        if place != Place::Form && (names.is_empty() || names.len() > SIGNED_HEADERS_MAX_COUNT) {
-            return Err(malformed("the SignedHeaders name no header, or too many"));
-        }
-        let scope = Scope {
-            date: date.to_owned(),
-            region: region.to_owned(),
-            service: service.to_owned(),
-            terminator: terminator.to_owned(),
-        };
-        let (access_key_id, signature) = (access_key_id.to_owned(), signature.to_ascii_lowercase());
-        Ok(Self { place, access_key_id, scope, signed_headers: names, signature, time, session_token })
+    pub fn access_key_id(&self) -> &'a str {
+        self.credential.access_key_id
     }
 
-    /// Was it made for this region, for one of these services, and on the day of its own time?
+    /// Temporary credentials come with one. It is part of what is signed.
+    pub fn security_token(&self) -> Option<&'a str> {
+        self.security_token
+    }
+
+    /// The last line of the canonical request to S3: what x-amz-content-sha256 says of the body, `UNSIGNED-PAYLOAD`
+    /// for a presigned URL that says nothing. (Other services sign the body's SHA-256 and send no such header.)
     ///
     /// # Errors
-    /// `AuthorizationHeaderMalformed` or `AuthorizationQueryParametersError`, with the region that is expected.
+    /// `InvalidRequest` when the header is missing, `InvalidArgument` when it comes twice or can't be one.
+    pub fn payload_line(&self, headers: &'a HeaderMap, query: &'a Query) -> Result<&'a str, S3Error> {
+        let header = single(headers, CONTENT_SHA256)?.filter(|value| !value.is_empty());
+        let line = match self.carrier {
+            Carrier::Header => header.ok_or_else(|| {
+                let message = "Missing required header for this request: x-amz-content-sha256";
+                S3Error::with_message(ErrorCode::InvalidRequest, message)
+            })?,
+            Carrier::Query { .. } => header
+                .or_else(|| query.get("X-Amz-Content-Sha256"))
+                .filter(|value| !value.is_empty())
+                .unwrap_or(UNSIGNED_PAYLOAD),
+        };
+        // A line end would move what is signed from one line to another.
+        if line.bytes().all(|byte| byte.is_ascii_graphic()) {
+            Ok(line)
+        } else {
+            Err(S3Error::invalid_argument(CONTENT_SHA256, line, "This is not a hash of a payload."))
+        }
+    }
+
+    /// Is the signature meant for this region, one of these services, and the day of the request's time?
+    ///
+    /// # Errors
+    /// `AuthorizationHeaderMalformed` or `AuthorizationQueryParametersError`; for another region with `Region`, the
+    /// right one.
     pub fn check_scope(&self, region: &str, services: &[&str]) -> Result<(), S3Error> {
-        let malformed = |what: String| self.place.malformed(format!("{}; {what}", self.place.subject()));
-        let Scope { date, region: given, service, terminator } = &self.scope;
-        if given != region {
-            return Err(
-                malformed(format!("the region '{given}' is wrong; expecting '{region}'")).element("Region", region)
-            );
-        }
-        if !services.contains(&service.as_str()) {
-            let expected = services.first().copied().unwrap_or_default();
-            return Err(malformed(format!(
-                "incorrect service \"{service}\". This endpoint belongs to \"{expected}\"."
-            )));
-        }
-        if terminator != TERMINATOR {
-            return Err(malformed(format!(
-                "incorrect terminal \"{terminator}\". This endpoint uses \"{TERMINATOR}\"."
-            )));
-        }
-        let time = time::basic(self.time);
-        if time.get(..8) != Some(date.as_str()) {
-            return Err(malformed(format!(
-                "Invalid credential date \"{date}\". This date is not the same as X-Amz-Date: \"{time}\"."
-            )));
-        }
-        Ok(())
+        self.credential.check(self.time.day(), region, services)
     }
 
-    /// Is it near enough to the present, or not expired yet?
+    /// Is it time? A header counts for 15 minutes; a presigned URL from 15 minutes before its time until it expires.
     ///
     /// # Errors
-    /// `RequestTimeTooSkewed`, `AccessDenied` for presigned URLs and forms.
+    /// `RequestTimeTooSkewed`; for presigned URLs `AccessDenied`.
     pub fn check_time(&self, now_ms: i64) -> Result<(), S3Error> {
-        let now = now_ms.div_euclid(1000);
-        match self.place {
-            Place::Header => time::check_skew(self.time, now, SKEW_MAX_SECONDS),
-            Place::Query { .. } if self.time - now > SKEW_MAX_SECONDS => {
-                Err(denied("Request is not yet valid").element("ServerTime", time::extended(now)))
+        match self.carrier {
+            Carrier::Header => self.time.check_skew(now_ms),
+            Carrier::Query { expires_s } => {
+                let expires_ms = self.time.unix_ms.saturating_add(i64::from(expires_s) * 1000);
+                if now_ms.saturating_add(MAX_SKEW_MS) < self.time.unix_ms {
+                    Err(S3Error::with_message(ErrorCode::AccessDenied, "Request is not yet valid")
+                        .element("X-Amz-Date", self.time.sent)
+                        .element("ServerTime", iso8601(now_ms)))
+                } else if now_ms > expires_ms {
+                    Err(expired(expires_ms, now_ms).element("X-Amz-Expires", expires_s.to_string()))
+                } else {
+                    Ok(())
+                }
             }
-            Place::Query { expires_seconds } if now - self.time > expires_seconds => Err(denied("Request has expired")
-                .element("X-Amz-Expires", expires_seconds.to_string())
-                .element("Expires", time::extended(self.time + expires_seconds))
-                .element("ServerTime", time::extended(now))),
-            // A form's policy says how long it holds.
-            Place::Query { .. } | Place::Form => Ok(()),
         }
     }
 
-    /// Compares the signature of a request with what the secret makes of its head. `payload` is the hash of the body in
-    /// hexadecimal, or what stands in its place.
+    /// Was this head signed with this secret? `payload_line` is that of [`Claim::payload_line`], or the SHA-256 of
+    /// the body in hexadecimal.
     ///
     /// # Errors
-    /// `AccessDenied` for headers that have to be signed and are not, `SignatureDoesNotMatch`.
-    pub fn verify(&self, secret: &str, head: &SignedHead<'_>, payload: &str) -> Result<Signed, S3Error> {
-        let unsigned = head.unsigned(&self.signed_headers);
-        if !unsigned.is_empty() {
-            return Err(denied("There were headers present in the request which were not signed")
-                .element("HeadersNotSigned", unsigned.join(", ")));
-        }
-        let (key, scope) = (signing_key(secret, &self.scope), self.scope.text());
-        let left_out = matches!(self.place, Place::Query { .. }).then_some(SIGNATURE_PARAMETER);
-        let canonical = |path: &str| head.canonical(path, &self.signed_headers, left_out, payload);
-        let (as_sent, normal) = (canonical(head.path), normal_path(head.path));
-        let text = string_to_sign(self.time, &scope, &as_sent);
-        // Some clients sign what they send, others the canonical form of it: both name the same key.
-        let is_match = matches(&key, &text, &self.signature)
-            || normal != head.path
-                && matches(&key, &string_to_sign(self.time, &scope, &canonical(&normal)), &self.signature);
-        if !is_match {
-            return Err(self.mismatch(&text, Some(&as_sent)));
-        }
-        Ok(Signed { key, time: time::basic(self.time), scope, signature: self.signature.clone() })
-    }
-
-    /// Compares the signature of a form's policy, which is in base64 as it was sent.
-    ///
-    /// # Errors
-    /// `SignatureDoesNotMatch`.
-    pub fn verify_policy(&self, secret: &str, policy: &str) -> Result<(), S3Error> {
-        match matches(&signing_key(secret, &self.scope), policy, &self.signature) {
-            true => Ok(()),
-            false => Err(self.mismatch(policy, None)),
-        }
-    }
-
-    fn mismatch(&self, text: &str, canonical: Option<&str>) -> S3Error {
-        let spaced = |text: &str| {
-            hex::encode(text).as_bytes().chunks(2).map(String::from_utf8_lossy).collect::<Vec<_>>().join(" ")
+    /// `SignatureDoesNotMatch`; `AccessDenied` when Host or an x-amz-* header is there and not signed.
+    pub fn verify(&self, secret: &str, head: &SignedHead<'_>, payload_line: &str) -> Result<Signed, S3Error> {
+        self.check_coverage(head.headers, payload_line)?;
+        let key = SigningKey::derive(secret, &self.credential);
+        let request = |target| canonical::request(head, target, self.signed_headers, payload_line);
+        let verifies = |string_to_sign: &str| key.verifies(&[string_to_sign.as_bytes()], self.signature);
+        let canonical = request(Target::Canonical);
+        let string_to_sign = self.string_to_sign(&canonical);
+        let verifies_as_sent = || match self.carrier {
+            Carrier::Header => {
+                let as_sent = request(Target::AsSent);
+                as_sent != canonical && verifies(&self.string_to_sign(&as_sent))
+            }
+            Carrier::Query { .. } => false,
         };
-        let error = S3Error::new(ErrorCode::SignatureDoesNotMatch)
-            .element("AWSAccessKeyId", &self.access_key_id)
-            .element("StringToSign", text)
-            .element("SignatureProvided", &self.signature)
-            .element("StringToSignBytes", spaced(text));
-        match canonical {
-            Some(canonical) => {
-                error.element("CanonicalRequest", canonical).element("CanonicalRequestBytes", spaced(canonical))
-            }
-            None => error,
+        if !verifies(&string_to_sign) && !verifies_as_sent() {
+            return Err(S3Error::from(Mismatch {
+                access_key_id: self.credential.access_key_id,
+                signature: self.signature,
+                string_to_sign: string_to_sign.as_bytes(),
+                canonical_request: Some(&canonical),
+            }));
         }
+        Ok(Signed::new(key, &self.time.stamp, self.credential.scope(), self.signature))
+    }
+
+    /// Whoever passes a signature on must not be able to add what changes its meaning.
+    fn check_coverage(&self, headers: &HeaderMap, payload_line: &str) -> Result<(), S3Error> {
+        let is_signed = |name: &str| self.signed_headers.split(';').any(|signed| signed == name);
+        // The payload's line says what this header says.
+        let is_payload_line =
+            |name: &str| name == CONTENT_SHA256 && headers.get(name).is_some_and(|value| value == payload_line);
+        let must_be = |name: &&str| name.starts_with("x-amz-") && !is_payload_line(name);
+        let names = headers.keys().map(http::HeaderName::as_str).filter(must_be);
+        let missing: Vec<&str> = std::iter::once("host").chain(names).filter(|name| !is_signed(name)).collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let message = "There were headers present in the request which were not signed";
+        Err(S3Error::with_message(ErrorCode::AccessDenied, message).element("HeadersNotSigned", missing.join(", ")))
+    }
+
+    fn string_to_sign(&self, request: &[u8]) -> String {
+        let hash = hex::encode(Sha256::digest(request));
+        [ALGORITHM, &self.time.stamp, self.credential.scope(), &hash].join("\n")
     }
 }
 
-/// A header that may come once.
-fn single<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, S3Error> {
-    let mut values = headers.get_all(name).iter();
-    let Some(first) = values.next() else { return Ok(None) };
-    match (first.to_str(), values.next()) {
-        (Ok(value), None) => Ok(Some(value.trim())),
-        _ => Err(S3Error::invalid_argument(
-            name,
-            "",
-            format!("The header {name} is given more than once, or is not text"),
+fn parameters_error(message: &'static str) -> S3Error {
+    S3Error::with_message(ErrorCode::AuthorizationQueryParametersError, message)
+}
+
+/// `Credential=…`, `SignedHeaders=…` and `Signature=…`, in any order and each once.
+fn three_components(text: &str) -> Result<[&str; 3], S3Error> {
+    let mut found = [None; 3];
+    for component in text.split(',') {
+        let (name, value) = component.trim().split_once('=').ok_or_else(|| header_malformed(COMPONENTS))?;
+        let place = match name {
+            "Credential" => &mut found[0],
+            "SignedHeaders" => &mut found[1],
+            "Signature" => &mut found[2],
+            _ => return Err(header_malformed(COMPONENTS)),
+        };
+        if place.replace(value).is_some() {
+            return Err(header_malformed(COMPONENTS));
+        }
+    }
+    match found {
+        [Some(credential), Some(signed_headers), Some(signature)] => Ok([credential, signed_headers, signature]),
+        _ => Err(header_malformed(COMPONENTS)),
+    }
+}
+
+/// Names of headers (RFC 9110, 5.6.2) in lower case, each after the one before it.
+fn is_list_of_names(text: &str) -> bool {
+    let is_name = |name: &str| {
+        let is_of_name =
+            |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"!#$%&'*+-.^_`|~".contains(&byte);
+        !name.is_empty() && name.bytes().all(is_of_name)
+    };
+    text.split(';').all(is_name) && text.split(';').is_sorted_by(|a, b| a < b)
+}
+
+fn expires_s(text: &str) -> Result<u32, S3Error> {
+    let (is_negative, digits) = match text.strip_prefix('-') {
+        Some(digits) => (true, digits),
+        None => (false, text),
+    };
+    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(parameters_error("X-Amz-Expires should be a number"));
+    }
+    // What does not fit is far over a week.
+    match digits.parse().unwrap_or(u32::MAX) {
+        _ if is_negative => Err(parameters_error("X-Amz-Expires must be non-negative")),
+        0 => Err(parameters_error("X-Amz-Expires must be at least one second")),
+        seconds if seconds <= MAX_EXPIRES_S => Ok(seconds),
+        _ => Err(parameters_error(
+            "X-Amz-Expires must be less than a week (in seconds); that is, the given X-Amz-Expires must be less than \
+             604800 seconds",
         )),
     }
-}
-
-fn denied(message: &'static str) -> S3Error {
-    S3Error::with_message(ErrorCode::AccessDenied, message)
 }
 
 #[cfg(test)]

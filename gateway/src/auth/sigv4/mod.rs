@@ -1,26 +1,31 @@
-//! Signature Version 4: in a header, in the query of a presigned URL, in the fields of a form, and over the chunks of
-//! a body.
-//! <https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-authenticating-requests.html>
+//! Signature Version 4: what a request claims ([`Claim`]), and whether its signature says the same.
+//! <https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-authenticating-requests.html>,
+//! <https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html>,
+//! <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html>
 //!
-//! | file | subject |
-//! |---|---|
-//! | `claim` | what a request says of its signature, and what can be refused without a secret |
-//! | `canonical` | what is signed of a request |
-//! | `key` | the signing key, and comparing in constant time |
-//! | `chunks` | the chain of signatures of an aws-chunked body |
+//! 1. [`Claim::from_header`] or [`Claim::from_query`]: who, when, for which region, which headers.
+//! 2. [`Claim::check_scope`] and [`Claim::check_time`], in any order.
+//! 3. [`Claim::verify`] with the secret of that access key. Nothing of a claim is true before.
+//! 4. [`Signed::chunk_verifier`] for a body in signed chunks.
+//!
+//! A form's policy is signed without a request: [`PolicyClaim`].
 
 mod canonical;
 mod chunks;
 mod claim;
-mod key;
 #[cfg(test)]
-mod vectors;
+mod client;
+mod credential;
+mod key;
+mod policy;
+#[cfg(test)]
+mod property_tests;
+#[cfg(test)]
+mod vector_tests;
 
-pub use canonical::{SignedHead, encoded};
-pub use claim::{Claim, Place, Scope};
-pub use key::Signed;
+pub use chunks::Signed;
+pub use claim::Claim;
+pub use policy::PolicyClaim;
 
-/// What `Authorization` and X-Amz-Algorithm say.
-pub const ALGORITHM: &str = "AWS4-HMAC-SHA256";
-/// What stands in place of the body's hash where it is not signed.
-pub const UNSIGNED_PAYLOAD: &str = "UNSIGNED-PAYLOAD";
+/// The one algorithm that is served. Its asymmetric sister `AWS4-ECDSA-P256-SHA256` is for several regions.
+const ALGORITHM: &str = "AWS4-HMAC-SHA256";
