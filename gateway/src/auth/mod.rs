@@ -3,6 +3,7 @@
 
 mod identity;
 mod kind;
+pub mod token;
 
 pub use identity::{Identity, role_arn};
 pub use kind::Authentication;
