@@ -5,6 +5,7 @@
 //! | [`server`] | what every request goes through |
 //! | [`route`], [`request`] | a request becomes an operation |
 //! | [`auth`] | who is asking |
+//! | [`oidc`] | what issuers of OpenID Connect tokens say of someone |
 //! | [`ops`] | a file for each operation |
 //! | [`xml`], [`answer`], [`error`] | what is answered |
 //! | [`objects`], [`body`], [`blocks`] | objects, the bytes of a body, blocks on workers: nothing there knows of HTTP requests |
@@ -23,6 +24,7 @@ pub mod error;
 mod header_text;
 mod metrics;
 pub mod objects;
+pub mod oidc;
 pub mod ops;
 mod range;
 pub mod request;

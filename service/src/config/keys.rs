@@ -66,6 +66,11 @@ pub const KEYS: &[Key] = &[
     key("gateway.region", Text, "answered by GetBucketLocation"),
     key("gateway.access_key", Secret, "root access key; empty: anyone may do anything, on loopback only"),
     key("gateway.secret_key", Secret, "root secret key; set together with `access_key`"),
+    key(
+        "gateway.oidc_ca",
+        Text,
+        "PEM file of the authorities that certificates of OpenID Connect issuers are checked against; empty: those of the machine",
+    ),
     key("gateway.inline_max_bytes", Bytes(0, INLINE_MAX), "bodies up to this size are stored with the metadata"),
     key("gateway.block_max_bytes", Bytes(64 * KIB, GIB), "the longest block"),
     key(
