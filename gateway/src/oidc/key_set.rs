@@ -131,7 +131,7 @@ impl Material {
         match (document.kty.as_str(), document.crv.as_deref()) {
             ("RSA", _) => {
                 let (n, e) = (integer(document.n.as_deref()?)?, integer(document.e.as_deref()?)?);
-                (n.len() >= RSA_MODULUS_MIN_BYTES).then(|| Self::Rsa(RsaPublicKeyComponents { n, e }))
+                (n.len() >= RSA_MODULUS_MIN_BYTES).then_some(Self::Rsa(RsaPublicKeyComponents { n, e }))
             }
             ("EC", Some("P-256")) => point(document, 32).map(Self::P256),
             ("EC", Some("P-384")) => point(document, 48).map(Self::P384),
