@@ -7,6 +7,7 @@
 //! | [`auth`] | who is asking |
 //! | [`oidc`] | what issuers of OpenID Connect tokens say of someone |
 //! | [`ops`] | a file for each operation |
+//! | [`query_api`] | the protocol of IAM and STS |
 //! | [`xml`], [`answer`], [`error`] | what is answered |
 //! | [`objects`], [`body`], [`blocks`] | objects, the bytes of a body, blocks on workers: nothing there knows of HTTP requests |
 //!
@@ -26,6 +27,7 @@ mod metrics;
 pub mod objects;
 pub mod oidc;
 pub mod ops;
+pub mod query_api;
 mod range;
 pub mod request;
 pub mod route;

@@ -14,7 +14,7 @@ pub use create_bucket::{BucketConfiguration, parse_bucket_configuration};
 pub use delete::{DeleteDocument, ObjectToDelete, parse_delete};
 pub use element::{Element, MalformedXml};
 pub use escape::url_encoded;
-pub use time::write_iso8601;
+pub use time::{write_iso8601, write_iso8601_seconds};
 pub use writer::Writer;
 
 /// Of all documents of S3 but errors.

@@ -1,4 +1,4 @@
-//! Times as documents carry them: ISO 8601 in UTC with milliseconds.
+//! Times as documents carry them: ISO 8601 in UTC, with milliseconds in S3's and without in those of IAM and STS.
 
 const MS_PER_DAY: i64 = 86_400_000;
 /// The last millisecond of the year 9999: four digits are all that the format has.
@@ -6,6 +6,17 @@ const LAST_MS: i64 = 253_402_300_799_999;
 
 /// Appends `2009-10-12T17:50:30.000Z`. Times outside of the years 1970 to 9999 are moved to their edge.
 pub fn write_iso8601(out: &mut Vec<u8>, time_ms: i64) {
+    out.extend_from_slice(&iso8601(time_ms));
+}
+
+/// Appends `2009-10-12T17:50:30Z`: what is less than a second is left away.
+pub fn write_iso8601_seconds(out: &mut Vec<u8>, time_ms: i64) {
+    const SECONDS_END: usize = "2009-10-12T17:50:30".len();
+    out.extend_from_slice(&iso8601(time_ms)[..SECONDS_END]);
+    out.push(b'Z');
+}
+
+fn iso8601(time_ms: i64) -> [u8; 24] {
     let time_ms = time_ms.clamp(0, LAST_MS);
     let (year, month, day) = civil_from_days(time_ms / MS_PER_DAY);
     let in_day = time_ms % MS_PER_DAY;
@@ -17,7 +28,7 @@ pub fn write_iso8601(out: &mut Vec<u8>, time_ms: i64) {
     digits(&mut text[14..16], in_day / 60_000 % 60);
     digits(&mut text[17..19], in_day / 1000 % 60);
     digits(&mut text[20..23], in_day % 1000);
-    out.extend_from_slice(&text);
+    text
 }
 
 fn digits(out: &mut [u8], mut number: i64) {
@@ -60,6 +71,13 @@ mod tests {
         assert_eq!(text(951_782_400_007), "2000-02-29T00:00:00.007Z");
         assert_eq!(text(LAST_MS), "9999-12-31T23:59:59.999Z");
         assert_eq!(text(-5), "1970-01-01T00:00:00.000Z");
+    }
+
+    #[test]
+    fn whole_seconds_have_no_fraction() {
+        let mut out = Vec::new();
+        write_iso8601_seconds(&mut out, 1_255_369_830_999);
+        assert_eq!(out, b"2009-10-12T17:50:30Z");
     }
 
     proptest! {

@@ -1,7 +1,8 @@
 //! Writes a document from its start to its end. What comes from a client is escaped; element names are the code's own.
 
 use super::escape::escape;
-use super::{NAMESPACE, write_iso8601};
+use super::{NAMESPACE, write_iso8601, write_iso8601_seconds};
+use std::borrow::Cow;
 use std::io::Write as _;
 
 const DECLARATION: &[u8] = b"<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n";
@@ -19,7 +20,8 @@ const DECLARATION: &[u8] = b"<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n";
 #[derive(Debug)]
 pub struct Writer {
     out: Vec<u8>,
-    root: &'static str,
+    /// None: elements for a document that is written later.
+    root: Option<Cow<'static, str>>,
 }
 
 impl Writer {
@@ -30,18 +32,40 @@ impl Writer {
 
     /// With room for so many bytes.
     pub fn with_capacity(root: &'static str, bytes: usize) -> Self {
-        let mut writer = Self { out: Vec::with_capacity(bytes), root };
+        Self::of_namespace(root.into(), NAMESPACE, bytes)
+    }
+
+    /// A document of another namespace, with room for so many bytes. Both names are the code's own.
+    pub fn of_namespace(root: Cow<'static, str>, namespace: &str, bytes: usize) -> Self {
+        let mut writer = Self { out: Vec::with_capacity(bytes), root: None };
         writer.out.extend_from_slice(DECLARATION);
-        writer.raw("<").raw(root).raw(" xmlns=\"").raw(NAMESPACE).raw("\">");
+        writer.raw("<").raw(&root).raw(" xmlns=\"").raw(namespace).raw("\">");
+        writer.root = Some(root);
         writer
     }
 
     /// Errors have none.
     pub fn without_namespace(root: &'static str) -> Self {
-        let mut writer = Self { out: Vec::with_capacity(512), root };
+        let mut writer = Self { out: Vec::with_capacity(512), root: Some(root.into()) };
         writer.out.extend_from_slice(DECLARATION);
         writer.open(root);
         writer
+    }
+
+    /// Elements alone, for a document that is written later: see [`Writer::elements_of`].
+    pub fn elements() -> Self {
+        Self { out: Vec::with_capacity(512), root: None }
+    }
+
+    /// What has been written apart.
+    pub fn elements_of(&mut self, elements: &Self) -> &mut Self {
+        self.out.extend_from_slice(&elements.out);
+        self
+    }
+
+    /// Of what has been written.
+    pub fn length_bytes(&self) -> usize {
+        self.out.len()
     }
 
     fn raw(&mut self, text: &str) -> &mut Self {
@@ -98,6 +122,13 @@ impl Writer {
         self.close(name)
     }
 
+    /// The same in whole seconds, as IAM and STS write it.
+    pub fn time_in_seconds(&mut self, name: &str, time_ms: i64) -> &mut Self {
+        self.open(name);
+        write_iso8601_seconds(&mut self.out, time_ms);
+        self.close(name)
+    }
+
     /// An element that holds an entity tag in quotes; given without them.
     pub fn etag(&mut self, name: &str, etag: &str) -> &mut Self {
         self.open(name).raw("&quot;");
@@ -118,7 +149,9 @@ impl Writer {
 
     /// Ends the root element, and the document.
     pub fn finish(mut self) -> Vec<u8> {
-        self.close(self.root);
+        if let Some(root) = self.root.take() {
+            self.close(&root);
+        }
         self.out
     }
 }
@@ -142,6 +175,22 @@ mod tests {
             "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Root xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">\
              <A>x&amp;y</A><N>7</N><B>true</B><E>&quot;d41d&quot;</E><T>1970-01-01T00:00:00.000Z</T></Root>"
         );
+    }
+
+    #[test]
+    fn elements_that_were_written_apart_become_part_of_a_document() {
+        let mut elements = Writer::elements();
+        elements.text("A", "<").time_in_seconds("T", 1999);
+        let mut xml = Writer::of_namespace("Root".into(), "urn:x", 64);
+        xml.within("Part", |xml| {
+            xml.elements_of(&elements);
+        });
+        assert_eq!(
+            text(xml),
+            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Root xmlns=\"urn:x\">\
+             <Part><A>&lt;</A><T>1970-01-01T00:00:01Z</T></Part></Root>"
+        );
+        assert_eq!(text(elements), "<A>&lt;</A><T>1970-01-01T00:00:01Z</T>");
     }
 
     #[test]
