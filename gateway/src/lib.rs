@@ -5,6 +5,7 @@
 //! | [`server`] | what every request goes through |
 //! | [`route`], [`request`] | a request becomes an operation |
 //! | [`auth`] | who is asking |
+//! | [`oidc`] | what issuers of OpenID Connect tokens say of someone |
 //! | [`ops`] | a file for each operation |
 //! | [`query_api`] | the protocol of IAM and STS |
 //! | [`xml`], [`answer`], [`error`] | what is answered |
@@ -24,6 +25,7 @@ pub mod error;
 mod header_text;
 mod metrics;
 pub mod objects;
+pub mod oidc;
 pub mod ops;
 pub mod query_api;
 mod range;
@@ -32,7 +34,8 @@ pub mod route;
 pub mod server;
 pub mod xml;
 
-use crate::auth::{AccessError, Gate};
+use crate::auth::token::SessionTokens;
+use crate::auth::{AccessError, Follower, Gate};
 use crate::blocks::WorkerConnector;
 use crate::metrics::Metrics;
 use crate::objects::{Objects, ObjectsOptions};
@@ -52,6 +55,7 @@ use weir_service::accept::{self, Limits};
 use weir_service::channel::Channel;
 use weir_service::clock::Clock;
 use weir_service::config::settings::GatewaySettings;
+use weir_service::sealing::Sealer;
 use weir_service::shutdown::Shutdown;
 
 /// What a connection over the cap is told. It has no request yet, so no id to name.
@@ -79,7 +83,8 @@ pub struct Gateway {
 }
 
 impl Gateway {
-    /// Opens a session with a metaserver that is reached over a network (retrying), and starts heartbeats.
+    /// Opens a session with the metaserver (retrying while it can't be reached), starts heartbeats, and follows its
+    /// directory of access. `sealer` knows the cluster's secret.
     ///
     /// # Errors
     /// Settings that can't be served; a metaserver that refuses.
@@ -87,49 +92,24 @@ impl Gateway {
         settings: GatewaySettings,
         metaserver: Channel,
         workers: Arc<dyn WorkerConnector>,
-        clock: Arc<dyn Clock>,
-        registry: &mut Registry,
-        shutdown: &Shutdown,
-    ) -> Result<Self, GatewayError> {
-        let options = ObjectsOptions::from(&settings);
-        Self::open_with(settings, options, metaserver, workers, clock, registry, shutdown).await
-    }
-
-    /// The same with a metaserver in this very process, where no answer can be lost: no change has to be remembered.
-    ///
-    /// # Errors
-    /// As [`Gateway::open`].
-    pub async fn open_in_process(
-        settings: GatewaySettings,
-        metaserver: Channel,
-        workers: Arc<dyn WorkerConnector>,
-        clock: Arc<dyn Clock>,
-        registry: &mut Registry,
-        shutdown: &Shutdown,
-    ) -> Result<Self, GatewayError> {
-        let options = ObjectsOptions { remember_requests: false, ..ObjectsOptions::from(&settings) };
-        Self::open_with(settings, options, metaserver, workers, clock, registry, shutdown).await
-    }
-
-    async fn open_with(
-        settings: GatewaySettings,
-        options: ObjectsOptions,
-        metaserver: Channel,
-        workers: Arc<dyn WorkerConnector>,
+        sealer: Arc<Sealer>,
         clock: Arc<dyn Clock>,
         registry: &mut Registry,
         shutdown: &Shutdown,
     ) -> Result<Self, GatewayError> {
         // What can be refused without a metaserver is.
-        let gate = Gate::new(&settings, clock.clone())?;
+        let tokens = SessionTokens::new(sealer.clone(), clock.clone());
+        let gate = Gate::new(&settings, tokens, clock.clone())?;
         let router = Router::new(&settings)?;
         let limits = Limits { refusal: refusal(), ..Limits::from(&settings) };
         let identity = Identity::new(&*clock);
-        let objects = Objects::open(metaserver, workers, options, clock, shutdown).await;
+        let options = ObjectsOptions::from(&settings);
+        let objects = Objects::open(metaserver.clone(), workers, options, clock.clone(), shutdown).await;
         let objects = objects.map_err(GatewayError::Session)?;
+        let follower = Follower::open(metaserver, sealer, shutdown).await.map_err(GatewayError::Session)?;
         objects.register_metrics(registry);
         let metrics = Metrics::register(registry);
-        let context = Context { objects, settings };
+        let context = Context { objects, settings, follower, clock };
         Ok(Self { server: Arc::new(Server { context, router, gate, metrics, identity }), limits })
     }
 

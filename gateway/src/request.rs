@@ -4,7 +4,7 @@ mod body;
 
 pub use body::{BodyState, RequestBody};
 
-use crate::auth::{Caller, Owner};
+use crate::auth::{Access, Caller, Owner};
 use crate::error::{ErrorCode, S3Error};
 use crate::route::Query;
 use http::HeaderMap;
@@ -20,6 +20,7 @@ pub struct Request {
     pub path: String,
     pub by_base_path: bool,
     pub caller: Caller,
+    pub access: Access,
 }
 
 impl Request {
@@ -122,6 +123,7 @@ pub mod tests {
             path: "/bbb/k".into(),
             by_base_path: false,
             caller: Caller::everyone(),
+            access: Access::everything(),
         }
     }
 

@@ -13,8 +13,8 @@ pub use identity::Identity;
 pub use sent::SentBody;
 
 use crate::answer::Outcome;
-use crate::auth::{self, Authentication, Gate, Identity as Sender, Presented};
-use crate::error::{ErrorCode, S3Error};
+use crate::auth::{self, Access, Authentication, Caller, Described, Gate, Presented, Rules};
+use crate::error::S3Error;
 use crate::metrics::{InFlight, Metrics};
 use crate::ops::{self, Context};
 use crate::request::{BodyState, Request, RequestBody};
@@ -94,25 +94,37 @@ impl Server {
         exchange.operation = route.operation.name();
         tracing::Span::current().record("operation", exchange.operation);
         let kind = Authentication::of(&parts.method, &parts.headers, &query);
-        let host_bucket = route.bucket_of_host();
-        let presented = Presented { parts: &parts, query: &query, host: &host, host_bucket };
-        let caller = self.gate.admit(kind, &presented)?;
-        if *caller.identity() == Sender::Anonymous {
-            return Err(ErrorCode::AccessDenied.into());
-        }
-        auth::check_expected_owner(&parts.headers, &auth::ACCOUNT)?;
+        let rules = self.context.follower.fresh().await?;
+        let (host_bucket, by_base_path) = (route.bucket_of_host(), route.by_base_path);
+        let presented = Presented { parts: &parts, query: &query, host: &host, host_bucket, by_base_path };
+        let caller = self.gate.admit(kind, &presented, &rules)?;
         if matches!(kind, Authentication::V4Query | Authentication::V2Query) {
             auth::hoist(&mut parts, &query);
         }
+        let access = self.access_of(&caller, &parts, &query, rules);
+        for need in auth::needs(&route.operation, &parts.headers, &query) {
+            access.require(&need)?;
+        }
+        auth::check_expected_owner(&parts.headers, &auth::ACCOUNT)?;
         let request = Request {
             headers: parts.headers,
             query,
             host,
             path: exchange.path.clone(),
-            by_base_path: route.by_base_path,
+            by_base_path,
             caller,
+            access,
         };
         ops::perform(&self.context, &route.operation, &request, body).await
+    }
+
+    fn access_of(&self, caller: &Caller, parts: &Parts, query: &Query, rules: Arc<Rules>) -> Access {
+        if self.gate.is_open() {
+            return Access::everything();
+        }
+        let now_ms = self.context.clock.now_ms();
+        let described = Described { headers: &parts.headers, query, address: None, is_secure: false, now_ms };
+        Access::of(rules.clone(), caller, || auth::facts_of(&described, caller, &rules))
     }
 
     fn finish(&self, exchange: Exchange, outcome: Outcome) -> Response<SentBody> {

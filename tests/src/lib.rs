@@ -8,6 +8,7 @@ pub mod binary;
 pub mod digest;
 pub mod framing;
 pub mod http;
+pub mod oidc_issuer;
 pub mod server;
 pub mod xml;
 

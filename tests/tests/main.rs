@@ -16,6 +16,7 @@ mod listing;
 mod memory;
 mod multipart;
 mod objects;
+mod oidc;
 mod page_cost;
 mod subresources;
 mod walkthrough;

@@ -1,19 +1,13 @@
 //! Who a request comes from, and by what it proved that.
 
 use super::gate::check_payload;
+use super::token::Session;
 use super::{Identity, Owner, sigv4};
 use crate::body::{ChunkVerifier, Payload};
 use crate::error::{ErrorCode, S3Error};
 use http::HeaderMap;
+use std::sync::Arc;
 use weir_proto::account::ACCOUNT_ID;
-
-/// An identity and the key that spoke for it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Credentials {
-    pub identity: Identity,
-    /// Empty where nobody was asked for one.
-    pub access_key_id: String,
-}
 
 /// How a request proved who sent it.
 #[derive(Clone, Debug)]
@@ -32,27 +26,31 @@ pub enum Proof {
 /// Who is asking.
 #[derive(Clone, Debug)]
 pub struct Caller {
-    pub credentials: Credentials,
+    identity: Identity,
+    /// The key that spoke for it; empty where nobody was asked for one.
+    pub access_key_id: String,
+    /// Of temporary credentials.
+    pub session: Option<Arc<Session>>,
     pub proof: Proof,
 }
 
 impl Caller {
-    pub fn new(credentials: Credentials, proof: Proof) -> Self {
-        Self { credentials, proof }
+    pub fn new(identity: Identity, access_key_id: String, session: Option<Arc<Session>>, proof: Proof) -> Self {
+        Self { identity, access_key_id, session, proof }
     }
 
     /// Anyone, where no keys are set: the account itself.
     pub fn everyone() -> Self {
-        Self::new(Credentials { identity: Identity::Root, access_key_id: String::new() }, Proof::Everyone)
+        Self::new(Identity::Root, String::new(), None, Proof::Everyone)
     }
 
     /// No credentials, where keys are set.
     pub fn anonymous() -> Self {
-        Self::new(Credentials { identity: Identity::Anonymous, access_key_id: String::new() }, Proof::None)
+        Self::new(Identity::Anonymous, String::new(), None, Proof::None)
     }
 
     pub fn identity(&self) -> &Identity {
-        &self.credentials.identity
+        &self.identity
     }
 
     /// The owner of what it makes.

@@ -1,11 +1,13 @@
-//! Lets requests in or not: which keys there are, and whether a request was signed with one of them.
+//! Lets requests in or not: was a request signed with a key that is known?
 
-use super::caller::{Caller, Credentials, Proof};
-use super::{Authentication, Identity, sigv2, sigv4};
+use super::caller::{Caller, Proof};
+use super::keyring::{Found, Keyring};
+use super::rules::Rules;
+use super::token::SessionTokens;
+use super::{Authentication, SignedHead, sigv2, sigv4};
 use crate::body::Payload;
 use crate::error::{ErrorCode, S3Error};
 use crate::route::Query;
-use http::header::AUTHORIZATION;
 use http::request::Parts;
 use http::{HeaderName, HeaderValue};
 use std::fmt;
@@ -15,8 +17,9 @@ use weir_service::clock::Clock;
 use weir_service::config::settings::GatewaySettings;
 
 const CONTENT_SHA256: &str = "x-amz-content-sha256";
-/// Services whose requests are answered here, S3 first.
+/// What a scope's service has to be.
 const S3: &[&str] = &["s3"];
+const QUERY_SERVICES: &[&str] = &["iam", "sts"];
 
 /// Headers that a presigned URL may carry in its query instead. Checksums are not among them: some clients sign that of
 /// an empty body, whatever the body will be.
@@ -35,28 +38,15 @@ pub enum AccessError {
     OpenToStrangers { address: SocketAddr },
 }
 
-/// Knows the keys.
+/// Checks signatures.
 #[derive(Clone)]
 pub struct Gate {
-    mode: Mode,
+    /// None: no keys are set. Whoever reaches the listener may do anything, whatever credentials the request carries.
+    keyring: Option<Keyring>,
     region: String,
     base_path: String,
     takes_version_2: bool,
     clock: Arc<dyn Clock>,
-}
-
-#[derive(Clone)]
-enum Mode {
-    /// No keys: whoever reaches the listener may do anything, whatever credentials the request carries.
-    Open,
-    Keys {
-        root: Arc<RootKey>,
-    },
-}
-
-struct RootKey {
-    access_key_id: String,
-    secret: String,
 }
 
 impl fmt::Debug for Gate {
@@ -74,22 +64,33 @@ pub struct Presented<'a> {
     pub host: &'a str,
     /// The bucket, if the host names it.
     pub host_bucket: Option<&'a str>,
+    pub by_base_path: bool,
+}
+
+impl<'a> Presented<'a> {
+    fn head(&self) -> SignedHead<'a> {
+        SignedHead {
+            method: &self.parts.method,
+            path: self.parts.uri.path(),
+            query: self.parts.uri.query().unwrap_or_default(),
+            headers: &self.parts.headers,
+            host: self.host,
+            trusts_original_accept_encoding: false,
+        }
+    }
 }
 
 impl Gate {
     /// # Errors
     /// [`AccessError::HalfAPair`].
-    pub fn new(settings: &GatewaySettings, clock: Arc<dyn Clock>) -> Result<Self, AccessError> {
-        let mode = match (settings.access_key.is_empty(), settings.secret_key.is_empty()) {
-            (true, true) => Mode::Open,
-            (false, false) => {
-                let (access_key_id, secret) = (settings.access_key.clone(), settings.secret_key.clone());
-                Mode::Keys { root: Arc::new(RootKey { access_key_id, secret }) }
-            }
+    pub fn new(settings: &GatewaySettings, tokens: SessionTokens, clock: Arc<dyn Clock>) -> Result<Self, AccessError> {
+        let keyring = match (settings.access_key.is_empty(), settings.secret_key.is_empty()) {
+            (true, true) => None,
+            (false, false) => Some(Keyring::new(&settings.access_key, &settings.secret_key, tokens)),
             (true, false) | (false, true) => return Err(AccessError::HalfAPair),
         };
         Ok(Self {
-            mode,
+            keyring,
             region: settings.region.clone(),
             base_path: settings.base_path.trim_end_matches('/').to_owned(),
             takes_version_2: settings.signature_v2,
@@ -99,7 +100,7 @@ impl Gate {
 
     /// Does everyone get in?
     pub fn is_open(&self) -> bool {
-        matches!(self.mode, Mode::Open)
+        self.keyring.is_none()
     }
 
     /// May this gateway be served at this address?
@@ -107,134 +108,151 @@ impl Gate {
     /// # Errors
     /// [`AccessError::OpenToStrangers`].
     pub fn check_listener(&self, address: SocketAddr) -> Result<(), AccessError> {
-        match self.mode {
-            Mode::Open if !address.ip().to_canonical().is_loopback() => Err(AccessError::OpenToStrangers { address }),
-            Mode::Open | Mode::Keys { .. } => Ok(()),
+        if self.is_open() && !address.ip().to_canonical().is_loopback() {
+            return Err(AccessError::OpenToStrangers { address });
         }
+        Ok(())
     }
 
-    /// Who a request comes from. Who proves nothing is [`Identity::Anonymous`]; who proves it wrongly is refused.
+    /// Who a request to S3 comes from. Who proves nothing is anonymous; who proves it wrongly is refused.
     ///
     /// # Errors
     /// `InvalidAccessKeyId`, `SignatureDoesNotMatch`, `RequestTimeTooSkewed`, `AccessDenied`, and those of malformed
     /// headers, queries and scopes.
-    pub fn admit(&self, kind: Authentication, presented: &Presented<'_>) -> Result<Caller, S3Error> {
-        match &self.mode {
-            Mode::Open => Ok(Caller::everyone()),
-            Mode::Keys { root } => {
-                refuse_two_ways(presented)?;
-                match kind {
-                    // A form proves itself by its fields.
-                    Authentication::Anonymous | Authentication::PostForm => Ok(Caller::anonymous()),
-                    Authentication::V4Header => self.by_v4_header(root, presented),
-                    Authentication::V4Query => self.by_v4_query(root, presented),
-                    Authentication::V2Header => {
-                        self.by_v2(root, presented, sigv2::Claim::from_header(&presented.parts.headers))
-                    }
-                    Authentication::V2Query => self.by_v2(root, presented, sigv2::Claim::from_query(presented.query)),
-                }
+    pub fn admit(&self, kind: Authentication, presented: &Presented<'_>, rules: &Rules) -> Result<Caller, S3Error> {
+        let Some(keyring) = &self.keyring else { return Ok(Caller::everyone()) };
+        let (headers, query) = (&presented.parts.headers, presented.query);
+        Authentication::check_alone(headers, query)?;
+        let checked = Checked { gate: self, keyring, rules, presented };
+        match kind {
+            // A form proves itself by its fields.
+            Authentication::Anonymous | Authentication::PostForm => Ok(Caller::anonymous()),
+            Authentication::V4Header => {
+                let claim = sigv4::Claim::from_header(headers)?;
+                checked.by_v4(&claim, S3, claim.payload_line(headers, query)?, Proof::V4Header)
+            }
+            Authentication::V4Query => {
+                let claim = sigv4::Claim::from_query(query)?;
+                checked.by_v4(&claim, S3, claim.payload_line(headers, query)?, Proof::V4Query)
+            }
+            Authentication::V2Header => checked.by_v2(|| sigv2::Claim::from_header(headers)),
+            Authentication::V2Query => checked.by_v2(|| sigv2::Claim::from_query(query, headers)),
+        }
+    }
+
+    /// Who a request to IAM or STS comes from. `body_sha256` is the body's, in hexadecimal: these services sign it
+    /// without sending it.
+    ///
+    /// # Errors
+    /// As [`Gate::admit`].
+    pub fn admit_query_api(
+        &self,
+        kind: Authentication,
+        presented: &Presented<'_>,
+        rules: &Rules,
+        body_sha256: &str,
+    ) -> Result<Caller, S3Error> {
+        let Some(keyring) = &self.keyring else { return Ok(Caller::everyone()) };
+        let (headers, query) = (&presented.parts.headers, presented.query);
+        Authentication::check_alone(headers, query)?;
+        let checked = Checked { gate: self, keyring, rules, presented };
+        match kind {
+            Authentication::Anonymous => Ok(Caller::anonymous()),
+            Authentication::V4Header => {
+                checked.by_v4(&sigv4::Claim::from_header(headers)?, QUERY_SERVICES, body_sha256, Proof::V4Header)
+            }
+            Authentication::V4Query => {
+                checked.by_v4(&sigv4::Claim::from_query(query)?, QUERY_SERVICES, body_sha256, Proof::V4Query)
+            }
+            Authentication::PostForm | Authentication::V2Header | Authentication::V2Query => {
+                Err(ErrorCode::AccessDenied.into())
             }
         }
     }
 
-    fn by_v4_header(&self, root: &RootKey, presented: &Presented<'_>) -> Result<Caller, S3Error> {
-        let claim = sigv4::Claim::from_header(&presented.parts.headers)?;
-        let payload = content_sha256(presented).ok_or_else(|| {
-            let message = "Missing required header for this request: x-amz-content-sha256";
-            S3Error::with_message(ErrorCode::InvalidRequest, message)
-        })?;
-        self.by_v4(root, presented, &claim, payload)
+    /// Who a form comes from, by the fields that sign its policy, whose names are in lower case.
+    ///
+    /// # Errors
+    /// As [`Gate::admit`]; `InvalidArgument` for a form that is signed in two ways.
+    pub fn admit_form<'f>(
+        &self,
+        field: impl Fn(&str) -> Option<&'f str> + Copy,
+        policy: &str,
+        rules: &Rules,
+    ) -> Result<Caller, S3Error> {
+        let Some(keyring) = &self.keyring else { return Ok(Caller::everyone()) };
+        let has_v4 = field("x-amz-signature").is_some() || field("x-amz-algorithm").is_some();
+        let has_v2 = field("signature").is_some() || field("awsaccesskeyid").is_some();
+        let now_ms = self.clock.now_ms();
+        let found = match (has_v4, has_v2) {
+            (false, false) => return Ok(Caller::anonymous()),
+            (true, true) => {
+                let message = "Only one auth mechanism allowed in a form";
+                return Err(S3Error::invalid_argument("signature", "", message));
+            }
+            (true, false) => {
+                let claim = sigv4::PolicyClaim::from_form(field)?;
+                claim.check_scope(&self.region, S3)?;
+                let found = keyring.find(rules, claim.access_key_id(), claim.security_token(), now_ms)?;
+                claim.verify(&found.secret, policy)?;
+                (claim.access_key_id().to_owned(), found)
+            }
+            (false, true) if !self.takes_version_2 => return Err(version_2_is_off()),
+            (false, true) => {
+                let claim = sigv2::PolicyClaim::from_form(field)?;
+                let found = keyring.find(rules, claim.access_key_id(), claim.security_token(), now_ms)?;
+                claim.verify(&found.secret, policy)?;
+                (claim.access_key_id().to_owned(), found)
+            }
+        };
+        let (access_key_id, Found { identity, session, .. }) = found;
+        Ok(Caller::new(identity, access_key_id, session, Proof::Form))
     }
+}
 
-    fn by_v4_query(&self, root: &RootKey, presented: &Presented<'_>) -> Result<Caller, S3Error> {
-        let claim = sigv4::Claim::from_query(presented.query)?;
-        let payload = content_sha256(presented).or_else(|| presented.query.get("X-Amz-Content-Sha256"));
-        self.by_v4(root, presented, &claim, payload.unwrap_or(sigv4::UNSIGNED_PAYLOAD))
-    }
+/// What a signature is checked by.
+struct Checked<'a> {
+    gate: &'a Gate,
+    keyring: &'a Keyring,
+    rules: &'a Rules,
+    presented: &'a Presented<'a>,
+}
 
+impl Checked<'_> {
     fn by_v4(
         &self,
-        root: &RootKey,
-        presented: &Presented<'_>,
-        claim: &sigv4::Claim,
-        payload: &str,
+        claim: &sigv4::Claim<'_>,
+        services: &[&str],
+        payload_line: &str,
+        proof: fn(sigv4::Signed) -> Proof,
     ) -> Result<Caller, S3Error> {
-        let parts = presented.parts;
-        claim.check_scope(&self.region, S3)?;
-        claim.check_time(self.clock.now_ms())?;
-        let credentials = root.find(&claim.access_key_id, claim.session_token.as_deref())?;
-        let head = sigv4::SignedHead {
-            method: &parts.method,
-            path: parts.uri.path(),
-            query: presented.query,
-            headers: &parts.headers,
-            host: presented.host,
-        };
-        let signed = claim.verify(&root.secret, &head, payload)?;
-        let proof = match claim.place {
-            sigv4::Place::Header => Proof::V4Header(signed),
-            sigv4::Place::Query { .. } | sigv4::Place::Form => Proof::V4Query(signed),
-        };
-        Ok(Caller::new(credentials, proof))
+        let now_ms = self.gate.clock.now_ms();
+        claim.check_scope(&self.gate.region, services)?;
+        claim.check_time(now_ms)?;
+        let id = claim.access_key_id();
+        let Found { identity, secret, session } = self.keyring.find(self.rules, id, claim.security_token(), now_ms)?;
+        let signed = claim.verify(&secret, &self.presented.head(), payload_line)?;
+        Ok(Caller::new(identity, id.to_owned(), session, proof(signed)))
     }
 
-    fn by_v2(
-        &self,
-        root: &RootKey,
-        presented: &Presented<'_>,
-        claim: Result<sigv2::Claim, S3Error>,
-    ) -> Result<Caller, S3Error> {
-        if !self.takes_version_2 {
-            let message =
-                "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256.";
-            return Err(S3Error::with_message(ErrorCode::InvalidRequest, message));
+    fn by_v2<'c>(&self, claim: impl FnOnce() -> Result<sigv2::Claim<'c>, S3Error>) -> Result<Caller, S3Error> {
+        if !self.gate.takes_version_2 {
+            return Err(version_2_is_off());
         }
-        let claim = claim?;
-        claim.check_time(self.clock.now_ms())?;
-        let credentials = root.find(&claim.access_key_id, claim.session_token.as_deref())?;
-        let parts = presented.parts;
-        let head = sigv2::SignedHead {
-            method: &parts.method,
-            path: parts.uri.path(),
-            query: presented.query,
-            headers: &parts.headers,
-            host_bucket: presented.host_bucket,
-        };
-        claim.verify(&root.secret, &head, &self.base_path)?;
-        Ok(Caller::new(credentials, Proof::V2))
+        let (claim, now_ms) = (claim()?, self.gate.clock.now_ms());
+        claim.check_time(now_ms)?;
+        let id = claim.access_key_id();
+        let Found { identity, secret, session } = self.keyring.find(self.rules, id, claim.security_token(), now_ms)?;
+        let Presented { host_bucket, by_base_path, query, .. } = *self.presented;
+        let base_path = if by_base_path { self.gate.base_path.as_str() } else { "" };
+        claim.verify(&secret, &self.presented.head(), query, sigv2::Naming { host_bucket, base_path })?;
+        Ok(Caller::new(identity, id.to_owned(), session, Proof::V2))
     }
 }
 
-impl RootKey {
-    fn find(&self, access_key_id: &str, session_token: Option<&str>) -> Result<Credentials, S3Error> {
-        if access_key_id != self.access_key_id {
-            return Err(S3Error::new(ErrorCode::InvalidAccessKeyId).element("AWSAccessKeyId", access_key_id));
-        }
-        match session_token {
-            None => Ok(Credentials { identity: Identity::Root, access_key_id: access_key_id.to_owned() }),
-            // Only temporary credentials have one.
-            Some(_) => Err(ErrorCode::InvalidToken.into()),
-        }
-    }
-}
-
-/// Which of two signatures was meant, and which was checked, must never be a question.
-fn refuse_two_ways(presented: &Presented<'_>) -> Result<(), S3Error> {
-    let in_query =
-        ["X-Amz-Algorithm", "X-Amz-Signature", "Signature"].iter().filter(|p| presented.query.has(p)).count();
-    // Version 4 has two of these parameters.
-    let is_mixed = presented.query.has("Signature") && in_query > 1;
-    if is_mixed || in_query > 0 && presented.parts.headers.contains_key(AUTHORIZATION) {
-        let message = "Only one auth mechanism allowed; only the X-Amz-Algorithm query parameter, Signature query string \
-                       parameter or the Authorization header should be specified";
-        return Err(S3Error::invalid_argument("Authorization", "", message));
-    }
-    Ok(())
-}
-
-fn content_sha256<'a>(presented: &Presented<'a>) -> Option<&'a str> {
-    let value = presented.parts.headers.get(CONTENT_SHA256)?;
-    value.to_str().ok().map(str::trim).filter(|value| !value.is_empty())
+fn version_2_is_off() -> S3Error {
+    let message = "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256.";
+    S3Error::with_message(ErrorCode::InvalidRequest, message)
 }
 
 /// Takes what a presigned URL carries in its query for headers, where the request has no such header. To be called

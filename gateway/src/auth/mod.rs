@@ -3,30 +3,48 @@
 //! | module | subject |
 //! |---|---|
 //! | `kind` | the ways to say who sent a request |
-//! | `gate` | lets a request in or not: the keys, and whether it was signed with one |
-//! | [`sigv4`], [`sigv2`] | the signatures |
+//! | `gate`, `keyring` | was it signed, with a key that is known? |
+//! | [`sigv4`], [`sigv2`], `signed_head` | the signatures |
+//! | [`token`] | temporary credentials |
 //! | `caller`, `identity` | who it is |
-//! | `directory` | what is known of users, keys, groups, policies, roles |
-//! | `need` | what an operation needs to be allowed |
+//! | `follow`, `directory`, `rules` | what the metaserver says of users, keys, policies and buckets |
 //! | [`policy`] | documents, and what they decide |
+//! | `need`, `access`, `facts` | what an operation needs to be allowed, and whether it is |
 
+mod access;
 mod caller;
 mod directory;
+mod facts;
+mod follow;
+mod form;
 mod gate;
+mod headers;
 mod identity;
+mod keyring;
 mod kind;
+mod mismatch;
 mod need;
 pub mod policy;
+mod rules;
+mod signed_head;
 pub mod sigv2;
 pub mod sigv4;
+#[cfg(test)]
+mod testing;
 mod time;
+pub mod token;
 
-pub use caller::{Caller, Credentials, Proof, check_expected_owner};
+pub use access::Access;
+pub use caller::{Caller, Proof, check_expected_owner};
 pub use directory::{Directory, provider_name};
+pub use facts::{Described, facts_of};
+pub use follow::Follower;
 pub use gate::{AccessError, Gate, Presented, hoist};
 pub use identity::{Identity, role_arn};
 pub use kind::Authentication;
 pub use need::{Need, Resource, needs};
+pub use rules::Rules;
+pub use signed_head::SignedHead;
 
 use weir_proto::account::{ACCOUNT_CANONICAL_ID, ACCOUNT_NAME};
 

@@ -1,6 +1,7 @@
 //! What other roles, the body and names say, in S3's words. The one place where they are translated.
 
 use super::{ErrorCode, S3Error};
+use crate::auth::token::TokenError;
 use crate::body::BodyError;
 use crate::objects::ObjectsError;
 use crate::xml::MalformedXml;
@@ -114,6 +115,17 @@ impl From<NameError> for S3Error {
                 .element("Size", length.to_string())
                 .element("MaxSizeAllowed", weir_proto::names::MAX_KEY_BYTES.to_string()),
         }
+    }
+}
+
+impl From<TokenError> for S3Error {
+    fn from(error: TokenError) -> Self {
+        let code = match error {
+            TokenError::Missing => ErrorCode::InvalidAccessKeyId,
+            TokenError::NotTemporary | TokenError::Invalid => ErrorCode::InvalidToken,
+            TokenError::Expired => ErrorCode::ExpiredToken,
+        };
+        Self::new(code).cause(error.to_string())
     }
 }
 

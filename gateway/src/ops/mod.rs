@@ -28,7 +28,7 @@ mod upload_part;
 mod upload_part_copy;
 
 use crate::answer::Outcome;
-use crate::auth::ACCOUNT;
+use crate::auth::{ACCOUNT, Follower};
 use crate::body::{BodyError, BodyKind, BodyLimits, BodyPlan, IncomingBody, collect};
 use crate::error::{ErrorCode, S3Error};
 use crate::objects::Objects;
@@ -36,14 +36,18 @@ use crate::request::{Request, RequestBody};
 use crate::route::{BucketOperation, ObjectOperation, Operation, ServiceOperation};
 use crate::xml::Writer;
 use bytes::Bytes;
+use std::sync::Arc;
 use std::time::Duration;
 use weir_proto::{BucketName, ObjectKey, v1};
+use weir_service::clock::Clock;
 use weir_service::config::settings::GatewaySettings;
 
 /// What all operations use.
 pub struct Context {
     pub objects: Objects,
     pub settings: GatewaySettings,
+    pub follower: Arc<Follower>,
+    pub clock: Arc<dyn Clock>,
 }
 
 impl Context {

@@ -71,6 +71,11 @@ pub const KEYS: &[Key] = &[
         Switch,
         "is Signature Version 2 taken? boto 2, jclouds and the default presigned URLs of several clients need it",
     ),
+    key(
+        "gateway.oidc_ca",
+        Text,
+        "PEM file of the authorities that certificates of OpenID Connect issuers are checked against; empty: those of the machine",
+    ),
     key("gateway.inline_max_bytes", Bytes(0, INLINE_MAX), "bodies up to this size are stored with the metadata"),
     key("gateway.block_max_bytes", Bytes(64 * KIB, GIB), "the longest block"),
     key(

@@ -24,6 +24,8 @@ pub struct GatewaySettings {
     pub secret_key: String,
     /// Is Signature Version 2 taken?
     pub signature_v2: bool,
+    /// PEM file of the authorities that issuers' certificates are checked against. Empty: those of the machine.
+    pub oidc_ca: PathBuf,
     /// Bodies up to this size are stored with the metadata; at most 15,000.
     pub inline_max_bytes: u64,
     /// The longest block.
@@ -63,6 +65,7 @@ impl Default for GatewaySettings {
             access_key: String::new(),
             secret_key: String::new(),
             signature_v2: true,
+            oidc_ca: PathBuf::new(),
             inline_max_bytes: 8 * KIB,
             block_max_bytes: 64 * MIB,
             part_min_bytes: 5 * MIB,

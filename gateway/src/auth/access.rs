@@ -1,0 +1,124 @@
+//! What a caller may do: asked for each action on each resource, decided by the rules as they were when the request
+//! came.
+
+use super::caller::Caller;
+use super::need::{Need, Resource};
+use super::policy::{Ask, Decision, Facts, PolicyDocument, Reason, Sources, decide};
+use super::rules::{Grants, Rules};
+use super::Identity;
+use crate::error::{ErrorCode, S3Error};
+use std::fmt;
+use std::sync::Arc;
+use weir_proto::v1;
+
+/// Answers for one request. Cheap to clone.
+#[derive(Clone)]
+pub struct Access {
+    /// None where no keys are set: everything is allowed.
+    ruled: Option<Arc<Ruled>>,
+}
+
+struct Ruled {
+    rules: Arc<Rules>,
+    identity: Identity,
+    grants: Grants,
+    session: Option<Vec<Arc<PolicyDocument>>>,
+    facts: Facts,
+}
+
+impl fmt::Debug for Access {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Access").field("is_everything", &self.ruled.is_none()).finish_non_exhaustive()
+    }
+}
+
+impl Access {
+    /// Where no keys are set.
+    pub fn everything() -> Self {
+        Self { ruled: None }
+    }
+
+    /// What this caller may do. `facts` are made only when a document may ask for them.
+    pub fn of(rules: Arc<Rules>, caller: &Caller, facts: impl FnOnce() -> Facts) -> Self {
+        let identity = caller.identity().clone();
+        let session = caller.session.as_ref().and_then(|session| rules.session_documents(session));
+        let grants = rules.grants_of(&identity);
+        let needs_facts = identity != Identity::Root || session.is_some() || rules.has_bucket_policies();
+        let facts = if needs_facts { facts() } else { Facts::default() };
+        Self { ruled: Some(Arc::new(Ruled { rules, identity, grants, session, facts })) }
+    }
+
+    pub fn decide(&self, action: &str, resource: &Resource<'_>) -> Decision {
+        match &self.ruled {
+            None => Decision::Allowed(Reason::Account),
+            Some(ruled) => ruled.decide(action, &resource.to_string(), resource.bucket().map(|bucket| bucket.as_str())),
+        }
+    }
+
+    /// The same for what lies in no bucket, by its ARN.
+    pub fn decide_on(&self, action: &str, arn: &str) -> Decision {
+        self.ruled.as_ref().map_or(Decision::Allowed(Reason::Account), |ruled| ruled.decide(action, arn, None))
+    }
+
+    pub fn allows(&self, action: &str, resource: &Resource<'_>) -> bool {
+        self.decide(action, resource).is_allowed()
+    }
+
+    /// # Errors
+    /// `AccessDenied`.
+    pub fn require(&self, need: &Need<'_>) -> Result<(), S3Error> {
+        let decision = self.decide(need.action, &need.resource);
+        if decision.is_allowed() { Ok(()) } else { Err(self.denied(need, decision)) }
+    }
+
+    /// What the rules say of a bucket; none: nothing, or no keys are set.
+    pub fn bucket(&self, bucket: &str) -> Option<&v1::BucketAccess> {
+        self.ruled.as_ref().and_then(|ruled| ruled.rules.bucket(bucket))
+    }
+
+    fn denied(&self, need: &Need<'_>, decision: Decision) -> S3Error {
+        let identity = self.ruled.as_ref().and_then(|ruled| ruled.identity.arn());
+        let Some(arn) = identity else { return ErrorCode::AccessDenied.into() };
+        let action = need.action;
+        let because = match decision {
+            Decision::Denied(reason) => format!("with an explicit deny in {reason}"),
+            Decision::NotAllowed(reason) => {
+                let none = reason.to_string();
+                let none = none.strip_prefix("an ").or(none.strip_prefix("a ")).unwrap_or(&none);
+                format!("because no {none} allows the {action} action")
+            }
+            Decision::Allowed(_) => String::new(),
+        };
+        let resource = need.resource;
+        let message = format!("User: {arn} is not authorized to perform: {action} on resource: \"{resource}\" {because}");
+        S3Error::with_message(ErrorCode::AccessDenied, message)
+    }
+}
+
+impl Ruled {
+    fn decide(&self, action: &str, arn: &str, bucket: Option<&str>) -> Decision {
+        let ask = Ask { identity: &self.identity, action, resource: arn, facts: &self.facts };
+        let sources = Sources {
+            identity: &self.grants.documents,
+            boundary: self.grants.boundary.as_deref(),
+            session: self.session.as_deref(),
+            bucket: bucket.and_then(|bucket| self.rules.bucket_policy(bucket)),
+        };
+        match decide(&ask, &sources) {
+            // Whatever a public policy allows, strangers are kept out.
+            Decision::Allowed(Reason::BucketPolicy)
+                if self.identity == Identity::Anonymous && bucket.is_some_and(|bucket| self.shuts_strangers_out(bucket)) =>
+            {
+                Decision::NotAllowed(Reason::BucketPolicy)
+            }
+            decision => decision,
+        }
+    }
+
+    /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/access-control-block-public-access.html>
+    fn shuts_strangers_out(&self, bucket: &str) -> bool {
+        let block = self.rules.bucket(bucket).and_then(|bucket| bucket.public_access_block);
+        block.is_some_and(|block| block.restrict_public_buckets)
+            && self.rules.bucket_policy(bucket).is_some_and(PolicyDocument::is_public)
+    }
+}

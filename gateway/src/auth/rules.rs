@@ -1,0 +1,189 @@
+//! The directory of access, ready to decide by: secrets opened, documents read. What can't be opened or read refuses.
+
+use super::Identity;
+use super::directory::Directory;
+use super::policy::{DocumentKind, PolicyDocument};
+use super::token::Session;
+use std::collections::HashMap;
+use std::sync::Arc;
+use weir_proto::v1;
+use weir_service::sealing::Sealer;
+
+/// For whom a secret of an access key is sealed.
+const KEY_PURPOSE: &str = "access key";
+
+/// As of one version.
+#[derive(Default)]
+pub struct Rules {
+    pub directory: Directory,
+    /// By access key id, of active keys.
+    secrets: HashMap<String, Arc<str>>,
+    users: HashMap<String, Read<v1::User>>,
+    groups: HashMap<String, Read<v1::Group>>,
+    policies: HashMap<String, Read<v1::ManagedPolicy>>,
+    roles: HashMap<String, Read<v1::Role>>,
+    buckets: HashMap<String, Read<v1::BucketAccess>>,
+}
+
+/// An entry and its own documents, which are read again only when it changes.
+struct Read<T> {
+    source: Arc<T>,
+    documents: Vec<Arc<PolicyDocument>>,
+}
+
+/// What an identity may do by its own policies.
+#[derive(Clone, Debug, Default)]
+pub struct Grants {
+    pub documents: Vec<Arc<PolicyDocument>>,
+    pub boundary: Option<Arc<PolicyDocument>>,
+}
+
+impl Rules {
+    /// `known` are the rules of an earlier version: what did not change is taken over.
+    pub fn new(directory: Directory, known: &Self, sealer: &Sealer) -> Self {
+        let inline = |permissions: Option<&v1::Permissions>| {
+            let policies = permissions.map_or(&[][..], |permissions| &permissions.inline_policies);
+            policies.iter().map(|policy| read(&DocumentKind::Identity, &policy.document, &policy.name)).collect()
+        };
+        Self {
+            secrets: secrets(&directory, sealer),
+            users: read_all(&directory.users, &known.users, |user| inline(user.permissions.as_ref())),
+            groups: read_all(&directory.groups, &known.groups, |group| inline(group.permissions.as_ref())),
+            roles: read_all(&directory.roles, &known.roles, |role| inline(role.permissions.as_ref())),
+            policies: read_all(&directory.policies, &known.policies, |policy| {
+                let version = policy.versions.iter().find(|version| version.number == policy.default_version);
+                let document = version.map_or("", |version| version.document.as_str());
+                vec![read(&DocumentKind::Identity, document, &policy.name)]
+            }),
+            buckets: read_all(&directory.buckets, &known.buckets, |bucket| {
+                let kind = DocumentKind::Bucket { bucket: bucket.bucket.clone() };
+                let text = Some(bucket.policy_document.as_str()).filter(|text| !text.is_empty());
+                text.map(|text| read(&kind, text, &bucket.bucket)).into_iter().collect()
+            }),
+            directory,
+        }
+    }
+
+    /// The user of an active access key, and the key's secret.
+    pub fn key(&self, access_key_id: &str) -> Option<(&v1::User, &str)> {
+        let key = self.directory.access_keys.get(access_key_id)?;
+        Some((self.directory.users.get(&key.user_name)?, self.secrets.get(access_key_id)?))
+    }
+
+    /// Is this user or role still the one that it was?
+    pub fn still_knows(&self, identity: &Identity) -> bool {
+        match identity {
+            Identity::Anonymous => false,
+            Identity::Root => true,
+            Identity::User { name, id, .. } => self.directory.users.get(name).is_some_and(|user| user.id == *id),
+            Identity::AssumedRole { role, role_id, .. } => {
+                self.directory.roles.get(role).is_some_and(|role| role.id == *role_id)
+            }
+        }
+    }
+
+    /// What an identity may do by its own policies. One that is gone may do nothing.
+    pub fn grants_of(&self, identity: &Identity) -> Grants {
+        let mut grants = Grants::default();
+        match identity {
+            Identity::Anonymous | Identity::Root => {}
+            Identity::User { name, .. } => {
+                let Some(Read { source: user, documents }) = self.users.get(name) else { return grants };
+                self.add(&mut grants, user.permissions.as_ref(), documents);
+                for Read { source: group, documents } in user.groups.iter().filter_map(|name| self.groups.get(name)) {
+                    self.add(&mut grants, group.permissions.as_ref(), documents);
+                }
+                grants.boundary = self.boundary(user.permissions.as_ref());
+            }
+            Identity::AssumedRole { role, .. } => {
+                let Some(Read { source: role, documents }) = self.roles.get(role) else { return grants };
+                self.add(&mut grants, role.permissions.as_ref(), documents);
+                grants.boundary = self.boundary(role.permissions.as_ref());
+            }
+        }
+        grants
+    }
+
+    fn add(&self, grants: &mut Grants, permissions: Option<&v1::Permissions>, inline: &[Arc<PolicyDocument>]) {
+        grants.documents.extend_from_slice(inline);
+        let attached = permissions.map_or(&[][..], |permissions| &permissions.attached_policies);
+        grants.documents.extend(attached.iter().map(|name| self.managed(name)));
+    }
+
+    fn boundary(&self, permissions: Option<&v1::Permissions>) -> Option<Arc<PolicyDocument>> {
+        let name = permissions.map(|permissions| permissions.boundary_policy.as_str()).filter(|name| !name.is_empty());
+        name.map(|name| self.managed(name))
+    }
+
+    /// A managed policy; one that is not there refuses: it might have.
+    fn managed(&self, name: &str) -> Arc<PolicyDocument> {
+        let known = self.policies.get(name).and_then(|policy| policy.documents.first());
+        known.cloned().unwrap_or_else(|| Arc::new(PolicyDocument::refusing_everything()))
+    }
+
+    /// What a session's own policies allow; none: they do not restrict it.
+    pub fn session_documents(&self, session: &Session) -> Option<Vec<Arc<PolicyDocument>>> {
+        let policies = &session.policies;
+        let inline = policies.inline.iter().map(|text| read(&DocumentKind::Session, text, "a session's policy"));
+        let documents: Vec<_> = inline.chain(policies.managed.iter().map(|name| self.managed(name))).collect();
+        (!documents.is_empty()).then_some(documents)
+    }
+
+    /// What a bucket says about access; none: nothing.
+    pub fn bucket(&self, bucket: &str) -> Option<&v1::BucketAccess> {
+        self.buckets.get(bucket).map(|read| &*read.source)
+    }
+
+    pub fn bucket_policy(&self, bucket: &str) -> Option<&PolicyDocument> {
+        self.buckets.get(bucket).and_then(|read| read.documents.first()).map(|document| &**document)
+    }
+
+    /// Does any bucket have a policy?
+    pub fn has_bucket_policies(&self) -> bool {
+        self.buckets.values().any(|read| !read.documents.is_empty())
+    }
+}
+
+fn secrets(directory: &Directory, sealer: &Sealer) -> HashMap<String, Arc<str>> {
+    let active = directory.access_keys.values().filter(|key| key.active);
+    active
+        .filter_map(|key| {
+            let opened = sealer.open(KEY_PURPOSE, &key.access_key_id, &key.sealed_secret);
+            match opened.ok().and_then(|secret| String::from_utf8(secret).ok()) {
+                Some(secret) => Some((key.access_key_id.clone(), secret.into())),
+                None => {
+                    tracing::warn!(
+                        access_key_id = key.access_key_id,
+                        "the secret of an access key can't be opened: it was sealed under another cluster secret"
+                    );
+                    None
+                }
+            }
+        })
+        .collect()
+}
+
+fn read_all<'a, T: 'a>(
+    entries: impl IntoIterator<Item = (&'a String, &'a Arc<T>)>,
+    known: &HashMap<String, Read<T>>,
+    documents: impl Fn(&T) -> Vec<Arc<PolicyDocument>>,
+) -> HashMap<String, Read<T>> {
+    let entries = entries.into_iter().map(|(name, source)| {
+        let unchanged = known.get(name).filter(|read| Arc::ptr_eq(&read.source, source));
+        let documents = unchanged.map_or_else(|| documents(source), |read| read.documents.clone());
+        (name.clone(), Read { source: source.clone(), documents })
+    });
+    entries.collect()
+}
+
+fn read(kind: &DocumentKind, text: &str, what: &str) -> Arc<PolicyDocument> {
+    let document = PolicyDocument::parse(kind, text).unwrap_or_else(|error| {
+        tracing::error!(what, "a policy document can't be read, and refuses everything: {error}");
+        PolicyDocument::refusing_everything()
+    });
+    Arc::new(document)
+}
+
+#[cfg(test)]
+#[path = "rules_tests.rs"]
+mod tests;

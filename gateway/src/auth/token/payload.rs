@@ -1,0 +1,166 @@
+//! What is inside a session token: a protobuf message, sealed. Numbers of fields are never used twice.
+
+use super::session::{Session, SessionPolicies, WebIdentity};
+use crate::auth::Identity;
+use prost::Message as _;
+use weir_proto::v1::Tag;
+
+/// Tokens of another format are refused.
+const FORMAT: u32 = 1;
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct Payload {
+    #[prost(uint32, tag = "1")]
+    format: u32,
+    #[prost(int64, tag = "2")]
+    issued_ms: i64,
+    #[prost(int64, tag = "3")]
+    expires_ms: i64,
+    #[prost(oneof = "Holder", tags = "4, 5, 6")]
+    holder: Option<Holder>,
+    #[prost(message, optional, tag = "7")]
+    bounds: Option<Bounds>,
+    #[prost(message, optional, tag = "8")]
+    web_identity: Option<WebIdentityRecord>,
+}
+
+#[derive(Clone, PartialEq, prost::Oneof)]
+enum Holder {
+    #[prost(message, tag = "4")]
+    Root(()),
+    #[prost(message, tag = "5")]
+    User(UserRecord),
+    #[prost(message, tag = "6")]
+    AssumedRole(AssumedRoleRecord),
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct UserRecord {
+    #[prost(string, tag = "1")]
+    name: String,
+    #[prost(string, tag = "2")]
+    path: String,
+    #[prost(string, tag = "3")]
+    id: String,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct AssumedRoleRecord {
+    #[prost(string, tag = "1")]
+    role: String,
+    #[prost(string, tag = "2")]
+    path: String,
+    #[prost(string, tag = "3")]
+    role_id: String,
+    #[prost(string, tag = "4")]
+    session: String,
+}
+
+/// What the packed size counts.
+#[derive(Clone, PartialEq, prost::Message)]
+struct Bounds {
+    #[prost(string, optional, tag = "1")]
+    inline_policy: Option<String>,
+    #[prost(string, repeated, tag = "2")]
+    managed_policies: Vec<String>,
+    #[prost(message, repeated, tag = "3")]
+    tags: Vec<Tag>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct WebIdentityRecord {
+    #[prost(string, tag = "1")]
+    provider: String,
+    #[prost(string, tag = "2")]
+    audience: String,
+    #[prost(string, tag = "3")]
+    subject: String,
+}
+
+/// A session's message. None for nobody, who has no sessions.
+pub(super) fn encode(session: &Session) -> Option<Vec<u8>> {
+    let holder = match session.identity.clone() {
+        Identity::Anonymous => return None,
+        Identity::Root => Holder::Root(()),
+        Identity::User { name, path, id } => Holder::User(UserRecord { name, path, id }),
+        Identity::AssumedRole { role, path, role_id, session } => {
+            Holder::AssumedRole(AssumedRoleRecord { role, path, role_id, session })
+        }
+    };
+    let web_identity = session.web_identity.clone();
+    let payload = Payload {
+        format: FORMAT,
+        issued_ms: session.issued_ms,
+        expires_ms: session.expires_ms,
+        holder: Some(holder),
+        bounds: Some(bounds(session)),
+        web_identity: web_identity.map(|WebIdentity { provider, audience, subject }| WebIdentityRecord {
+            provider,
+            audience,
+            subject,
+        }),
+    };
+    Some(payload.encode_to_vec())
+}
+
+/// The session of a message; none when it is no such message or of another format.
+pub(super) fn decode(bytes: &[u8]) -> Option<Session> {
+    let payload = Payload::decode(bytes).ok().filter(|payload| payload.format == FORMAT)?;
+    let identity = match payload.holder? {
+        Holder::Root(()) => Identity::Root,
+        Holder::User(UserRecord { name, path, id }) => Identity::User { name, path, id },
+        Holder::AssumedRole(AssumedRoleRecord { role, path, role_id, session }) => {
+            Identity::AssumedRole { role, path, role_id, session }
+        }
+    };
+    let Bounds { inline_policy, managed_policies, tags } = payload.bounds?;
+    let web_identity = payload.web_identity;
+    Some(Session {
+        identity,
+        issued_ms: payload.issued_ms,
+        expires_ms: payload.expires_ms,
+        policies: SessionPolicies { inline: inline_policy, managed: managed_policies },
+        tags,
+        web_identity: web_identity.map(|WebIdentityRecord { provider, audience, subject }| WebIdentity {
+            provider,
+            audience,
+            subject,
+        }),
+    })
+}
+
+/// How many bytes a session's policies and tags take in its token.
+pub(super) fn packed_bytes(session: &Session) -> usize {
+    bounds(session).encoded_len()
+}
+
+fn bounds(session: &Session) -> Bounds {
+    let SessionPolicies { inline, managed } = session.policies.clone();
+    Bounds { inline_policy: inline, managed_policies: managed, tags: session.tags.clone() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_of_another_format_or_without_a_holder_are_no_sessions() {
+        let whole = Payload {
+            format: FORMAT,
+            issued_ms: 1,
+            expires_ms: 2,
+            holder: Some(Holder::Root(())),
+            bounds: Some(Bounds::default()),
+            web_identity: None,
+        };
+        let read = |payload: &Payload| decode(&payload.encode_to_vec());
+        assert_eq!(read(&whole).unwrap().identity, Identity::Root);
+        assert_eq!(read(&Payload { format: FORMAT + 1, ..whole.clone() }), None);
+        assert_eq!(read(&Payload { format: 0, ..whole.clone() }), None);
+        assert_eq!(read(&Payload { holder: None, ..whole.clone() }), None);
+        // Without what bounds it a session could do more than it should.
+        assert_eq!(read(&Payload { bounds: None, ..whole }), None);
+        assert_eq!(decode(b"\xff\xff\xff"), None);
+        assert_eq!(decode(b""), None);
+    }
+}
