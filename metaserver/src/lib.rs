@@ -126,8 +126,8 @@ impl Metaserver {
         }
     }
 
-    /// Answers at once everyone who waits for a change of access, now and later: to be called when the shutdown begins,
-    /// which else would wait for them.
+    /// Sends everyone away who waits for a change of access, now and later: to be called when the shutdown begins, which
+    /// else would wait for them.
     pub fn end_waits(&self) {
         self.service.namespace.access.end_waits();
     }
