@@ -207,6 +207,59 @@ fn operators_see_the_cluster_and_its_blocks() {
 }
 
 #[test]
+fn an_operator_manages_users_and_what_they_may_do() {
+    let weir = Weir::start();
+    fs::write(weir.local("readers.json"), "{\n\t\"Version\": \"2012-10-17\",\n\t\"Statement\": []\n}\n").unwrap();
+    fs::write(weir.local("broken.json"), "{").unwrap();
+    for (command, expected) in weir::transcript(include_str!("shell/access.txt")) {
+        let done = weir.line(&command);
+        let printed = format!("{}[exit {}]\n", done.out, done.code);
+        assert_eq!(printed, expected, "$ {command}\n{}", done.err);
+    }
+}
+
+#[test]
+fn a_secret_is_shown_once_and_a_key_is_switched_off_and_removed() {
+    let weir = Weir::start();
+    weir.ok("fsadmin user add alice");
+    let added = weir.ok("fsadmin key add alice").out;
+    let field = |name: &str| added.lines().find_map(|line| line.strip_prefix(name)).unwrap().to_owned();
+    let (id, secret) = (field("Access Key : "), field("Secret Key : "));
+    assert!(id.starts_with("AKIA") && id.len() == 20 && secret.len() == 40, "{added}");
+    fs::write(weir.local("secret"), "hush-hush!\n").unwrap();
+    let given = weir.ok("fsadmin key add alice --access-key operators-own --secret-key-file secret").out;
+    assert!(given.contains("Access Key : operators-own\nSecret Key : hush-hush!\n"), "{given}");
+    let third = weir.line("fsadmin key add alice");
+    assert_eq!((third.code, third.out.contains("at most 2 access keys a user")), (255, true), "{}", third.out);
+    let half = weir.line("fsadmin key add alice --access-key x");
+    assert_eq!((half.code, half.out.contains("Usage: key add")), (255, true), "{}", half.out);
+    weir.ok(&format!("fsadmin key disable {id}"));
+    let shown = weir.ok("fsadmin user show alice").out;
+    assert!(shown.contains(&format!("Access key      : {id} (disabled)\n")), "{shown}");
+    assert!(shown.contains("Access key      : operators-own (active)\n"), "{shown}");
+    weir.ok(&format!("fsadmin key enable {id}"));
+    let listed = weir.ok("fsadmin key ls alice").out;
+    assert_eq!((listed.matches(" active ").count(), listed.contains(&secret)), (2, false), "{listed}");
+    assert_eq!(weir.ok("fsadmin key ls bob").out, "");
+    weir.ok(&format!("fsadmin key rm {id}"));
+    assert_eq!(weir.line(&format!("fsadmin key rm {id}")).out, format!("{id}: there is no such access key\n"));
+}
+
+#[test]
+fn a_standalone_keeps_its_users_and_a_secret_of_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let standalone = Standalone::start(folder.path());
+    standalone.ok("fsadmin user add alice");
+    standalone.ok("fsadmin key add alice");
+    let keys = standalone.ok("fsadmin key ls").out;
+    drop(standalone);
+    let secret = fs::read(folder.path().join("cluster-secret")).unwrap();
+    let standalone = Standalone::start(folder.path());
+    assert_eq!(standalone.ok("fsadmin key ls").out, keys);
+    assert_eq!(fs::read(folder.path().join("cluster-secret")).unwrap(), secret);
+}
+
+#[test]
 fn a_backup_restores_the_namespace_and_nothing_is_deleted_before_it_is_confirmed() {
     let folder = tempfile::tempdir().unwrap();
     let (data, again) = (folder.path().join("data"), folder.path().join("again"));

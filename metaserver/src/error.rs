@@ -82,6 +82,8 @@ pub enum Error {
     Sealed(#[from] SealError),
     #[error("the worker belongs to the cluster {theirs}, this is {ours}")]
     WrongCluster { theirs: String, ours: String },
+    #[error("the metaserver stops: try again")]
+    Stopping,
     #[error("too many others change it: try again")]
     Busy { resource: String },
     /// A guard did not hold, or the bucket is about to be deleted: the operation reads again and tries anew.
@@ -127,7 +129,7 @@ impl Error {
             Self::DeleteConflict { .. } => Reason::DeleteConflict,
             Self::LimitExceeded { .. } => Reason::LimitExceeded,
             Self::WrongCluster { .. } => Reason::WrongCluster,
-            Self::Busy { .. } | Self::Raced => Reason::Unavailable,
+            Self::Stopping | Self::Busy { .. } | Self::Raced => Reason::Unavailable,
             Self::Record(_) | Self::Sealed(_) => Reason::Damaged,
             Self::Store(error) => match error {
                 StoreError::Busy => Reason::Unavailable,
@@ -165,7 +167,9 @@ impl Error {
             }
             Self::LimitExceeded { what, .. } => (*what).to_owned(),
             Self::Record(error) => error.key.clone(),
-            Self::WrongCluster { .. } | Self::Raced | Self::Sealed(_) | Self::Store(_) => String::new(),
+            Self::WrongCluster { .. } | Self::Stopping | Self::Raced | Self::Sealed(_) | Self::Store(_) => {
+                String::new()
+            }
         }
     }
 

@@ -126,8 +126,8 @@ impl Metaserver {
         }
     }
 
-    /// Answers at once everyone who waits for a change of access, now and later: to be called when the shutdown begins,
-    /// which else would wait for them.
+    /// Sends everyone away who waits for a change of access, now and later: to be called when the shutdown begins, which
+    /// else would wait for them.
     pub fn end_waits(&self) {
         self.service.namespace.access.end_waits();
     }
@@ -155,6 +155,7 @@ mod tests {
     use super::*;
     use std::time::Duration;
     use weir_proto::v1;
+    use weir_proto::v1::change_access_request::Change;
     use weir_service::clock::SystemClock;
     use weir_service::disk::SystemDisk;
 
@@ -213,6 +214,37 @@ mod tests {
         assert!(metaserver.service.namespace.awaits_confirmation());
         metaserver.service.cluster.confirm_restore().await.unwrap();
         assert!(!metaserver.service.namespace.awaits_confirmation());
+        close(metaserver, shutdown).await;
+    }
+
+    #[tokio::test]
+    async fn access_outlives_a_restart_and_a_restored_store_gives_out_no_version_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let (data, backups, other) = (folder.path().join("a"), folder.path().join("b"), folder.path().join("c"));
+        let user = |name: &str| v1::ChangeAccessRequest {
+            change: Some(Change::CreateUser(v1::CreateUser { name: name.into(), ..Default::default() })),
+            request_id: None,
+        };
+        let everything = |metaserver: &Metaserver| {
+            metaserver.service.namespace.fetch_access(&v1::FetchAccessRequest::default()).next().unwrap()
+        };
+        let (metaserver, shutdown) = open(&data).await;
+        metaserver.service.namespace.change_access(&user("alice")).await.unwrap();
+        let before = everything(&metaserver);
+        close(metaserver, shutdown).await;
+
+        let (metaserver, shutdown) = open(&data).await;
+        assert_eq!(everything(&metaserver), before);
+        std::fs::create_dir(&backups).unwrap();
+        let backup = metaserver.service.namespace.store.backup(&backups).await.unwrap();
+        let later = metaserver.service.namespace.change_access(&user("bob")).await.unwrap().version;
+        close(metaserver, shutdown).await;
+
+        restore(&backup.path, &other, &SystemDisk).unwrap();
+        let (metaserver, shutdown) = open(&other).await;
+        let restored = everything(&metaserver);
+        assert_eq!(restored.entries, before.entries);
+        assert!(restored.version > later);
         close(metaserver, shutdown).await;
     }
 }

@@ -45,7 +45,7 @@ enum Command {
     Config(config::Args),
     /// Objects as files: ls, cat, cp, rm and the like.
     Fs(fs::FsArgs),
-    /// For operators: report, backup, restore.
+    /// For operators: report, backup, restore, users and what they may do.
     Fsadmin(fsadmin::FsadminArgs),
     /// Prints a completion script for a command-line shell.
     Completions(completions::Args),

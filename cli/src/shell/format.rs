@@ -130,6 +130,12 @@ pub fn printable(bytes: &[u8]) -> Cow<'_, str> {
     safe.into()
 }
 
+/// A text of several lines as a terminal may see it: line breaks and tabs stay.
+pub fn printable_text(text: &str) -> String {
+    let line = |line: &str| line.split('\t').map(|part| printable(part.as_bytes())).collect::<Vec<_>>().join("\t");
+    text.lines().map(line).collect::<Vec<_>>().join("\n")
+}
+
 /// One line of `ls`.
 pub struct Listed<'a> {
     pub mode: &'a str,
@@ -244,5 +250,6 @@ mod tests {
         assert_eq!(printable("été☃ plus+pct%".as_bytes()), "été☃ plus+pct%");
         assert_eq!(printable(b"a\nb\x1b[31m\x7f"), "a\\x0ab\\x1b[31m\\x7f");
         assert_eq!(printable(b"\xff"), "\u{fffd}");
+        assert_eq!(printable_text("{\r\n\t\x1b[31m\u{9b}\n}\n"), "{\n\t\\x1b[31m\\x9b\n}");
     }
 }

@@ -3,6 +3,7 @@
 //!
 //! Errors go to standard output, with exit code [`FAILED`]: that is what scripts written for this kind of shell expect.
 
+pub mod access;
 pub mod blocks;
 pub mod connect;
 pub mod content;

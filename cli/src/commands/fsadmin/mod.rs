@@ -2,10 +2,17 @@
 
 mod backup;
 mod confirm_restore;
+mod document;
 mod get_block_info;
+mod group;
 mod help;
+mod key;
+mod policy;
+mod provider;
 mod report;
 mod restore;
+mod role;
+mod user;
 
 use crate::shell::connect::{Place, PlaceArgs};
 use crate::shell::error::ShellError;
@@ -18,10 +25,22 @@ use std::process::ExitCode;
 use weir_service::config::Sources;
 
 /// Every command, by name.
-const COMMANDS: &[Help] =
-    &[backup::HELP, confirm_restore::HELP, get_block_info::HELP, help::HELP, report::HELP, restore::HELP];
+const COMMANDS: &[Help] = &[
+    backup::HELP,
+    confirm_restore::HELP,
+    get_block_info::HELP,
+    group::HELP,
+    help::HELP,
+    key::HELP,
+    policy::HELP,
+    provider::HELP,
+    report::HELP,
+    restore::HELP,
+    role::HELP,
+    user::HELP,
+];
 
-/// Reports, backups and repairs.
+/// Reports, backups, users and what they may do.
 #[derive(Debug, Args)]
 #[command(disable_help_subcommand = true)]
 pub struct FsadminArgs {
@@ -37,9 +56,15 @@ enum FsadminCommand {
     Backup(backup::BackupArgs),
     ConfirmRestore(confirm_restore::ConfirmRestoreArgs),
     GetBlockInfo(get_block_info::GetBlockInfoArgs),
+    Group(group::GroupArgs),
     Help(help::HelpArgs),
+    Key(key::KeyArgs),
+    Policy(policy::PolicyArgs),
+    Provider(provider::ProviderArgs),
     Report(report::ReportArgs),
     Restore(restore::RestoreArgs),
+    Role(role::RoleArgs),
+    User(user::UserArgs),
     #[command(external_subcommand)]
     Unknown(Vec<OsString>),
 }
@@ -73,7 +98,13 @@ async fn dispatch(args: &FsadminArgs, shell: &Shell, out: &mut Output) -> Result
         Some(FsadminCommand::Backup(args)) => backup::run(args, shell, out).await,
         Some(FsadminCommand::ConfirmRestore(args)) => confirm_restore::run(args, shell, out).await,
         Some(FsadminCommand::GetBlockInfo(args)) => get_block_info::run(args, shell, out).await,
+        Some(FsadminCommand::Group(args)) => group::run(args, shell, out).await,
+        Some(FsadminCommand::Key(args)) => key::run(args, shell, out).await,
+        Some(FsadminCommand::Policy(args)) => policy::run(args, shell, out).await,
+        Some(FsadminCommand::Provider(args)) => provider::run(args, shell, out).await,
         Some(FsadminCommand::Report(args)) => report::run(args, shell, out).await,
+        Some(FsadminCommand::Role(args)) => role::run(args, shell, out).await,
+        Some(FsadminCommand::User(args)) => user::run(args, shell, out).await,
         // Answered before a place was chosen.
         None | Some(FsadminCommand::Help(_) | FsadminCommand::Restore(_) | FsadminCommand::Unknown(_)) => {
             usage::unknown("fsadmin", COMMANDS, &[])

@@ -53,11 +53,9 @@ pub(super) fn set(context: &Context<'_>, request: &SetBucketAccess) -> Result<Ou
         acl(given)?;
         access.acl = Some(given.clone());
     }
-    Ok(match (before, is_set(&access)) {
-        (Some(before), _) if **before == access => Outcome::unchanged(AccessKind::Bucket, &request.bucket),
-        (None, false) => Outcome::unchanged(AccessKind::Bucket, &request.bucket),
-        (Some(_), false) => Outcome::removed(AccessKind::Bucket, &request.bucket),
-        (_, true) => Outcome::put(Entry::Bucket(access)),
+    Ok(match is_set(&access) {
+        true => Outcome::put(Entry::Bucket(access)),
+        false => Outcome::removed(AccessKind::Bucket, &request.bucket),
     })
 }
 

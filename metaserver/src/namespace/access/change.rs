@@ -58,7 +58,7 @@ impl Namespace {
             bucket_id: bucket.as_ref().map_or(0, |view| view.id()),
         };
         let outcome = decide(&context, change)?;
-        if outcome.entries.is_empty() {
+        if outcome.entries.iter().all(|entry| turn.directory.has(entry)) {
             // What changes nothing needs no commit: done again, it would be right again.
             return Ok(unchanged(&turn, outcome));
         }

@@ -145,6 +145,11 @@ impl Directory {
         self.find(name).unwrap_or_else(|| name.clone().removed())
     }
 
+    /// An entry is there just so, or is gone as it says.
+    pub fn has(&self, entry: &Entry) -> bool {
+        Name::of(entry).is_some_and(|name| self.entry(&name) == *entry)
+    }
+
     pub fn find(&self, Name { kind, name }: &Name) -> Option<Entry> {
         match kind {
             AccessKind::Unspecified => None,

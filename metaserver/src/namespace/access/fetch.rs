@@ -63,7 +63,7 @@ impl Namespace {
     /// Answers when the version is another than the known one, or when the patience is over.
     ///
     /// # Errors
-    /// [`Error::Invalid`].
+    /// [`Error::Invalid`]; [`Error::Stopping`]: nothing changed, and nobody is to wait any longer.
     pub async fn await_access(&self, request: &AwaitAccessRequest) -> Result<AwaitAccessResponse, Error> {
         if request.patience_ms > MAX_PATIENCE_MS {
             let rule = format!("it is up to {MAX_PATIENCE_MS}, not {}", request.patience_ms);
@@ -74,7 +74,7 @@ impl Namespace {
         tokio::select! {
             biased;
             _ = changed => {}
-            () = self.access.ending.cancelled() => {}
+            () = self.access.ending.cancelled() => return Err(Error::Stopping),
             () = tokio::time::sleep(Duration::from_millis(request.patience_ms)) => {}
         }
         Ok(AwaitAccessResponse { version: self.access.version() })
@@ -165,8 +165,11 @@ mod tests {
         assert_eq!(tokio::join!(wait(1, LONG_MS), fixture.changed(create_user("alice"))).0, (2, true));
         let long = AwaitAccessRequest { known_version: 2, patience_ms: LONG_MS + 1 };
         assert!(matches!(fixture.namespace.await_access(&long).await, Err(Error::Invalid { .. })));
+        let unchanged = AwaitAccessRequest { known_version: 2, patience_ms: LONG_MS };
         let ending = async { fixture.namespace.access.end_waits() };
-        assert_eq!(tokio::join!(wait(2, LONG_MS), ending).0, (2, true), "the metaserver stops");
-        assert_eq!(wait(2, LONG_MS).await, (2, true));
+        let stopped = tokio::join!(fixture.namespace.await_access(&unchanged), ending).0;
+        assert!(matches!(stopped, Err(Error::Stopping)));
+        assert!(matches!(fixture.namespace.await_access(&unchanged).await, Err(Error::Stopping)));
+        assert_eq!(wait(1, LONG_MS).await, (2, true), "who knows less is still told");
     }
 }

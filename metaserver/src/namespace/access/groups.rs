@@ -72,7 +72,7 @@ pub(super) fn change_membership(context: &Context<'_>, request: &ChangeMembershi
     let user = context.directory.user(&request.user_name)?;
     let is_member = user.groups.contains(&group.name);
     match (request.member, is_member) {
-        (true, true) => Ok(Outcome::unchanged(AccessKind::User, &user.name)),
+        (true, true) => Ok(Outcome::put(Entry::User(user.clone()))),
         (true, false) => {
             room("groups a user", user.groups.len(), MAX_GROUPS_PER_USER)?;
             Ok(Outcome::put(Entry::User(with_group(user, &group.name))))

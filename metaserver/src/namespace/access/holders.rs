@@ -74,10 +74,6 @@ impl Holder {
             Self::Role(role) => Entry::Role(role),
         })
     }
-
-    fn unchanged(self) -> Outcome {
-        Outcome { entries: Vec::new(), ..self.put() }
-    }
 }
 
 pub(super) fn put_inline(context: &Context<'_>, request: &PutInlinePolicy) -> Result<Outcome, Error> {
@@ -88,7 +84,6 @@ pub(super) fn put_inline(context: &Context<'_>, request: &PutInlinePolicy) -> Re
     let inline = &mut holder.permissions().inline_policies;
     let new = NamedDocument { name: request.policy_name.clone(), document: request.document.clone() };
     match inline.binary_search_by(|policy| policy.name.cmp(&new.name)) {
-        Ok(at) if inline[at] == new => return Ok(holder.unchanged()),
         Ok(at) => inline[at] = new,
         Err(at) => {
             room("inline policies", inline.len(), MAX_INLINE_POLICIES)?;
@@ -120,14 +115,11 @@ pub(super) fn attach(context: &Context<'_>, request: &AttachPolicy) -> Result<Ou
     let mut holder = Holder::find(context.directory, request.holder.as_ref())?;
     let policy = context.directory.policy(&request.policy_name)?;
     let attached = &mut holder.permissions().attached_policies;
-    match attached.binary_search(&policy.name) {
-        Ok(_) => Ok(holder.unchanged()),
-        Err(at) => {
-            room("attached policies", attached.len(), MAX_ATTACHED_POLICIES)?;
-            attached.insert(at, policy.name.clone());
-            Ok(holder.put())
-        }
+    if let Err(at) = attached.binary_search(&policy.name) {
+        room("attached policies", attached.len(), MAX_ATTACHED_POLICIES)?;
+        attached.insert(at, policy.name.clone());
     }
+    Ok(holder.put())
 }
 
 pub(super) fn detach(context: &Context<'_>, request: &DetachPolicy) -> Result<Outcome, Error> {
@@ -152,26 +144,18 @@ pub(super) fn set_boundary(context: &Context<'_>, request: &SetBoundary) -> Resu
     if !request.policy_name.is_empty() {
         context.directory.policy(&request.policy_name)?;
     }
-    let boundary = &mut holder.permissions().boundary_policy;
-    if *boundary == request.policy_name {
-        return Ok(holder.unchanged());
-    }
-    boundary.clone_from(&request.policy_name);
+    holder.permissions().boundary_policy.clone_from(&request.policy_name);
     Ok(holder.put())
 }
 
 pub(super) fn set_tags(context: &Context<'_>, request: &SetTags) -> Result<Outcome, Error> {
     let new = validate::tags(&request.tags)?;
     let mut holder = Holder::find(context.directory, request.holder.as_ref())?;
-    let tags = match &mut holder {
-        Holder::User(user) => &mut user.tags,
-        Holder::Role(role) => &mut role.tags,
+    match &mut holder {
+        Holder::User(user) => user.tags = new,
+        Holder::Role(role) => role.tags = new,
         Holder::Group(_) => return Err(Error::invalid("holder", "a group has no tags")),
-    };
-    if *tags == new {
-        return Ok(holder.unchanged());
     }
-    *tags = new;
     Ok(holder.put())
 }
 

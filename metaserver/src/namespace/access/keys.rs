@@ -59,9 +59,6 @@ fn find<'a>(context: &Context<'a>, access_key_id: &str, user_name: &str) -> Resu
 
 pub(super) fn update(context: &Context<'_>, request: &UpdateAccessKey) -> Result<Outcome, Error> {
     let key = find(context, &request.access_key_id, &request.user_name)?;
-    if key.active == request.active {
-        return Ok(Outcome::unchanged(AccessKind::AccessKey, &key.access_key_id));
-    }
     Ok(Outcome::put(Entry::AccessKey(AccessKey { active: request.active, ..key.clone() })))
 }
 

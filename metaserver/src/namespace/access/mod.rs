@@ -15,6 +15,8 @@ mod holders;
 mod keys;
 mod limits;
 mod load;
+#[cfg(test)]
+mod model;
 mod outcome;
 mod policies;
 mod providers;

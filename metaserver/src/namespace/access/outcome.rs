@@ -19,7 +19,7 @@ pub(super) struct Context<'a> {
 /// What a change comes to.
 #[derive(Debug, Default)]
 pub(super) struct Outcome {
-    /// What is put or removed; nothing: all is as it should be already.
+    /// What is put or removed; it may be so already.
     pub entries: Vec<Entry>,
     /// What the answer shows; none after a removal.
     pub shown: Option<Name>,
@@ -44,10 +44,6 @@ impl Outcome {
 
     pub fn removed(kind: AccessKind, name: &str) -> Self {
         Self { entries: vec![Name::new(kind, name).removed()], ..Self::default() }
-    }
-
-    pub fn unchanged(kind: AccessKind, name: &str) -> Self {
-        Self { shown: Some(Name::new(kind, name)), ..Self::default() }
     }
 }
 

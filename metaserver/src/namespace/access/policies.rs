@@ -72,11 +72,10 @@ pub(super) fn set_default_version(context: &Context<'_>, request: &SetDefaultPol
     if !policy.versions.iter().any(|version| version.number == request.number) {
         return Err(no_version(request.number));
     }
-    if policy.default_version == request.number {
-        return Ok(Outcome::unchanged(AccessKind::Policy, &policy.name));
+    if policy.default_version != request.number {
+        policy.default_version = request.number;
+        policy.updated_ms = context.clock.now_ms();
     }
-    policy.default_version = request.number;
-    policy.updated_ms = context.clock.now_ms();
     Ok(Outcome::put(Entry::Policy(policy)))
 }
 

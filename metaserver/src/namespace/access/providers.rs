@@ -23,9 +23,6 @@ pub(super) fn put(context: &Context<'_>, request: &PutOidcProvider) -> Result<Ou
         (false, None) => return Err(Error::NoSuchEntity { kind: "provider", name: name.to_owned() }),
     };
     let provider = OidcProvider { created_ms, ..provider.clone() };
-    if providers.get(name).is_some_and(|before| **before == provider) {
-        return Ok(Outcome::unchanged(AccessKind::OidcProvider, name));
-    }
     Ok(Outcome::put(Entry::OidcProvider(provider)))
 }
 

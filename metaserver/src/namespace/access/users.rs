@@ -123,7 +123,9 @@ mod tests {
         assert!(matches!(fixture.refusal(rename_user("nobody", "x")).await, Error::NoSuchEntity { .. }));
         fixture.changed(rename_user("alice", "Alice")).await;
         assert!(fixture.user("alice").is_none() && fixture.user("Alice").is_some());
+        let version = fixture.namespace.access.version();
         fixture.changed(rename_user("Alice", "Alice")).await;
+        assert_eq!(fixture.namespace.access.version(), version, "nothing was changed");
         fixture.check_access().await;
     }
 
