@@ -106,15 +106,8 @@ impl Server {
             access.require(&need)?;
         }
         auth::check_expected_owner(&parts.headers, &auth::ACCOUNT)?;
-        let request = Request {
-            headers: parts.headers,
-            query,
-            host,
-            path: exchange.path.clone(),
-            by_base_path,
-            caller,
-            access,
-        };
+        let request =
+            Request { headers: parts.headers, query, host, path: exchange.path.clone(), by_base_path, caller, access };
         ops::perform(&self.context, &route.operation, &request, body).await
     }
 

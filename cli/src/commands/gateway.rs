@@ -8,6 +8,7 @@ use std::sync::Arc;
 use weir_gateway::Gateway;
 use weir_gateway::blocks::ConnectedWorkers;
 use weir_service::channel;
+use weir_service::sealing::Sealer;
 
 const ROLE: Role = Role { name: "gateway", admin_listen: "127.0.0.1:39998" };
 
@@ -36,11 +37,13 @@ async fn start(process: Process) -> Result<(), StartError> {
     let listener = process.listen_for_clients().await?;
     let mut registry = Registry::default();
     let namespace = channel::connect(&process.config.metaserver.address, &secret);
+    let sealer = Arc::new(Sealer::new(&secret));
     let workers = Arc::new(ConnectedWorkers::new(secret));
     let settings = process.config.gateway.clone();
     let address = settings.listen.clone();
     let gateway =
-        Gateway::open(settings, namespace, workers, process.clock.clone(), &mut registry, &process.back).await?;
+        Gateway::open(settings, namespace, workers, sealer, process.clock.clone(), &mut registry, &process.back)
+            .await?;
     let front = process.front.clone();
     process.serve("the gateway", async move { gateway.serve(listener, &front).await });
     process.status.ready(registry);

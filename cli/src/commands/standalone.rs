@@ -15,6 +15,7 @@ use weir_service::channel::in_process;
 use weir_service::config::{Config, Origin};
 use weir_service::folder_lock::FolderLock;
 use weir_service::rpc::{self, UnixSocket};
+use weir_service::sealing::Sealer;
 
 const ROLE: Role = Role { name: "standalone", admin_listen: "127.0.0.1:39998" };
 /// The shell's way in, in the data folder.
@@ -68,7 +69,8 @@ async fn start(process: Process) -> Result<(), StartError> {
     let blocks = Arc::new(FixedWorkers::any(in_process(worker.services().prepare())));
     worker.start(namespace.clone(), &process.back);
     let (settings, clock) = (config.gateway.clone(), process.clock.clone());
-    let gateway = Gateway::open_in_process(settings, namespace, blocks, clock, &mut registry, &process.back).await?;
+    let sealer = Arc::new(Sealer::new(&secret));
+    let gateway = Gateway::open(settings, namespace, blocks, sealer, clock, &mut registry, &process.back).await?;
 
     let socket = UnixSocket::bind(&data.join(SOCKET_NAME))?;
     let services = rpc::merge(metaserver.services(), worker.services());

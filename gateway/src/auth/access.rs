@@ -1,11 +1,11 @@
 //! What a caller may do: asked for each action on each resource, decided by the rules as they were when the request
 //! came.
 
+use super::Identity;
 use super::caller::Caller;
 use super::need::{Need, Resource};
 use super::policy::{Ask, Decision, Facts, PolicyDocument, Reason, Sources, decide};
 use super::rules::{Grants, Rules};
-use super::Identity;
 use crate::error::{ErrorCode, S3Error};
 use std::fmt;
 use std::sync::Arc;
@@ -90,7 +90,8 @@ impl Access {
             Decision::Allowed(_) => String::new(),
         };
         let resource = need.resource;
-        let message = format!("User: {arn} is not authorized to perform: {action} on resource: \"{resource}\" {because}");
+        let message =
+            format!("User: {arn} is not authorized to perform: {action} on resource: \"{resource}\" {because}");
         S3Error::with_message(ErrorCode::AccessDenied, message)
     }
 }
@@ -107,7 +108,8 @@ impl Ruled {
         match decide(&ask, &sources) {
             // Whatever a public policy allows, strangers are kept out.
             Decision::Allowed(Reason::BucketPolicy)
-                if self.identity == Identity::Anonymous && bucket.is_some_and(|bucket| self.shuts_strangers_out(bucket)) =>
+                if self.identity == Identity::Anonymous
+                    && bucket.is_some_and(|bucket| self.shuts_strangers_out(bucket)) =>
             {
                 Decision::NotAllowed(Reason::BucketPolicy)
             }

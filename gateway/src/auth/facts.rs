@@ -67,7 +67,8 @@ fn of_caller(facts: &mut Facts, caller: &Caller, rules: &Rules) {
         Identity::Anonymous | Identity::Root => &[],
     };
     let session = caller.session.as_ref();
-    let own = |key: &str| session.is_some_and(|session| session.tags.iter().any(|tag| tag.key.eq_ignore_ascii_case(key)));
+    let own =
+        |key: &str| session.is_some_and(|session| session.tags.iter().any(|tag| tag.key.eq_ignore_ascii_case(key)));
     for tag in tags.iter().filter(|tag| !own(&tag.key)) {
         facts.add(&format!("aws:PrincipalTag/{}", tag.key), tag.value.as_str());
     }

@@ -1,8 +1,8 @@
 use super::*;
 use crate::auth::ACCOUNT;
+use crate::auth::Identity;
 use crate::body::StreamingKind;
 use http::Request;
-use crate::auth::Identity;
 use weir_service::clock::ManualClock;
 use weir_service::peer_auth::ClusterSecret;
 use weir_service::sealing::Sealer;

@@ -7,10 +7,7 @@ use super::token::Session;
 use std::collections::HashMap;
 use std::sync::Arc;
 use weir_proto::v1;
-use weir_service::sealing::Sealer;
-
-/// For whom a secret of an access key is sealed.
-const KEY_PURPOSE: &str = "access key";
+use weir_service::sealing::{ACCESS_KEY_PURPOSE, Sealer};
 
 /// As of one version.
 #[derive(Default)]
@@ -148,7 +145,7 @@ fn secrets(directory: &Directory, sealer: &Sealer) -> HashMap<String, Arc<str>> 
     let active = directory.access_keys.values().filter(|key| key.active);
     active
         .filter_map(|key| {
-            let opened = sealer.open(KEY_PURPOSE, &key.access_key_id, &key.sealed_secret);
+            let opened = sealer.open(ACCESS_KEY_PURPOSE, &key.access_key_id, &key.sealed_secret);
             match opened.ok().and_then(|secret| String::from_utf8(secret).ok()) {
                 Some(secret) => Some((key.access_key_id.clone(), secret.into())),
                 None => {

@@ -29,7 +29,14 @@ fn permissions(attached: &[&str], inline: &[&str], boundary: &str) -> Option<v1:
 
 fn user(permissions: Option<v1::Permissions>, groups: &[&str]) -> Entry {
     let groups = groups.iter().map(|&name| name.to_owned()).collect();
-    Entry::User(v1::User { name: "alice".into(), path: "/".into(), id: "AIDA1".into(), permissions, groups, ..Default::default() })
+    Entry::User(v1::User {
+        name: "alice".into(),
+        path: "/".into(),
+        id: "AIDA1".into(),
+        permissions,
+        groups,
+        ..Default::default()
+    })
 }
 
 fn policy(name: &str, documents: &[&str], default_version: u32) -> Entry {
@@ -38,7 +45,12 @@ fn policy(name: &str, documents: &[&str], default_version: u32) -> Entry {
         document: document.to_owned(),
         created_ms: 0,
     });
-    Entry::Policy(v1::ManagedPolicy { name: name.into(), versions: versions.collect(), default_version, ..Default::default() })
+    Entry::Policy(v1::ManagedPolicy {
+        name: name.into(),
+        versions: versions.collect(),
+        default_version,
+        ..Default::default()
+    })
 }
 
 fn alice() -> Identity {
@@ -54,7 +66,8 @@ fn verdicts(documents: &[Arc<PolicyDocument>]) -> Vec<Verdict> {
 
 #[test]
 fn a_user_has_its_own_policies_and_those_of_its_groups() {
-    let group = v1::Group { name: "staff".into(), permissions: permissions(&["read"], &[ALLOW], ""), ..Default::default() };
+    let group =
+        v1::Group { name: "staff".into(), permissions: permissions(&["read"], &[ALLOW], ""), ..Default::default() };
     let rules = rules(vec![
         user(permissions(&["read"], &[ALLOW], "bound"), &["staff", "gone"]),
         Entry::Group(group),
@@ -70,7 +83,8 @@ fn a_user_has_its_own_policies_and_those_of_its_groups() {
 
 #[test]
 fn what_can_t_be_read_or_is_missing_refuses() {
-    let rules = rules(vec![user(permissions(&["absent", "broken"], &["{"], "absent"), &[]), policy("broken", &["{}"], 1)]);
+    let rules =
+        rules(vec![user(permissions(&["absent", "broken"], &["{"], "absent"), &[]), policy("broken", &["{}"], 1)]);
     let grants = rules.grants_of(&alice());
     assert_eq!(verdicts(&grants.documents), [Verdict::Deny; 3]);
     assert_eq!(verdicts(&[grants.boundary.unwrap()]), [Verdict::Deny]);
@@ -79,7 +93,7 @@ fn what_can_t_be_read_or_is_missing_refuses() {
 #[test]
 fn a_key_speaks_for_its_user_while_it_is_active_and_its_secret_opens() {
     let key = |id: &str, active: bool, sealer: &Sealer| {
-        let sealed_secret = sealer.seal(&SystemClock, KEY_PURPOSE, id, b"hush").unwrap().into();
+        let sealed_secret = sealer.seal(&SystemClock, ACCESS_KEY_PURPOSE, id, b"hush").unwrap().into();
         let (access_key_id, user_name) = (id.to_owned(), "alice".to_owned());
         Entry::AccessKey(v1::AccessKey { access_key_id, user_name, sealed_secret, active, created_ms: 0 })
     };

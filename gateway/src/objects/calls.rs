@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout};
 use tonic::{Response, Status};
 use weir_proto::Failure;
+use weir_proto::v1::change_access_request::Change;
 use weir_proto::v1::namespace_client::NamespaceClient;
 use weir_proto::v1::{self, Reason};
 use weir_service::channel::Channel;
@@ -57,8 +58,26 @@ changes! {
     create_upload(CreateUploadRequest) -> CreateUploadResponse;
     /// Makes an object of an upload's parts.
     complete_upload(CompleteUploadRequest) -> CompleteUploadResponse;
+    /// Changes an object's ACL, and nothing else of it.
+    set_object_acl(SetObjectAclRequest) -> SetObjectAclResponse;
     /// Gives an upload up.
     abort_upload(AbortUploadRequest) -> AbortUploadResponse;
+}
+
+impl Objects {
+    /// Changes the directory of access.
+    ///
+    /// # Errors
+    /// What the metaserver says; `UNAVAILABLE` when it can't be reached, or its answer was lost for good.
+    pub async fn change_access(&self, change: Change) -> Result<v1::ChangeAccessResponse, Failure> {
+        let access = self.inner.access.clone();
+        let send = |_: Namespace, request_id| {
+            let request = v1::ChangeAccessRequest { request_id: Some(request_id), change: Some(change.clone()) };
+            let mut access = access.clone();
+            async move { access.change_access(request).await }
+        };
+        self.inner.change(send).await
+    }
 }
 
 macro_rules! looks {

@@ -32,6 +32,7 @@ use prometheus_client::registry::Registry;
 use session::Session;
 use std::sync::Arc;
 use tokio::sync::{Semaphore, mpsc};
+use weir_proto::v1::access_client::AccessClient;
 use weir_proto::v1::namespace_client::NamespaceClient;
 use weir_proto::{Failure, MAX_MESSAGE_BYTES};
 use weir_service::channel::Channel;
@@ -46,6 +47,7 @@ pub struct Objects {
 
 struct Inner {
     namespace: NamespaceClient<Channel>,
+    access: AccessClient<Channel>,
     session: Arc<Session>,
     connector: Arc<dyn WorkerConnector>,
     options: ObjectsOptions,
@@ -79,6 +81,7 @@ impl Objects {
         shutdown.spawn(session.clone().keep_alive(shutdown.clone()));
         let permits = usize::try_from(options.buffer_max_bytes).unwrap_or(usize::MAX);
         let inner = Inner {
+            access: AccessClient::new(metaserver.clone()),
             namespace: NamespaceClient::new(metaserver).max_decoding_message_size(MAX_MESSAGE_BYTES),
             session,
             connector: workers,

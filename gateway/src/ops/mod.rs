@@ -38,7 +38,8 @@ use crate::xml::Writer;
 use bytes::Bytes;
 use std::sync::Arc;
 use std::time::Duration;
-use weir_proto::{BucketName, ObjectKey, v1};
+use weir_proto::v1::change_access_request::Change;
+use weir_proto::{BucketName, Failure, ObjectKey, v1};
 use weir_service::clock::Clock;
 use weir_service::config::settings::GatewaySettings;
 
@@ -73,6 +74,16 @@ impl Context {
         let verifier = request.caller.chunk_verifier(plan.payload)?;
         let body = IncomingBody::with_verifier(body, plan, verifier);
         collect(body).await.map_err(too_long)
+    }
+
+    /// Changes the directory of access. Whoever asks this gateway afterwards is answered by the change.
+    ///
+    /// # Errors
+    /// What the metaserver says.
+    pub async fn change_access(&self, change: Change) -> Result<v1::ChangeAccessResponse, Failure> {
+        let changed = self.objects.change_access(change).await?;
+        self.follower.reach(changed.version).await?;
+        Ok(changed)
     }
 
     /// # Errors

@@ -1,15 +1,14 @@
-//! Policy documents, checked before they are sent: the metaserver keeps them as they are.
+//! Policy documents, checked before they are sent: the metaserver keeps them as they are, and a gateway that can't read
+//! one refuses whatever it speaks of.
 
 use crate::shell::error::ShellError;
+use weir_gateway::auth::policy::{DocumentKind, PolicyDocument};
 
 /// # Errors
 /// What is wrong with the document.
-pub fn check(document: &str) -> Result<(), ShellError> {
-    match serde_json::from_str::<serde_json::Value>(document) {
-        Ok(serde_json::Value::Object(_)) => Ok(()),
-        Ok(_) => Err(ShellError::said("The policy document is not a JSON object.")),
-        Err(error) => Err(ShellError::said(format!("The policy document is not JSON: {error}."))),
-    }
+pub fn check(kind: &DocumentKind, document: &str) -> Result<(), ShellError> {
+    let parsed = PolicyDocument::parse(kind, document);
+    parsed.map(drop).map_err(|error| ShellError::said(format!("The policy document is not valid: {error}.")))
 }
 
 #[cfg(test)]
@@ -17,10 +16,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_document_is_a_json_object() {
-        assert!(check(r#"{"Version": "2012-10-17", "Statement": []}"#).is_ok());
-        for wrong in ["", "[]", "\"text\"", "{\"Version\"", "{} {}"] {
-            assert!(check(wrong).is_err(), "{wrong}");
+    fn a_document_is_checked_for_what_it_belongs_to() {
+        let identity =
+            r#"{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "s3:*", "Resource": "*"}}"#;
+        let trust = r#"{"Statement": {"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}}"#;
+        assert!(check(&DocumentKind::Identity, identity).is_ok());
+        assert!(check(&DocumentKind::Trust, trust).is_ok());
+        assert!(check(&DocumentKind::Identity, trust).is_err() && check(&DocumentKind::Trust, identity).is_err());
+        for wrong in ["", "[]", "\"text\"", "{\"Version\"", "{} {}", r#"{"Statement": []}"#] {
+            assert!(check(&DocumentKind::Identity, wrong).is_err(), "{wrong}");
         }
     }
 }

@@ -9,6 +9,7 @@ use crate::shell::usage::Help;
 use crate::shell::{Exit, Shell};
 use clap::{Args, Subcommand};
 use std::path::PathBuf;
+use weir_gateway::auth::policy::DocumentKind;
 use weir_proto::v1::change_access_request::Change;
 use weir_proto::v1::{CreateRole, DeleteRole, UpdateRole};
 
@@ -55,7 +56,7 @@ pub async fn run(args: &RoleArgs, shell: &Shell, out: &mut Output) -> Result<Exi
     match &args.action {
         Action::Add { name, file, description, max_session_seconds } => {
             let trust_document = read_text(file)?;
-            document::check(&trust_document)?;
+            document::check(&DocumentKind::Trust, &trust_document)?;
             let change = CreateRole {
                 name: name.clone(),
                 description: description.clone(),
@@ -68,7 +69,7 @@ pub async fn run(args: &RoleArgs, shell: &Shell, out: &mut Output) -> Result<Exi
         }
         Action::Trust { name, file } => {
             let trust_document = read_text(file)?;
-            document::check(&trust_document)?;
+            document::check(&DocumentKind::Trust, &trust_document)?;
             let change = UpdateRole { name: name.clone(), trust_document: Some(trust_document), ..Default::default() };
             shell.change_access(Change::UpdateRole(change)).await?;
             out.say(format_args!("Changed the trust policy of role {name}"))?;

@@ -9,6 +9,7 @@ use crate::shell::format::{printable, printable_text};
 use crate::shell::output::Output;
 use clap::Subcommand;
 use std::path::PathBuf;
+use weir_gateway::auth::policy::DocumentKind;
 use weir_proto::v1::change_access_request::Change;
 use weir_proto::v1::{AccessKind, AccessName, DeleteInlinePolicy, Permissions, PutInlinePolicy};
 
@@ -36,7 +37,7 @@ pub async fn run(action: &Action, shell: &Shell, out: &mut Output) -> Result<(),
     match action {
         Action::Put { holder, policy, file } => {
             let document = read_text(file)?;
-            document::check(&document)?;
+            document::check(&DocumentKind::Identity, &document)?;
             let change = PutInlinePolicy { holder: Some(holder.name()), policy_name: policy.clone(), document };
             shell.change_access(Change::PutInlinePolicy(change)).await?;
             out.say(format_args!("Put inline policy {policy} of {holder}"))

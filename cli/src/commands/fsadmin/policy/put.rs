@@ -6,6 +6,7 @@ use crate::shell::access::read_text;
 use crate::shell::error::ShellError;
 use crate::shell::output::Output;
 use std::path::Path;
+use weir_gateway::auth::policy::DocumentKind;
 use weir_proto::v1::access_entry::Entry;
 use weir_proto::v1::change_access_request::Change;
 use weir_proto::v1::{CreatePolicy, CreatePolicyVersion, Reason};
@@ -13,7 +14,7 @@ use weir_proto::v1::{CreatePolicy, CreatePolicyVersion, Reason};
 /// Makes the policy, or a version of it that holds from now on.
 pub async fn run(name: &str, file: &Path, shell: &Shell, out: &mut Output) -> Result<(), ShellError> {
     let document = read_text(file)?;
-    document::check(&document)?;
+    document::check(&DocumentKind::Identity, &document)?;
     let create = CreatePolicy { name: name.to_owned(), document: document.clone(), ..Default::default() };
     match shell.change_access(Change::CreatePolicy(create)).await {
         Ok(_) => return out.say(format_args!("Added policy {name}")),
