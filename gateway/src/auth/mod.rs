@@ -1,10 +1,12 @@
 //! Who is asking. So far everyone may do anything, which is why nobody but this machine is let in: signatures are
 //! recognised, not checked, and a gateway that is given keys refuses to start rather than look protected.
 
+mod arn;
 mod directory;
 mod identity;
 mod kind;
 
+pub use arn::{group_arn, local_policy_arn, policy_arn, provider_arn, user_arn};
 pub use directory::{Directory, provider_name};
 pub use identity::{Identity, role_arn};
 pub use kind::Authentication;
