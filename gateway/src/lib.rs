@@ -7,7 +7,7 @@
 //! | [`auth`] | who is asking |
 //! | [`oidc`] | what issuers of OpenID Connect tokens say of someone |
 //! | [`ops`] | a file for each operation |
-//! | [`query_api`] | the protocol of IAM and STS |
+//! | [`iam`], [`query_api`] | AWS's API of who may come in, and the protocol that it shares with STS |
 //! | [`xml`], [`answer`], [`error`] | what is answered |
 //! | [`objects`], [`body`], [`blocks`] | objects, the bytes of a body, blocks on workers: nothing there knows of HTTP requests |
 //!
@@ -23,6 +23,7 @@ mod conditions;
 mod copy_source;
 pub mod error;
 mod header_text;
+pub mod iam;
 mod metrics;
 pub mod objects;
 pub mod oidc;

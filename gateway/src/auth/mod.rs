@@ -12,6 +12,7 @@
 //! | `need`, `access`, `facts` | what an operation needs to be allowed, and whether it is |
 
 mod access;
+mod arn;
 mod caller;
 mod directory;
 mod facts;
@@ -35,6 +36,7 @@ mod time;
 pub mod token;
 
 pub use access::Access;
+pub use arn::{group_arn, local_policy_arn, policy_arn, provider_arn, user_arn};
 pub use caller::{Caller, Proof, check_expected_owner};
 pub use directory::{Directory, provider_name};
 pub use facts::{Described, facts_of};
