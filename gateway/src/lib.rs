@@ -123,7 +123,7 @@ impl Gateway {
         shutdown: &Shutdown,
     ) -> Result<Self, GatewayError> {
         // What can be refused without a metaserver is.
-        let gate = Gate::new(&settings)?;
+        let gate = Gate::new(&settings, clock.clone())?;
         let router = Router::new(&settings)?;
         let limits = Limits { refusal: refusal(), ..Limits::from(&settings) };
         let identity = Identity::new(&*clock);
@@ -146,7 +146,9 @@ impl Gateway {
     pub async fn serve(&self, listener: TcpListener, shutdown: &Shutdown) -> Result<(), GatewayError> {
         let address = listener.local_addr().map_err(GatewayError::Listener)?;
         self.server.gate.check_listener(address)?;
-        tracing::info!(%address, "serving S3 without keys: anyone on this machine may do anything, whatever keys they use");
+        if self.server.gate.is_open() {
+            tracing::info!(%address, "serving S3 without keys: anyone on this machine may do anything, whatever they use");
+        }
         let server = self.server.clone();
         let service = service_fn(move |request: http::Request<Incoming>| {
             let server = server.clone();

@@ -4,7 +4,7 @@ mod body;
 
 pub use body::{BodyState, RequestBody};
 
-use crate::auth::Caller;
+use crate::auth::{Caller, Owner};
 use crate::error::{ErrorCode, S3Error};
 use crate::route::Query;
 use http::HeaderMap;
@@ -23,6 +23,11 @@ pub struct Request {
 }
 
 impl Request {
+    /// The owner of what it makes.
+    pub fn owner(&self) -> Owner {
+        self.caller.owner()
+    }
+
     /// Upload ids are decimal numbers; whatever else comes names no upload.
     ///
     /// # Errors
@@ -107,7 +112,6 @@ pub fn decimal(text: &str) -> Option<u32> {
 #[cfg(test)]
 pub mod tests {
     use super::*;
-    use crate::auth::EVERYONE;
 
     /// A request with this query and nothing else.
     pub fn request(query: &str) -> Request {
@@ -117,7 +121,7 @@ pub mod tests {
             host: "localhost:39999".into(),
             path: "/bbb/k".into(),
             by_base_path: false,
-            caller: EVERYONE,
+            caller: Caller::everyone(),
         }
     }
 

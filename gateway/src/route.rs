@@ -24,6 +24,18 @@ pub struct Route {
     pub operation: Operation,
     /// The request came by the base path: some rules are those of the program that used to be served there.
     pub by_base_path: bool,
+    /// The bucket was named by the host.
+    pub by_host: bool,
+}
+
+impl Route {
+    /// The bucket, if the host names it.
+    pub fn bucket_of_host(&self) -> Option<&str> {
+        match &self.operation {
+            Operation::Bucket(bucket, _) | Operation::Object(bucket, _, _) => self.by_host.then_some(bucket.as_str()),
+            Operation::Service(_) => None,
+        }
+    }
 }
 
 /// Knows the ways to name a bucket.
@@ -98,7 +110,7 @@ impl Router {
                 Operation::Object(bucket, ObjectKey::new(key)?, operation)
             }
         };
-        Ok(Route { operation, by_base_path: address.by_base_path })
+        Ok(Route { operation, by_base_path: address.by_base_path, by_host: address.by_host })
     }
 
     fn check_reserved(&self, bucket: &BucketName, operation: BucketOperation) -> Result<(), S3Error> {

@@ -13,8 +13,8 @@ pub use identity::Identity;
 pub use sent::SentBody;
 
 use crate::answer::Outcome;
-use crate::auth::{Authentication, Gate};
-use crate::error::S3Error;
+use crate::auth::{self, Authentication, Gate, Identity as Sender, Presented};
+use crate::error::{ErrorCode, S3Error};
 use crate::metrics::{InFlight, Metrics};
 use crate::ops::{self, Context};
 use crate::request::{BodyState, Request, RequestBody};
@@ -87,14 +87,23 @@ impl Server {
         .await
     }
 
-    async fn perform(&self, exchange: &mut Exchange, parts: Parts, body: RequestBody) -> Outcome {
+    async fn perform(&self, exchange: &mut Exchange, mut parts: Parts, body: RequestBody) -> Outcome {
         let host = head::check(&parts)?;
         let query = Query::parse(parts.uri.query().unwrap_or_default())?;
         let route = self.router.route(&parts.method, &host, parts.uri.path(), &query, &parts.headers)?;
         exchange.operation = route.operation.name();
         tracing::Span::current().record("operation", exchange.operation);
         let kind = Authentication::of(&parts.method, &parts.headers, &query);
-        let caller = self.gate.admit(kind, &parts.headers)?;
+        let host_bucket = route.bucket_of_host();
+        let presented = Presented { parts: &parts, query: &query, host: &host, host_bucket };
+        let caller = self.gate.admit(kind, &presented)?;
+        if *caller.identity() == Sender::Anonymous {
+            return Err(ErrorCode::AccessDenied.into());
+        }
+        auth::check_expected_owner(&parts.headers, &auth::ACCOUNT)?;
+        if matches!(kind, Authentication::V4Query | Authentication::V2Query) {
+            auth::hoist(&mut parts, &query);
+        }
         let request = Request {
             headers: parts.headers,
             query,

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use tonic::Status;
 use weir_proto::v1::Reason;
 use weir_proto::{Failure, NameError};
+use weir_service::sealing::SealError;
 
 /// Why the metaserver could not start.
 #[derive(Debug, thiserror::Error)]
@@ -69,6 +70,16 @@ pub enum Error {
     SessionOver { session_id: u64 },
     #[error("there is no such block")]
     NoSuchBlock { block_id: u64 },
+    #[error("there is no such {kind}")]
+    NoSuchEntity { kind: &'static str, name: String },
+    #[error("there is such a {kind} already; names differ by more than case")]
+    EntityExists { kind: &'static str, name: String },
+    #[error("{detail}")]
+    DeleteConflict { name: String, detail: &'static str },
+    #[error("at most {allowed} {what} are allowed")]
+    LimitExceeded { what: &'static str, allowed: usize },
+    #[error("the secret of the access key: {0}")]
+    Sealed(#[from] SealError),
     #[error("the worker belongs to the cluster {theirs}, this is {ours}")]
     WrongCluster { theirs: String, ours: String },
     #[error("too many others change it: try again")]
@@ -85,6 +96,10 @@ pub enum Error {
 impl Error {
     pub fn invalid(what: impl Into<String>, rule: impl Into<String>) -> Self {
         Self::Invalid { what: what.into(), rule: rule.into() }
+    }
+
+    pub fn limit(what: &'static str, allowed: usize) -> Self {
+        Self::LimitExceeded { what, allowed }
     }
 
     fn reason(&self) -> Reason {
@@ -107,9 +122,13 @@ impl Error {
             Self::ChecksumMismatch { .. } => Reason::ChecksumMismatch,
             Self::SessionOver { .. } => Reason::SessionOver,
             Self::NoSuchBlock { .. } => Reason::NoSuchBlock,
+            Self::NoSuchEntity { .. } => Reason::NoSuchEntity,
+            Self::EntityExists { .. } => Reason::EntityExists,
+            Self::DeleteConflict { .. } => Reason::DeleteConflict,
+            Self::LimitExceeded { .. } => Reason::LimitExceeded,
             Self::WrongCluster { .. } => Reason::WrongCluster,
             Self::Busy { .. } | Self::Raced => Reason::Unavailable,
-            Self::Record(_) => Reason::Damaged,
+            Self::Record(_) | Self::Sealed(_) => Reason::Damaged,
             Self::Store(error) => match error {
                 StoreError::Busy => Reason::Unavailable,
                 StoreError::Full => Reason::NoSpace,
@@ -141,14 +160,19 @@ impl Error {
             | Self::PartTooSmall { upload_id, .. } => format!("upload {upload_id}"),
             Self::SessionOver { session_id } => format!("session {session_id}"),
             Self::NoSuchBlock { block_id } => format!("block {block_id}"),
+            Self::NoSuchEntity { name, .. } | Self::EntityExists { name, .. } | Self::DeleteConflict { name, .. } => {
+                name.clone()
+            }
+            Self::LimitExceeded { what, .. } => (*what).to_owned(),
             Self::Record(error) => error.key.clone(),
-            Self::WrongCluster { .. } | Self::Raced | Self::Store(_) => String::new(),
+            Self::WrongCluster { .. } | Self::Raced | Self::Sealed(_) | Self::Store(_) => String::new(),
         }
     }
 
     /// The server's own fault, which its operator has to hear of.
     fn is_ours(&self) -> bool {
-        matches!(self, Self::Record(_)) || matches!(self, Self::Store(error) if !matches!(error, StoreError::Busy))
+        matches!(self, Self::Record(_) | Self::Sealed(_))
+            || matches!(self, Self::Store(error) if !matches!(error, StoreError::Busy))
     }
 }
 
@@ -196,6 +220,16 @@ mod tests {
         let failure = Failure::from(Error::Store(StoreError::Stopped { reason: "fdatasync failed".into() }));
         assert_eq!(failure.reason, Reason::StoreFailed);
         assert!(failure.message.contains("fdatasync"));
+        let failure = Failure::from(Error::limit("users", 5_000));
+        assert_eq!(
+            (failure.reason, failure.message.as_str()),
+            (Reason::LimitExceeded, "at most 5000 users are allowed")
+        );
+        let failure = Failure::from(Error::NoSuchEntity { kind: "user", name: "alice".into() });
+        assert_eq!(
+            (failure.reason, failure.to_string().as_str()),
+            (Reason::NoSuchEntity, "alice: there is no such user")
+        );
         let failure = Failure::from(Error::invalid("part_number", "it is from 1 to 10,000"));
         assert_eq!(failure.message, "it is from 1 to 10,000");
     }

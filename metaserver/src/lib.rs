@@ -28,6 +28,7 @@ use tonic::service::Routes;
 use weir_service::clock::Clock;
 use weir_service::config::MetaserverSettings;
 use weir_service::disk::Disk;
+use weir_service::sealing::Sealer;
 use weir_service::shutdown::Shutdown;
 
 /// The metaserver. Cheap to clone.
@@ -62,7 +63,8 @@ pub fn restore(backup: &Path, data: &Path, disk: &dyn Disk) -> Result<RestoreRep
 
 impl Metaserver {
     /// Opens the embedded store in `settings.data`, or makes one, recovers it, and starts the background tasks, which
-    /// end with `shutdown`. When the store has to stop, because its disk failed, it begins the shutdown.
+    /// end with `shutdown`. When the store has to stop, because its disk failed, it begins the shutdown. `sealer` seals
+    /// the secrets of access keys: every role of the cluster has the same.
     ///
     /// # Errors
     /// [`MetaserverError`]: the store can't be opened, or a record that is needed at the start is damaged.
@@ -70,6 +72,7 @@ impl Metaserver {
         settings: MetaserverSettings,
         disk: Arc<dyn Disk>,
         clock: Arc<dyn Clock>,
+        sealer: Arc<Sealer>,
         registry: &mut Registry,
         shutdown: &Shutdown,
     ) -> Result<Self, MetaserverError> {
@@ -88,7 +91,7 @@ impl Metaserver {
                 }
             }
         });
-        let metaserver = Self::with_store(settings, store.clone(), clock, registry, shutdown).await?;
+        let metaserver = Self::with_store(settings, store.clone(), clock, sealer, registry, shutdown).await?;
         Ok(Self { embedded: Some(store), ..metaserver })
     }
 
@@ -100,11 +103,12 @@ impl Metaserver {
         settings: MetaserverSettings,
         store: Arc<dyn Store>,
         clock: Arc<dyn Clock>,
+        sealer: Arc<Sealer>,
         registry: &mut Registry,
         shutdown: &Shutdown,
     ) -> Result<Self, MetaserverError> {
         let metrics = Metrics::register(registry);
-        let namespace = Arc::new(Namespace::open(settings, store, clock, metrics).await?);
+        let namespace = Arc::new(Namespace::open(settings, store, clock, sealer, metrics).await?);
         if namespace.awaits_confirmation() {
             tracing::warn!("the store was restored from a backup: nothing is deleted until an operator confirms it");
         }
@@ -122,6 +126,12 @@ impl Metaserver {
         }
     }
 
+    /// Answers at once everyone who waits for a change of access, now and later: to be called when the shutdown begins,
+    /// which else would wait for them.
+    pub fn end_waits(&self) {
+        self.service.namespace.access.end_waits();
+    }
+
     /// Closes the embedded store in order, so that the next start is quick. To be called when nothing asks any more,
     /// after the shutdown; without it nothing is lost either.
     ///
@@ -134,7 +144,7 @@ impl Metaserver {
         }
     }
 
-    /// The services Namespace, Sessions, Workers and Admin.
+    /// The services Namespace, Sessions, Access, Workers and Admin.
     pub fn services(&self) -> Routes {
         rpc::routes(&self.service)
     }
@@ -152,7 +162,8 @@ mod tests {
         let shutdown = Shutdown::new();
         let settings = MetaserverSettings { data: data.to_path_buf(), reserve_bytes: 0, ..Default::default() };
         let (disk, clock) = (Arc::new(SystemDisk), Arc::new(SystemClock));
-        let opened = Metaserver::open(settings, disk, clock, &mut Registry::default(), &shutdown).await;
+        let registry = &mut Registry::default();
+        let opened = Metaserver::open(settings, disk, clock, testing::sealer(), registry, &shutdown).await;
         (opened.unwrap(), shutdown)
     }
 

@@ -16,7 +16,7 @@ use crate::records::part::{self, PartRecord};
 use crate::records::reclaim::ReclaimRecord;
 use crate::records::usage::{self, Usage};
 use crate::store::memory::MemoryStore;
-use crate::store::{Batch, CommitError, Scan, Sequence, Store, StoreError};
+use crate::store::{Batch, CommitError, Scan, Sequence, Store, StoreError, Write};
 use async_trait::async_trait;
 use bytes::Bytes;
 use md5::{Digest as _, Md5};
@@ -26,6 +26,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use weir_proto::v1::{self, ChecksumAlgorithm, content::Where};
 use weir_service::clock::ManualClock;
 use weir_service::config::MetaserverSettings;
+use weir_service::peer_auth::ClusterSecret;
+use weir_service::sealing::Sealer;
 
 /// A memory store that counts what is asked of it.
 #[derive(Default)]
@@ -35,6 +37,8 @@ pub struct CountingStore {
     pub scanned: AtomicUsize,
     pub commits: AtomicUsize,
     pub restored: AtomicBool,
+    /// As a disk that is nearly full: only what is urgent or puts nothing is taken.
+    pub full: AtomicBool,
 }
 
 impl CountingStore {
@@ -62,6 +66,10 @@ impl Store for CountingStore {
     async fn commit(&self, batch: Batch) -> Result<Sequence, CommitError> {
         tokio::task::yield_now().await;
         self.commits.fetch_add(1, Ordering::SeqCst);
+        let puts = batch.writes.iter().any(|write| matches!(write, Write::Put { .. }));
+        if self.full.load(Ordering::SeqCst) && puts && !batch.urgent {
+            return Err(StoreError::Full.into());
+        }
         self.store.commit(batch).await
     }
 
@@ -118,8 +126,8 @@ impl Fixture {
     ) -> Self {
         let mut settings = MetaserverSettings::default();
         change(&mut settings);
-        let namespace =
-            Arc::new(Namespace::open(settings, store.clone(), clock.clone(), Metrics::default()).await.unwrap());
+        let opened = Namespace::open(settings, store.clone(), clock.clone(), sealer(), Metrics::default()).await;
+        let namespace = Arc::new(opened.unwrap());
         let cluster = Cluster::open(namespace.clone()).await.unwrap();
         let cluster_id = if worker_id == 0 { String::new() } else { namespace.ids.cluster_id.clone() };
         let register = v1::RegisterWorkerRequest { worker_id, cluster_id, ..Default::default() };
@@ -364,6 +372,11 @@ impl Fixture {
         let count = usage::value(&buckets, self.store.store.get(&buckets).await.unwrap().as_ref()).unwrap();
         assert_eq!(count as usize, self.rows(Kind::Bucket).await.len());
     }
+}
+
+/// What every metaserver of the tests seals with.
+pub fn sealer() -> Arc<Sealer> {
+    Arc::new(Sealer::new(&ClusterSecret::new("a secret that only the tests know").unwrap()))
 }
 
 /// Another session with a grant. Returns its id and the first block id.

@@ -10,6 +10,9 @@ use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use ring::hmac;
 use std::fmt;
 
+/// Secrets of access keys are sealed for this purpose, and for the key's id as their name.
+pub const ACCESS_KEY_PURPOSE: &str = "access key";
+
 const KEY_PURPOSE: &[u8] = b"weir seal v1";
 const DERIVATION_PURPOSE: &[u8] = b"weir derive v1";
 

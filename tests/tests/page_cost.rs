@@ -15,6 +15,8 @@ use weir_proto::v1::{self, content};
 use weir_service::channel::{Channel, in_process};
 use weir_service::clock::SystemClock;
 use weir_service::config::MetaserverSettings;
+use weir_service::peer_auth::ClusterSecret;
+use weir_service::sealing::Sealer;
 use weir_service::shutdown::Shutdown;
 use weir_tests::{Client, Server, path_of};
 
@@ -68,10 +70,11 @@ fn key(number: usize, total: usize) -> String {
 async fn filled(total: usize) -> (Arc<CountingStore>, NamespaceClient<Channel>, Shutdown) {
     let store = Arc::new(CountingStore::default());
     let shutdown = Shutdown::default();
-    let mut registry = Registry::default();
-    let settings = MetaserverSettings::default();
-    let metaserver =
-        Metaserver::with_store(settings, store.clone(), Arc::new(SystemClock), &mut registry, &shutdown).await.unwrap();
+    let registry = &mut Registry::default();
+    let (settings, clock) = (MetaserverSettings::default(), Arc::new(SystemClock));
+    let sealer = Arc::new(Sealer::new(&ClusterSecret::new("a secret of this test").unwrap()));
+    let opened = Metaserver::with_store(settings, store.clone(), clock, sealer, registry, &shutdown).await;
+    let metaserver = opened.unwrap();
     let mut client = NamespaceClient::new(in_process(metaserver.services().prepare()));
     let bucket = v1::CreateBucketRequest { name: "many".into(), ..Default::default() };
     client.create_bucket(bucket).await.unwrap();

@@ -5,9 +5,12 @@ use super::{ConfigArgs, folder, told};
 use prometheus_client::registry::Registry;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 use weir_metaserver::Metaserver;
 use weir_service::config::MetaserverSettings;
+use weir_service::peer_auth::ClusterSecret;
 use weir_service::rpc;
+use weir_service::sealing::Sealer;
 
 const ROLE: Role = Role { name: "metaserver", admin_listen: "127.0.0.1:19997" };
 
@@ -37,23 +40,30 @@ async fn start(process: Process) -> Result<(), StartError> {
     let listener = listen(&settings.listen, "--listen").await?;
     let address = settings.listen.clone();
     let mut registry = Registry::default();
-    let metaserver = open(&process, settings, &mut registry).await?;
+    let metaserver = open(&process, settings, &secret, &mut registry).await?;
     let (services, front) = (metaserver.services(), process.front.clone());
+    let ended = process.front.clone();
+    process.front.spawn(async move {
+        ended.begun().await;
+        metaserver.end_waits();
+    });
     process.serve("calls", async move { rpc::serve_tcp(listener, services, secret, &front).await });
     process.status.ready(registry);
     tracing::info!(address, "the metaserver serves");
     Ok(())
 }
 
-/// Takes the folder, opens the store in it, and has it closed at the end.
+/// Takes the folder, opens the store in it, and has it closed at the end. Secrets in the store are sealed under the
+/// cluster's.
 pub async fn open(
     process: &Process,
     settings: MetaserverSettings,
+    secret: &ClusterSecret,
     registry: &mut Registry,
 ) -> Result<Metaserver, StartError> {
     process.take_folder(&settings.data)?;
-    let metaserver =
-        Metaserver::open(settings, process.disk.clone(), process.clock.clone(), registry, &process.back).await?;
+    let (disk, clock, sealer) = (process.disk.clone(), process.clock.clone(), Arc::new(Sealer::new(secret)));
+    let metaserver = Metaserver::open(settings, disk, clock, sealer, registry, &process.back).await?;
     let closed = metaserver.clone();
     process.at_end(async move {
         if let Err(error) = closed.close().await {

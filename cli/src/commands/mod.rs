@@ -1,6 +1,7 @@
 //! One file per command of the binary, and what they share: how the configuration is named on the command line, and
 //! how an error is told.
 
+mod cluster_secret;
 mod completions;
 mod config;
 mod fs;

@@ -1,5 +1,6 @@
 //! `weir standalone`: the three roles in one process, with no sockets between them, over one data folder.
 
+use super::cluster_secret::cluster_secret_of;
 use super::process::{Process, Role, StartError, run as run_role};
 use super::{ConfigArgs, folder, metaserver, worker};
 use prometheus_client::registry::Registry;
@@ -58,7 +59,8 @@ async fn start(process: Process) -> Result<(), StartError> {
     let mut worker_settings = config.worker.clone();
     worker_settings.data = blocks_folder(&config);
     let mut registry = Registry::default();
-    let metaserver = metaserver::open(&process, metaserver_settings, &mut registry).await?;
+    let secret = cluster_secret_of(&config.service, &*process.disk, &*process.clock)?;
+    let metaserver = metaserver::open(&process, metaserver_settings, &secret, &mut registry).await?;
     // The folder is ours alone: whoever had a session is gone.
     metaserver.end_sessions();
     let worker = worker::open(&process, worker_settings, &mut registry).await?;
@@ -100,7 +102,8 @@ fn announcement(address: SocketAddr, data: &Path, with_keys: bool, region: &str)
     let url = format!("http://{address}");
     let data = std::path::absolute(data).unwrap_or_else(|_| data.to_owned());
     let curl = if with_keys {
-        format!("curl --aws-sigv4 aws:amz:{region}:s3 --user ACCESS_KEY:SECRET_KEY")
+        // Before its version 8 curl does not send this header by itself.
+        format!("curl --aws-sigv4 aws:amz:{region}:s3 --user KEY:SECRET -H x-amz-content-sha256:UNSIGNED-PAYLOAD")
     } else {
         "curl".to_owned()
     };

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use std::borrow::Cow;
 use std::fmt::Write as _;
-use weir_gateway::auth::EVERYONE;
+use weir_gateway::auth::ACCOUNT;
 
 /// What `ls` calls the share of a file's blocks that has its full replication.
 pub const FULLY_REPLICATED: &str = "100%";
@@ -22,8 +22,8 @@ const OWNER_MAX_CHARS: usize = 14;
 
 /// An owner, who is stored as a canonical user id, as a column shows him: by name where he has one.
 pub fn owner(id: &str) -> Cow<'_, str> {
-    if id == EVERYONE.id {
-        return EVERYONE.display_name.into();
+    if id == ACCOUNT.id {
+        return ACCOUNT.display_name.into();
     }
     if id.is_empty() {
         return "-".into();
@@ -226,7 +226,7 @@ mod tests {
 
     #[test]
     fn an_owner_fits_his_column() {
-        assert_eq!(owner(EVERYONE.id), "weir");
+        assert_eq!(owner(ACCOUNT.id), "weir");
         assert_eq!(owner(""), "-");
         assert_eq!(owner(&"7".repeat(64)), "7".repeat(14));
     }

@@ -29,7 +29,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::OnceCell;
 use tree::{Entries, Tree};
-use weir_gateway::auth::EVERYONE;
+use weir_gateway::auth::ACCOUNT;
 use weir_gateway::objects::{Objects, ObjectsOptions};
 use weir_proto::MAX_MESSAGE_BYTES;
 use weir_proto::v1::admin_client::AdminClient;
@@ -41,7 +41,7 @@ use weir_service::shutdown::Shutdown;
 /// The exit code of a command that failed.
 pub const FAILED: u8 = 255;
 /// Whom the shell writes for: it acts for whoever may open the socket, or knows the secret.
-pub const OWNER: &str = EVERYONE.id;
+pub const OWNER: &str = ACCOUNT.id;
 /// How the shell's sessions are called among those of gateways.
 pub const SESSION_ADDRESS: &str = "shell";
 /// The metaserver is given so long to answer when a session is opened.

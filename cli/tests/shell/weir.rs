@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
-use weir_gateway::auth::EVERYONE;
+use weir_gateway::auth::ACCOUNT;
 use weir_gateway::blocks::FixedWorkers;
 use weir_gateway::body::{BodyLimits, BodyPlan, IncomingBody};
 use weir_gateway::objects::{Objects, ObjectsOptions, PutObject, PutPart};
@@ -26,6 +26,7 @@ use weir_service::config::{GatewaySettings, MetaserverSettings, WorkerSettings};
 use weir_service::disk::SystemDisk;
 use weir_service::peer_auth::ClusterSecret;
 use weir_service::rpc;
+use weir_service::sealing::Sealer;
 use weir_service::shutdown::Shutdown;
 use weir_worker::Worker;
 
@@ -242,7 +243,9 @@ async fn open_roles(folder: &Path, worker_address: String, shutdown: &Shutdown) 
     let mut registry = Registry::default();
     let settings = MetaserverSettings { data: folder.join("meta"), ..Default::default() };
     let store = Arc::new(MemoryStore::default());
-    let metaserver = Metaserver::with_store(settings, store, clock.clone(), &mut registry, shutdown).await.unwrap();
+    let sealer = Arc::new(Sealer::new(&ClusterSecret::new(SECRET).unwrap()));
+    let opened = Metaserver::with_store(settings, store, clock.clone(), sealer, &mut registry, shutdown).await;
+    let metaserver = opened.unwrap();
     let settings =
         WorkerSettings { data: folder.join("blocks"), reserve_bytes: 0, address: worker_address, ..Default::default() };
     let worker = Worker::open(settings, disk, clock, &mut registry, shutdown).await.unwrap();
@@ -283,7 +286,7 @@ async fn put(objects: &Objects, bucket: &str, key: Bytes, content: Bytes) {
         key: ObjectKey::new(key).unwrap(),
         attributes: v1::Attributes::default(),
         precondition: None,
-        owner: EVERYONE.id.into(),
+        owner: ACCOUNT.id.into(),
     };
     objects.put_object(request, body(content)).await.unwrap();
 }

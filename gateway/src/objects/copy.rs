@@ -50,6 +50,7 @@ impl Objects {
             replace_tags: request.replace_tags.clone().map(|tags| v1::TagSet { tags }),
             replace_checksum,
             owner: request.owner.clone(),
+            acl: None,
         };
         let send = |mut namespace: super::calls::Namespace, id| {
             let copy = v1::CopyObjectRequest { request_id: Some(id), ..copy.clone() };

@@ -48,7 +48,7 @@ pub async fn copy_object(context: &Context, request: &Request, bucket: &BucketNa
         replace_attributes: (for_metadata == Directive::Replace).then_some(replacing),
         replace_tags: (for_tags == Directive::Replace).then_some(tags),
         checksum_algorithm: algorithm,
-        owner: request.caller.id.to_owned(),
+        owner: request.owner().id.to_owned(),
     };
     let object = context.objects.copy_object(copy).await?;
     let mut xml = Writer::new("CopyObjectResult");

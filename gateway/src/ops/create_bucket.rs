@@ -20,7 +20,7 @@ pub async fn create_bucket(context: &Context, request: &Request, bucket: &Bucket
     refuse_unsupported(&request.headers)?;
     let document = context.document(request, body, BodyKind::Document).await?;
     check_location(&parse_bucket_configuration(&document)?, &context.settings.region)?;
-    let (name, owner) = (bucket.to_string(), request.caller.id.to_owned());
+    let (name, owner) = (bucket.to_string(), request.owner().id.to_owned());
     let create = v1::CreateBucketRequest { name, owner, ..Default::default() };
     match context.objects.create_bucket(create).await {
         Ok(_) => Ok(made(bucket)),
@@ -81,7 +81,7 @@ async fn exists(context: &Context, request: &Request, bucket: &BucketName, failu
         }
         Err(error) => return Err(error),
     };
-    if there.owner != request.caller.id {
+    if there.owner != request.owner().id {
         Err(failure.into())
     } else if context.settings.region == FIRST_REGION {
         Ok(made(bucket))

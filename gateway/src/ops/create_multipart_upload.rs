@@ -33,7 +33,7 @@ pub async fn create_multipart_upload(
         attributes: Some(attributes::of_new_object(&request.headers)?),
         checksum_algorithm: algorithm.into(),
         checksum_type: kind.into(),
-        owner: request.caller.id.to_owned(),
+        owner: request.owner().id.to_owned(),
     };
     read_away(context, body).await?;
     let upload = context.objects.create_upload(create).await?.upload.ok_or_else(|| missing("upload"))?;

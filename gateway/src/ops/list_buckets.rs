@@ -27,7 +27,7 @@ pub async fn list_buckets(context: &Context, request: &Request) -> Outcome {
 
     let is_page = ["max-buckets", "continuation-token", "prefix", "bucket-region"].iter().any(|p| request.query.has(p));
     let mut xml = Writer::with_capacity("ListAllMyBucketsResult", 512 + buckets.len() * 128);
-    write_caller(&mut xml, "Owner", request.caller.id, request.caller.display_name);
+    write_caller(&mut xml, "Owner", request.owner().id, request.owner().display_name);
     xml.within("Buckets", |xml| {
         for bucket in &buckets {
             xml.within("Bucket", |xml| {

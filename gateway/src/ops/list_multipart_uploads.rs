@@ -49,7 +49,7 @@ pub async fn list_multipart_uploads(context: &Context, request: &Request, bucket
     }
     xml.number("MaxUploads", max_uploads.into()).boolean("IsTruncated", page.truncated);
     for upload in &page.uploads {
-        write_upload(&mut xml, upload, request, url_encoded);
+        write_upload(&mut xml, upload, url_encoded);
     }
     for common in &page.common_prefixes {
         xml.open("CommonPrefixes");
@@ -72,12 +72,12 @@ fn parse_id(text: &str) -> Result<u64, S3Error> {
     }
 }
 
-fn write_upload(xml: &mut Writer, upload: &v1::Upload, request: &Request, url_encoded: bool) {
+fn write_upload(xml: &mut Writer, upload: &v1::Upload, url_encoded: bool) {
     xml.open("Upload");
     write_key(xml, "Key", &upload.key, url_encoded);
     xml.number("UploadId", upload.upload_id);
-    write_owner(xml, "Initiator", &upload.owner, request.caller);
-    write_owner(xml, "Owner", &upload.owner, request.caller);
+    write_owner(xml, "Initiator", &upload.owner);
+    write_owner(xml, "Owner", &upload.owner);
     let class = if upload.storage_class.is_empty() { "STANDARD" } else { &upload.storage_class };
     xml.text("StorageClass", class).time("Initiated", upload.initiated_ms);
     if let Some(algorithm) = checksum::name(upload.checksum_algorithm()) {

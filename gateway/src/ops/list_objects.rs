@@ -9,7 +9,6 @@ mod token;
 
 use super::{Context, write_key, write_owner};
 use crate::answer::{self, Outcome};
-use crate::auth::Caller;
 use crate::checksum;
 use crate::error::S3Error;
 use crate::request::Request;
@@ -30,7 +29,6 @@ struct Query<'a> {
     max_keys: u32,
     url_encoded: bool,
     with_owner: bool,
-    caller: Caller,
 }
 
 impl<'a> Query<'a> {
@@ -42,7 +40,6 @@ impl<'a> Query<'a> {
             max_keys: request.page_size("max-keys")?,
             url_encoded: request.wants_url_encoding()?,
             with_owner,
-            caller: request.caller,
         })
     }
 
@@ -108,7 +105,7 @@ impl<'a> Query<'a> {
         }
         xml.number("Size", object.size_bytes);
         if self.with_owner {
-            write_owner(xml, "Owner", &object.owner, self.caller);
+            write_owner(xml, "Owner", &object.owner);
         }
         let class = if object.storage_class.is_empty() { "STANDARD" } else { &object.storage_class };
         xml.text("StorageClass", class).close("Contents");
@@ -178,10 +175,10 @@ pub async fn list_objects_v2(context: &Context, request: &Request, bucket: &Buck
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::auth::EVERYONE;
+    use crate::auth::ACCOUNT;
 
     fn query<'a>(bucket: &'a BucketName, url_encoded: bool, with_owner: bool) -> Query<'a> {
-        Query { bucket, prefix: "p q", delimiter: "/", max_keys: 2, url_encoded, with_owner, caller: EVERYONE }
+        Query { bucket, prefix: "p q", delimiter: "/", max_keys: 2, url_encoded, with_owner }
     }
 
     fn page() -> v1::ListObjectsResponse {
@@ -222,7 +219,7 @@ mod tests {
              <ChecksumType>FULL_OBJECT</ChecksumType><Size>3</Size><StorageClass>STANDARD</StorageClass></Contents>\
              <CommonPrefixes><Prefix>a!/</Prefix></CommonPrefixes></ListBucketResult>"
         );
-        assert!(written(false, true).contains(&format!("<Owner><ID>{}</ID>", EVERYONE.id)));
+        assert!(written(false, true).contains(&format!("<Owner><ID>{}</ID>", ACCOUNT.id)));
     }
 
     #[test]

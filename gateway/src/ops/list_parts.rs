@@ -26,8 +26,8 @@ pub async fn list_parts(context: &Context, request: &Request, bucket: &BucketNam
 
     let mut xml = Writer::with_capacity("ListPartsResult", 1024 + page.parts.len() * 256);
     xml.text("Bucket", bucket.as_str()).bytes("Key", key.as_bytes()).number("UploadId", upload_id);
-    write_owner(&mut xml, "Initiator", &upload.owner, request.caller);
-    write_owner(&mut xml, "Owner", &upload.owner, request.caller);
+    write_owner(&mut xml, "Initiator", &upload.owner);
+    write_owner(&mut xml, "Owner", &upload.owner);
     let class = if upload.storage_class.is_empty() { "STANDARD" } else { &upload.storage_class };
     xml.text("StorageClass", class).number("PartNumberMarker", marker.into());
     let next = page.parts.last().map_or(0, |part| part.part_number);

@@ -28,7 +28,7 @@ mod upload_part;
 mod upload_part_copy;
 
 use crate::answer::Outcome;
-use crate::auth::Caller;
+use crate::auth::ACCOUNT;
 use crate::body::{BodyError, BodyKind, BodyLimits, BodyPlan, IncomingBody, collect};
 use crate::error::{ErrorCode, S3Error};
 use crate::objects::Objects;
@@ -54,7 +54,8 @@ impl Context {
     /// The body of an object or a part.
     fn data(&self, request: &Request, body: RequestBody, kind: BodyKind) -> Result<IncomingBody, S3Error> {
         let plan = BodyPlan::from_headers(&request.headers, kind, self.limits(self.settings.put_max_bytes))?;
-        Ok(IncomingBody::new(body, plan))
+        let verifier = request.caller.chunk_verifier(plan.payload)?;
+        Ok(IncomingBody::with_verifier(body, plan, verifier))
     }
 
     /// A document, as a whole. It is bounded before it is read, and read before it is parsed.
@@ -64,7 +65,9 @@ impl Context {
             error => error.into(),
         };
         let plan = BodyPlan::from_headers(&request.headers, kind, self.limits(self.settings.xml_max_bytes));
-        let body = IncomingBody::new(body, plan.map_err(too_long)?);
+        let plan = plan.map_err(too_long)?;
+        let verifier = request.caller.chunk_verifier(plan.payload)?;
+        let body = IncomingBody::with_verifier(body, plan, verifier);
         collect(body).await.map_err(too_long)
     }
 
@@ -105,7 +108,7 @@ async fn on_bucket(
         B::ListMultipartUploads => list_multipart_uploads::list_multipart_uploads(context, request, bucket).await,
         B::DeleteObjects => delete_objects::delete_objects(context, request, bucket, body).await,
         B::GetBucketLocation => get_bucket_location::get_bucket_location(context, bucket).await,
-        B::GetBucketAcl => acl::get_bucket_acl(context, request, bucket).await,
+        B::GetBucketAcl => acl::get_bucket_acl(context, bucket).await,
         B::GetBucketAbac
         | B::GetBucketAccelerateConfiguration
         | B::GetBucketAnalyticsConfiguration
@@ -230,13 +233,11 @@ fn write_caller(xml: &mut Writer, element: &str, id: &str, display_name: &str) {
     });
 }
 
-/// The owner that a record names. In one installation there is one so far; records of others keep their id.
-fn write_owner(xml: &mut Writer, element: &str, owner: &str, caller: Caller) {
-    if owner.is_empty() || owner == caller.id {
-        write_caller(xml, element, caller.id, caller.display_name);
-    } else {
-        write_caller(xml, element, owner, owner);
-    }
+/// The owner that a record names: the account, or nobody in particular, who has an id and no name.
+fn write_owner(xml: &mut Writer, element: &str, owner: &str) {
+    let (id, name) =
+        if owner.is_empty() || owner == ACCOUNT.id { (ACCOUNT.id, ACCOUNT.display_name) } else { (owner, "") };
+    write_caller(xml, element, id, name);
 }
 
 /// A key or a prefix, encoded when that was asked for.

@@ -23,7 +23,7 @@ pub async fn put_object(
         key: key.clone(),
         attributes: attributes::of_new_object(&request.headers)?,
         precondition: conditions::of_write(&request.headers)?,
-        owner: request.caller.id.to_owned(),
+        owner: request.owner().id.to_owned(),
     };
     let body = context.data(request, body, BodyKind::Put)?;
     let object = context.objects.put_object(put, body).await?;

@@ -10,6 +10,7 @@ pub struct Address {
     /// Absent: the bucket itself.
     pub key: Option<String>,
     pub by_base_path: bool,
+    pub by_host: bool,
 }
 
 impl Address {
@@ -23,6 +24,7 @@ impl Address {
                 bucket: Some(bucket),
                 key: Some(key).filter(|key| !key.is_empty()),
                 by_base_path: false,
+                by_host: true,
             });
         }
         match below(path, base_path) {
@@ -39,7 +41,7 @@ impl Address {
         // Cut before it is decoded: an escaped slash is not one that separates.
         let (bucket, key) = path.split_once('/').unwrap_or((path, ""));
         let key = Some(decode(key)?).filter(|key| !key.is_empty());
-        Ok(Self { bucket: Some(decode(bucket)?), key, by_base_path })
+        Ok(Self { bucket: Some(decode(bucket)?), key, by_base_path, by_host: false })
     }
 }
 

@@ -2,6 +2,7 @@
 //! someone looks whether it is empty; then it goes, or turns back.
 
 use super::Namespace;
+use super::access::{self, Name};
 use super::results::Remembered;
 use super::transaction::{Attempts, BucketView, Transaction};
 use super::validate::{self, MAX_ENTRIES};
@@ -13,9 +14,10 @@ use crate::records::result::Operation;
 use crate::records::usage::{self, Usage};
 use crate::records::{decode, object};
 use weir_proto::BucketName;
+use weir_proto::v1::access_entry::Entry;
 use weir_proto::v1::{
-    Bucket, CreateBucketRequest, CreateBucketResponse, DeleteBucketRequest, DeleteBucketResponse, GetBucketRequest,
-    GetBucketResponse, ListBucketsRequest, ListBucketsResponse,
+    AccessKind, Bucket, CreateBucketRequest, CreateBucketResponse, DeleteBucketRequest, DeleteBucketResponse,
+    GetBucketRequest, GetBucketResponse, ListBucketsRequest, ListBucketsResponse,
 };
 
 fn message(name: &str, record: &BucketRecord) -> Bucket {
@@ -45,19 +47,27 @@ impl Namespace {
             owner: request.owner.clone(),
             deleting: 0,
         };
+        let access = access::of_new_bucket(request, record.bucket_id)?;
         let mut attempts = Attempts::default();
         loop {
-            match self.try_create_bucket(&name, &record, &remembered).await {
-                Err(Error::Raced) => attempts.again(self, || name.to_string()).await?,
+            match self.try_create_bucket(&name, &record, access.as_ref(), &remembered).await {
+                Err(Error::Raced) => self.again_with_access(&mut attempts, &name).await?,
                 done => return done,
             }
         }
+    }
+
+    /// As [`Attempts::again`], for a commit that may have failed because the directory of access was changed elsewhere.
+    async fn again_with_access(&self, attempts: &mut Attempts, name: &BucketName) -> Result<(), Error> {
+        attempts.again(self, || name.to_string()).await?;
+        self.access.refresh(&*self.store).await
     }
 
     async fn try_create_bucket(
         &self,
         name: &BucketName,
         record: &BucketRecord,
+        access: Option<&Entry>,
         remembered: &Remembered,
     ) -> Result<CreateBucketResponse, Error> {
         let (key, count_key) = (bucket::key(name), usage::key(Usage::Buckets));
@@ -85,7 +95,13 @@ impl Namespace {
         transaction.add(Usage::Buckets, 1);
         let answer = CreateBucketResponse { bucket: Some(message(name.as_str(), record)) };
         remembered.remember(&mut transaction, &answer);
-        self.commit(transaction).await?;
+        match access {
+            None => self.commit(transaction).await?,
+            Some(access) => {
+                let turn = self.access.turn().await;
+                self.commit_access(turn, transaction, vec![access.clone()]).await?;
+            }
+        }
         Ok(answer)
     }
 
@@ -139,7 +155,7 @@ impl Namespace {
         let mut attempts = Attempts::default();
         loop {
             match self.try_delete_bucket(&name, &remembered).await {
-                Err(Error::Raced) => attempts.again(self, || name.to_string()).await?,
+                Err(Error::Raced) => self.again_with_access(&mut attempts, &name).await?,
                 done => return done,
             }
         }
@@ -192,14 +208,25 @@ impl Namespace {
             let entry = ReclaimRecord { since_ms: self.clock.now_ms(), manifest: None };
             transaction.put(reclaim::key(Garbage::Bucket(view.id())), &entry);
             remembered.remember(&mut transaction, &DeleteBucketResponse {});
+            self.commit_bucket_removal(transaction, name).await?;
+            Ok(DeleteBucketResponse {})
         } else {
             transaction.put(bucket::key(name), &BucketRecord { deleting: 0, ..view.record.clone() });
+            self.commit(transaction).await?;
+            Err(Error::BucketNotEmpty { bucket: name.to_string() })
         }
-        self.commit(transaction).await?;
-        match is_empty {
-            true => Ok(DeleteBucketResponse {}),
-            false => Err(Error::BucketNotEmpty { bucket: name.to_string() }),
+    }
+
+    /// What the bucket says about access goes with it. Since it takes no writes, nothing more comes.
+    async fn commit_bucket_removal(&self, transaction: Transaction, name: &BucketName) -> Result<(), Error> {
+        let turn = self.access.turn().await;
+        let access = Name::new(AccessKind::Bucket, name.as_str());
+        if turn.directory.find(&access).is_none() {
+            drop(turn);
+            return self.commit(transaction).await;
         }
+        self.commit_access(turn, transaction, vec![access.removed()]).await?;
+        Ok(())
     }
 
     async fn is_empty(&self, view: &BucketView) -> Result<bool, Error> {

@@ -1,7 +1,7 @@
 //! CommitObject: what a gateway has written becomes the object, in one commit.
 
 use super::Namespace;
-use super::objects::{self, Beside, Current, OldContent, resource};
+use super::objects::{self, Beside, Current, OldContent, SplitAttributes, resource};
 use super::preconditions;
 use super::transaction::{Attempts, Transaction};
 use super::validate::{self, Content, Place};
@@ -85,7 +85,7 @@ impl Namespace {
     }
 
     fn new_version(&self, transaction: &mut Transaction, put: &Put<'_>) -> (ObjectRecord, Beside) {
-        let (storage_class, attributes) = objects::split_attributes(put.request.attributes.clone());
+        let given = SplitAttributes::of(put.request.attributes.clone());
         let mut record = ObjectRecord {
             object_id: put.object_id,
             size_bytes: put.content.size_bytes,
@@ -94,10 +94,11 @@ impl Namespace {
             modified_ms: self.clock.now_ms(),
             owner: put.request.owner.clone(),
             checksum: put.content.checksum.clone().map(Into::into),
-            storage_class,
-            attributes,
+            storage_class: given.storage_class,
+            attributes: given.attributes,
             inline: false,
             manifest: None,
+            acl: given.acl,
         };
         match &put.content.place {
             Place::Inline(data) => {

@@ -3,7 +3,7 @@
 //! <https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html>
 
 use super::Namespace;
-use super::objects::{self, Beside, Current, OldContent, resource};
+use super::objects::{self, Beside, Current, OldContent, SplitAttributes, resource};
 use super::results::Remembered;
 use super::transaction::{Attempts, BucketView, Transaction};
 use super::uploads::{self, OpenUpload};
@@ -174,7 +174,7 @@ impl Namespace {
         if let Some(given) = &request.checksum {
             check_whole(complete, given, &checksum)?;
         }
-        let (storage_class, attributes) = uploads::attributes_of(&open.record);
+        let given = SplitAttributes::of(open.record.attributes.clone());
         Ok(ObjectRecord {
             object_id: complete.object_id,
             size_bytes,
@@ -183,10 +183,11 @@ impl Namespace {
             modified_ms: self.clock.now_ms(),
             owner: open.record.owner.clone(),
             checksum: Some(checksum.into()),
-            storage_class,
-            attributes,
+            storage_class: given.storage_class,
+            attributes: given.attributes,
             inline: false,
             manifest: None,
+            acl: open.record.acl.clone(),
         })
     }
 

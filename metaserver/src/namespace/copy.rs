@@ -3,12 +3,13 @@
 
 use super::Namespace;
 use super::blocks::Shared;
-use super::objects::{self, Beside, Current, OldContent, resource};
+use super::objects::{self, Beside, Current, OldContent, SplitAttributes, resource};
 use super::preconditions;
 use super::results::Remembered;
 use super::transaction::{Attempts, Transaction};
-use super::{manifests, validate};
+use super::{access, manifests, validate};
 use crate::error::Error;
+use crate::records::acl::AclRecord;
 use crate::records::block::Reference;
 use crate::records::inline::{self, InlineRecord};
 use crate::records::key::Kind;
@@ -53,6 +54,9 @@ impl Namespace {
     pub async fn copy_object(&self, request: &CopyObjectRequest) -> Result<CopyObjectResponse, Error> {
         if let Some(attributes) = &request.replace_attributes {
             validate::attributes(attributes)?;
+        }
+        if let Some(acl) = &request.acl {
+            access::acl(acl)?;
         }
         if let Some(checksum) = &request.replace_checksum {
             validate::checksum(checksum)?;
@@ -180,21 +184,22 @@ impl Namespace {
             modified_ms: self.clock.now_ms(),
             owner: copy.request.owner.clone(),
             manifest,
+            // Whoever copies decides who may read the copy.
+            acl: copy.request.acl.as_ref().map(AclRecord::from),
             ..source.clone()
         };
         let tags = source.attributes.clone().unwrap_or_default().tags;
         if let Some(attributes) = &copy.request.replace_attributes {
-            let (storage_class, attributes) = objects::split_attributes(Some(attributes.clone()));
-            record.storage_class = storage_class;
-            record.attributes = attributes;
+            let given = SplitAttributes::of(Some(attributes.clone()));
+            record.storage_class = given.storage_class;
+            record.attributes = given.attributes;
+            record.acl = record.acl.or(given.acl);
             set_tags(&mut record, tags);
         }
         if let Some(replaced) = &copy.request.replace_tags {
             set_tags(&mut record, replaced.tags.clone());
         }
-        if let Some(attributes) = &record.attributes {
-            validate::attributes(attributes)?;
-        }
+        validate::attributes_fit(record.attributes.as_ref(), record.acl.as_ref())?;
         if let Some(checksum) = &copy.request.replace_checksum {
             record.checksum = Some(checksum.clone().into());
         }

@@ -56,7 +56,7 @@ impl Namespace {
         let record = current.record.ok_or_else(|| Error::NoSuchKey { resource: resource(bucket, key) })?;
         let answer = self.selection(request, &record).await;
         let mut answer = self.unless_replaced(answer, bucket, key, record.object_id).await?;
-        answer.object = Some(objects::message(name, &record));
+        answer.object = Some(objects::message_with_acl(name, &record));
         if request.with_content && !answer.unsatisfiable && record.inline {
             answer.inline = Some(inline_bytes(&inline::key(view.id(), name), &record, inline)?);
         }

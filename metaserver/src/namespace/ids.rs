@@ -13,6 +13,9 @@ const LEASE_COUNT: u64 = 10_000;
 /// The first upload id of a fresh store, as in the walk-through of the source document.
 const FIRST_UPLOAD_ID: u64 = 2;
 
+/// The version of the directory of access in a fresh store: gateways that know nothing say 0.
+const FIRST_ACCESS_VERSION: u64 = 1;
+
 /// What a restored store jumps ahead by: the ids that were given out after the backup are on workers' disks and in
 /// clients' hands.
 const RESTORE_JUMP: u64 = 1 << 40;
@@ -36,6 +39,10 @@ impl Ids {
             })
             .await?;
         }
+        // A version that was given out after the backup must not come again for another directory.
+        let jump = if restored { RESTORE_JUMP } else { 0 };
+        change(store, Counter::AccessVersion, |record| record.value = record.value.max(FIRST_ACCESS_VERSION) + jump)
+            .await?;
         let cluster = read(store, Counter::Cluster).await?.0;
         Ok((Self { lease: tokio::sync::Mutex::new(0..0), cluster_id: cluster.text }, epoch))
     }

@@ -2,6 +2,7 @@
 //! decides, and is one commit whose guards say what it has read; when a guard no longer holds because of an unrelated
 //! change, it reads again.
 
+mod access;
 pub mod blocks;
 pub mod buckets;
 pub mod checksums;
@@ -16,6 +17,7 @@ pub mod listing;
 pub mod locks;
 pub(crate) mod manifests;
 pub mod marks;
+pub mod object_acl;
 pub mod objects;
 pub mod parts;
 pub mod preconditions;
@@ -34,6 +36,8 @@ use crate::error::Error;
 use crate::metrics::Metrics;
 use crate::records::RecordError;
 use crate::store::{Scan, Store};
+use access::Access;
+pub(crate) use access::Batches as AccessBatches;
 use bytes::Bytes;
 use ids::Ids;
 use locks::KeyLocks;
@@ -45,6 +49,7 @@ use std::sync::Arc;
 use weir_proto::BucketName;
 use weir_service::clock::Clock;
 use weir_service::config::MetaserverSettings;
+use weir_service::sealing::Sealer;
 
 /// Entries that one scan of a background task reads.
 pub const SCAN_LIMIT: usize = 1_000;
@@ -58,6 +63,9 @@ pub struct Namespace {
     pub(crate) ids: Ids,
     pub(crate) sessions: Sessions,
     pub(crate) marks: ReadMarks,
+    /// Seals the secrets of access keys.
+    sealer: Arc<Sealer>,
+    pub(crate) access: Arc<Access>,
     locks: KeyLocks,
     /// Ids of buckets by name, to read a bucket and what lies in it at once. Each use checks it against the record.
     bucket_ids: RwLock<HashMap<BucketName, u64>>,
@@ -66,12 +74,13 @@ pub struct Namespace {
 }
 
 impl Namespace {
-    /// Starts on what the store holds: ids and marks of a new epoch, the sessions that were open, buckets that were
-    /// being deleted.
+    /// Starts on what the store holds: ids and marks of a new epoch, the sessions that were open, the directory of
+    /// access, buckets that were being deleted.
     pub async fn open(
         settings: MetaserverSettings,
         store: Arc<dyn Store>,
         clock: Arc<dyn Clock>,
+        sealer: Arc<Sealer>,
         metrics: Metrics,
     ) -> Result<Self, Error> {
         let mut random = [0; 16];
@@ -80,6 +89,7 @@ impl Namespace {
         let (ids, epoch) = Ids::open(&*store).await?;
         let sessions = Sessions::load(&*store, clock.now_ms()).await?;
         metrics.sessions.set(sessions.live_count());
+        let access = Arc::new(Access::open(&*store).await?);
         let namespace = Self {
             marks: ReadMarks::of_epoch(epoch),
             store,
@@ -88,6 +98,8 @@ impl Namespace {
             metrics,
             ids,
             sessions,
+            sealer,
+            access,
             locks: KeyLocks::default(),
             bucket_ids: RwLock::default(),
             create_upload: tokio::sync::Mutex::default(),
@@ -110,24 +122,34 @@ impl Namespace {
         Ok(self.store.scan(Scan { start, end, limit, reverse: false }).await?)
     }
 
-    /// Runs `each` on every entry of a range, page by page.
+    /// As [`scan_all`], of this namespace's store.
     pub(crate) async fn scan_all(
         &self,
-        mut start: Bytes,
+        start: Bytes,
         end: Option<Bytes>,
-        mut each: impl FnMut(Bytes, Bytes) -> Result<(), RecordError>,
+        each: impl FnMut(Bytes, Bytes) -> Result<(), RecordError>,
     ) -> Result<(), Error> {
-        loop {
-            let page = self.scan(start, end.clone(), SCAN_LIMIT).await?;
-            let Some((last, _)) = page.last() else { return Ok(()) };
-            start = crate::records::key::next(last);
-            let full = page.len() == SCAN_LIMIT;
-            for (key, value) in page {
-                each(key, value)?;
-            }
-            if !full {
-                return Ok(());
-            }
+        scan_all(&*self.store, start, end, each).await
+    }
+}
+
+/// Runs `each` on every entry of a range, page by page.
+pub(crate) async fn scan_all(
+    store: &dyn Store,
+    mut start: Bytes,
+    end: Option<Bytes>,
+    mut each: impl FnMut(Bytes, Bytes) -> Result<(), RecordError>,
+) -> Result<(), Error> {
+    loop {
+        let page = store.scan(Scan { start, end: end.clone(), limit: SCAN_LIMIT, reverse: false }).await?;
+        let Some((last, _)) = page.last() else { return Ok(()) };
+        start = crate::records::key::next(last);
+        let full = page.len() == SCAN_LIMIT;
+        for (key, value) in page {
+            each(key, value)?;
+        }
+        if !full {
+            return Ok(());
         }
     }
 }

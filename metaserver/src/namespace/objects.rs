@@ -3,6 +3,7 @@
 use super::Namespace;
 use super::transaction::Transaction;
 use crate::error::Error;
+use crate::records::acl::AclRecord;
 use crate::records::content::etag;
 use crate::records::decode;
 use crate::records::inline::{self, InlineRecord};
@@ -137,7 +138,13 @@ fn amount(size_bytes: u64) -> i64 {
     i64::try_from(size_bytes).unwrap_or(i64::MAX)
 }
 
-/// An object as the contract shows it.
+/// Another record of the same version: neither its content nor what a listing shows of it is another.
+pub(crate) fn amend(transaction: &mut Transaction, current: &Current, record: &ObjectRecord) {
+    current.guard(transaction);
+    transaction.put(current.key(), record);
+}
+
+/// An object as the contract shows it, without its ACL: GetObject alone gives that.
 pub(crate) fn message(key: &[u8], record: &ObjectRecord) -> v1::Object {
     let mut attributes = record.attributes.clone().unwrap_or_default();
     attributes.storage_class.clone_from(&record.storage_class);
@@ -154,11 +161,30 @@ pub(crate) fn message(key: &[u8], record: &ObjectRecord) -> v1::Object {
     }
 }
 
-/// Splits the storage class from the other attributes.
-pub(crate) fn split_attributes(attributes: Option<v1::Attributes>) -> (String, Option<v1::Attributes>) {
-    let mut attributes = attributes.unwrap_or_default();
-    let storage_class = std::mem::take(&mut attributes.storage_class);
-    (storage_class, (attributes != v1::Attributes::default()).then_some(attributes))
+/// The same with its ACL.
+pub(crate) fn message_with_acl(key: &[u8], record: &ObjectRecord) -> v1::Object {
+    let mut object = message(key, record);
+    object.attributes.get_or_insert_default().acl = record.acl.as_ref().map(Into::into);
+    object
+}
+
+/// What a client sets on an object, as its record keeps it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct SplitAttributes {
+    pub storage_class: String,
+    /// All but the other two; none: there is nothing else.
+    pub attributes: Option<v1::Attributes>,
+    pub acl: Option<AclRecord>,
+}
+
+impl SplitAttributes {
+    pub fn of(attributes: Option<v1::Attributes>) -> Self {
+        let mut attributes = attributes.unwrap_or_default();
+        let storage_class = std::mem::take(&mut attributes.storage_class);
+        let acl = attributes.acl.take().map(|acl| AclRecord::from(&acl));
+        let attributes = (attributes != v1::Attributes::default()).then_some(attributes);
+        Self { storage_class, attributes, acl }
+    }
 }
 
 impl Namespace {

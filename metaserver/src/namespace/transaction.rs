@@ -6,7 +6,7 @@ use crate::error::{Error, batch_too_large};
 use crate::records::bucket::{self, BucketRecord};
 use crate::records::usage::{self, Usage};
 use crate::records::{Record, decode, encode};
-use crate::store::{Batch, CommitError, Guard, MAX_BATCH_BYTES, Write};
+use crate::store::{Batch, CommitError, Guard, MAX_BATCH_BYTES, Sequence, Write};
 use bytes::Bytes;
 use std::time::Duration;
 use weir_proto::BucketName;
@@ -109,6 +109,15 @@ impl Transaction {
     pub fn is_empty(&self) -> bool {
         self.batch.writes.is_empty()
     }
+
+    /// # Errors
+    /// [`Error::TooLarge`].
+    pub fn into_batch(self) -> Result<Batch, Error> {
+        if self.bytes > MAX_BATCH_BYTES {
+            return Err(batch_too_large("the commit", self.bytes));
+        }
+        Ok(self.batch)
+    }
 }
 
 /// Counts the attempts of one operation.
@@ -145,10 +154,16 @@ impl Namespace {
     /// # Errors
     /// [`Error::Raced`]: a guard did not hold. [`Error::TooLarge`]: nothing was tried.
     pub(crate) async fn commit(&self, transaction: Transaction) -> Result<(), Error> {
-        if transaction.bytes > MAX_BATCH_BYTES {
-            return Err(batch_too_large("the commit", transaction.bytes));
-        }
-        match self.store.commit(transaction.batch).await {
+        let committed = self.store.commit(transaction.into_batch()?).await;
+        self.settled(committed)
+    }
+
+    /// What a commit came to.
+    ///
+    /// # Errors
+    /// [`Error::Raced`]: a guard did not hold.
+    pub(crate) fn settled(&self, committed: Result<Sequence, CommitError>) -> Result<(), Error> {
+        match committed {
             Ok(_) => {
                 self.metrics.commits.inc();
                 Ok(())

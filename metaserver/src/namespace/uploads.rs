@@ -4,8 +4,9 @@ use super::Namespace;
 use super::objects::resource;
 use super::results::Remembered;
 use super::transaction::{Attempts, Transaction};
-use super::{checksums, ids, objects, validate};
+use super::{checksums, ids, validate};
 use crate::error::Error;
+use crate::records::acl::AclRecord;
 use crate::records::decode;
 use crate::records::reclaim::{self, Garbage, ReclaimRecord};
 use crate::records::result::Operation;
@@ -131,12 +132,15 @@ impl Namespace {
         let (upload_id, guard, write) = ids::next_upload_id(&*self.store).await?;
         transaction.guard(guard);
         transaction.write(write);
+        let mut attributes = request.attributes.clone();
+        let acl = attributes.as_mut().and_then(|attributes| attributes.acl.take()).map(|acl| AclRecord::from(&acl));
         let record = UploadRecord {
             initiated_ms: self.clock.now_ms(),
             owner: request.owner.clone(),
             checksum_algorithm: request.checksum_algorithm,
             checksum_type: request.checksum_type,
-            attributes: request.attributes.clone(),
+            attributes,
+            acl,
         };
         transaction.put(upload::key(bucket.id(), key.as_bytes(), upload_id), &record);
         let answer = CreateUploadResponse { upload: Some(message(key.as_bytes(), upload_id, &record)) };
@@ -223,11 +227,6 @@ impl Namespace {
         };
         finish(transaction, open, upload_id, &record);
     }
-}
-
-/// Storage class and other attributes of the object that an upload becomes.
-pub(crate) fn attributes_of(record: &UploadRecord) -> (String, Option<weir_proto::v1::Attributes>) {
-    objects::split_attributes(record.attributes.clone())
 }
 
 #[cfg(test)]

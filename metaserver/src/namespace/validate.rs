@@ -1,7 +1,9 @@
 //! What comes in, checked once, where it enters: names, sizes, counts, digests. Nothing behind it meets a message that
 //! it can't work with.
 
+use super::access;
 use crate::error::Error;
+use crate::records::acl::AclRecord;
 use crate::records::inline::INLINE_MAX_BYTES;
 use bytes::Bytes;
 use prost::Message as _;
@@ -9,7 +11,8 @@ use std::collections::HashSet;
 use weir_proto::v1::{self, ChecksumAlgorithm, ChecksumType, content::Where};
 use weir_proto::{BucketName, ObjectKey};
 
-/// Headers, metadata and tags of one object, encoded, in bytes. S3 allows 2 KB of metadata within 8 KB of headers.
+/// Headers, metadata, tags and grants of one object, as they are stored, in bytes. S3 allows 2 KB of metadata within 8 KB
+/// of headers; a hundred grants take 4,000 bytes.
 pub const MAX_ATTRIBUTES_BYTES: usize = 12_000;
 
 /// The largest object, in bytes.
@@ -62,9 +65,20 @@ pub(crate) fn part_number(number: u32) -> Result<u32, Error> {
 
 pub(crate) fn attributes(attributes: &v1::Attributes) -> Result<(), Error> {
     name("storage_class", &attributes.storage_class)?;
-    let bytes = attributes.encoded_len();
+    let Some(acl) = &attributes.acl else { return attributes_fit(Some(attributes), None) };
+    access::acl(acl)?;
+    let others = v1::Attributes { acl: None, ..attributes.clone() };
+    attributes_fit(Some(&others), Some(&acl.into()))
+}
+
+/// What an object's record is to keep has room in it.
+///
+/// # Errors
+/// [`Error::TooLarge`].
+pub(crate) fn attributes_fit(attributes: Option<&v1::Attributes>, acl: Option<&AclRecord>) -> Result<(), Error> {
+    let bytes = attributes.map_or(0, |attributes| attributes.encoded_len()) + acl.map_or(0, |acl| acl.encoded_len());
     if bytes > MAX_ATTRIBUTES_BYTES {
-        let what = "headers, metadata and tags together".to_owned();
+        let what = "headers, metadata, tags and grants together".to_owned();
         return Err(Error::TooLarge { what, bytes: bytes as u64, allowed: MAX_ATTRIBUTES_BYTES as u64 });
     }
     Ok(())

@@ -36,8 +36,7 @@ pub fn key_of(name: &str) -> Bytes {
 /// # Errors
 /// The key is not a bucket's.
 pub fn name(key: &[u8]) -> Result<String, RecordError> {
-    let name = KeyReader::new(Kind::Bucket, key)?.last();
-    String::from_utf8(name.to_vec()).map_err(|_| RecordError::new(Kind::Bucket, key, "the name is not text"))
+    KeyReader::new(Kind::Bucket, key)?.last_text()
 }
 
 #[cfg(test)]

@@ -28,6 +28,8 @@ pub enum Counter {
     Epoch,
     /// Who this cluster is.
     Cluster,
+    /// The version of the directory of access.
+    AccessVersion,
 }
 
 pub fn key(counter: Counter) -> Bytes {
@@ -36,6 +38,7 @@ pub fn key(counter: Counter) -> Bytes {
         Counter::UploadIds => b"upload-ids",
         Counter::Epoch => b"epoch",
         Counter::Cluster => b"cluster",
+        Counter::AccessVersion => b"access-version",
     })
 }
 

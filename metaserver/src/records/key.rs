@@ -30,6 +30,15 @@ pub enum Kind {
     Grant = 0x41,
     RequestResult = 0x42,
     Worker = 0x50,
+    User = 0x60,
+    AccessKey = 0x61,
+    Group = 0x62,
+    ManagedPolicy = 0x63,
+    Role = 0x64,
+    OidcProvider = 0x65,
+    BucketAccess = 0x66,
+    PolicyDocument = 0x67,
+    Tag = 0x68,
 }
 
 impl fmt::Display for Kind {
@@ -52,6 +61,15 @@ impl fmt::Display for Kind {
             Self::Grant => "grant",
             Self::RequestResult => "request result",
             Self::Worker => "worker",
+            Self::User => "user",
+            Self::AccessKey => "access key",
+            Self::Group => "group",
+            Self::ManagedPolicy => "managed policy",
+            Self::Role => "role",
+            Self::OidcProvider => "OIDC provider",
+            Self::BucketAccess => "bucket access",
+            Self::PolicyDocument => "policy document",
+            Self::Tag => "tag",
         })
     }
 }
@@ -168,7 +186,20 @@ impl<'a> KeyReader<'a> {
         self.rest
     }
 
-    fn damaged(&self, detail: &str) -> RecordError {
+    /// A byte string in the middle of a key that is a text.
+    pub fn escaped_text(&mut self) -> Result<String, RecordError> {
+        String::from_utf8(self.escaped()?.into()).map_err(|_| self.damaged("a name is not text"))
+    }
+
+    /// A byte string at the end of a key that is a text.
+    pub fn last_text(self) -> Result<String, RecordError> {
+        match std::str::from_utf8(self.rest) {
+            Ok(text) => Ok(text.to_owned()),
+            Err(_) => Err(self.damaged("the name is not text")),
+        }
+    }
+
+    pub fn damaged(&self, detail: &str) -> RecordError {
         RecordError::new(self.kind, self.key, detail)
     }
 }
@@ -243,5 +274,7 @@ mod tests {
             assert!(KeyReader::new(Kind::Upload, key).unwrap().escaped().is_err());
         }
         assert!(KeyReader::new(Kind::Upload, b"\x20abc").unwrap().number().is_err());
+        assert!(KeyReader::new(Kind::Upload, b"\x20\xFF\0\0").unwrap().escaped_text().is_err());
+        assert!(KeyReader::new(Kind::Upload, b"\x20\xFF").unwrap().last_text().is_err());
     }
 }

@@ -4,22 +4,33 @@
 //! ([`key`]). A value is a message in an envelope with a format version and a checksum ([`value`]). Byte tags and
 //! message fields are never given another meaning.
 
+pub mod access_key;
+pub mod acl;
 pub mod block;
 pub mod bucket;
+pub mod bucket_access;
 pub mod condemned;
 pub mod content;
 pub mod counter;
 pub mod grant;
+pub mod group;
+pub mod holder;
 pub mod inline;
 pub mod key;
+pub mod managed_policy;
 pub mod manifest;
 pub mod object;
+pub mod oidc_provider;
 pub mod part;
+pub mod policy_document;
 pub mod reclaim;
 pub mod result;
+pub mod role;
 pub mod session;
+pub mod tag;
 pub mod upload;
 pub mod usage;
+pub mod user;
 pub mod value;
 pub mod worker;
 

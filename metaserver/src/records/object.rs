@@ -1,5 +1,6 @@
 //! The current version of an object: bucket id, key → what a GET or a listing needs to know of it.
 
+use super::acl::AclRecord;
 use super::content::ChecksumRecord;
 use super::key::{KeyReader, KeyWriter, Kind, successor};
 use super::manifest::{Manifest, ManifestPart};
@@ -26,7 +27,7 @@ pub struct ObjectRecord {
     pub checksum: Option<ChecksumRecord>,
     #[prost(string, tag = "8")]
     pub storage_class: String,
-    /// Headers, metadata and tags; the storage class lies beside them, for listings.
+    /// Headers, metadata and tags; the storage class lies beside them, for listings, and so does the ACL.
     #[prost(message, optional, tag = "9")]
     pub attributes: Option<v1::Attributes>,
     /// The bytes lie in the inline record of the same name; when there are none, nowhere.
@@ -35,6 +36,9 @@ pub struct ObjectRecord {
     /// Unless inline: where the blocks are.
     #[prost(message, optional, tag = "11")]
     pub manifest: Option<Manifest>,
+    /// Absent: the owner's alone.
+    #[prost(message, optional, tag = "12")]
+    pub acl: Option<AclRecord>,
 }
 
 impl Record for ObjectRecord {
@@ -124,6 +128,7 @@ mod tests {
                 }],
                 ..Default::default()
             }),
+            acl: Some((&crate::records::acl::sample(3)).into()),
         }
     }
 

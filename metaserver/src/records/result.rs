@@ -3,6 +3,7 @@
 use super::key::{KeyWriter, Kind, successor};
 use super::value::Record;
 use bytes::Bytes;
+use weir_proto::v1;
 
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct ResultRecord {
@@ -30,6 +31,8 @@ pub enum Operation {
     CopyPart = 9,
     CompleteUpload = 10,
     AbortUpload = 11,
+    ChangeAccess = 12,
+    SetObjectAcl = 13,
 }
 
 /// The answer of DeleteObjects, without what the repeated request says itself.
@@ -40,6 +43,19 @@ pub struct DeleteOutcomes {
     pub reasons: Vec<i32>,
     #[prost(bool, repeated, tag = "2")]
     pub existed: Vec<bool>,
+}
+
+/// The answer of ChangeAccess, without what the directory has anyway. Secrets are in it sealed alone.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct AccessOutcome {
+    #[prost(uint64, tag = "1")]
+    pub version: u64,
+    /// What was made or changed; none: something was removed.
+    #[prost(message, optional, tag = "2")]
+    pub shown: Option<v1::AccessName>,
+    /// The access key that was made, as it was then.
+    #[prost(message, optional, tag = "3")]
+    pub new_key: Option<v1::AccessKey>,
 }
 
 impl Record for ResultRecord {

@@ -1,6 +1,7 @@
 //! A multipart upload. While it is open: bucket id, key, upload id → how it was begun. When it is over: upload id → how it
 //! ended. Apart, so that listing the open ones costs nothing for those that are over.
 
+use super::acl::AclRecord;
 use super::key::{KeyReader, KeyWriter, Kind, successor};
 use super::value::{Record, RecordError};
 use bytes::Bytes;
@@ -20,6 +21,9 @@ pub struct UploadRecord {
     pub checksum_type: i32,
     #[prost(message, optional, tag = "5")]
     pub attributes: Option<v1::Attributes>,
+    /// Of the object that it becomes. Absent: the owner's alone.
+    #[prost(message, optional, tag = "6")]
+    pub acl: Option<AclRecord>,
 }
 
 impl Record for UploadRecord {
@@ -95,6 +99,7 @@ mod tests {
             checksum_algorithm: v1::ChecksumAlgorithm::Crc32c.into(),
             checksum_type: v1::ChecksumType::Composite.into(),
             attributes: Some(v1::Attributes { storage_class: "STANDARD".into(), ..Default::default() }),
+            acl: Some((&crate::records::acl::sample(3)).into()),
         });
         round_trips(&FinishedUploadRecord {
             bucket_id: 3,

@@ -1,5 +1,6 @@
 //! gRPC in, namespace out: no logic. Errors become statuses in [`crate::error`].
 
+mod access;
 mod admin;
 mod namespace;
 mod sessions;
@@ -10,6 +11,7 @@ use crate::namespace::Namespace;
 use std::sync::Arc;
 use tonic::service::Routes;
 use weir_proto::MAX_MESSAGE_BYTES;
+use weir_proto::v1::access_server::AccessServer;
 use weir_proto::v1::admin_server::AdminServer;
 use weir_proto::v1::namespace_server::NamespaceServer;
 use weir_proto::v1::sessions_server::SessionsServer;
@@ -32,6 +34,7 @@ macro_rules! limited {
 pub(crate) fn routes(service: &Service) -> Routes {
     Routes::new(limited!(NamespaceServer, service.clone()))
         .add_service(limited!(SessionsServer, service.clone()))
+        .add_service(limited!(AccessServer, service.clone()))
         .add_service(limited!(WorkersServer, service.clone()))
         .add_service(limited!(AdminServer, service.clone()))
         .prepare()
@@ -41,6 +44,7 @@ pub(crate) fn routes(service: &Service) -> Routes {
 mod tests {
     use crate::Metaserver;
     use crate::store::memory::MemoryStore;
+    use crate::testing::sealer;
     use bytes::Bytes;
     use http_body_util::{BodyExt as _, Full};
     use prometheus_client::registry::Registry;
@@ -58,7 +62,7 @@ mod tests {
     use weir_service::config::MetaserverSettings;
     use weir_service::shutdown::Shutdown;
 
-    const METHODS: [&str; 30] = [
+    const METHODS: [&str; 34] = [
         "Namespace/CreateBucket",
         "Namespace/GetBucket",
         "Namespace/DeleteBucket",
@@ -68,6 +72,7 @@ mod tests {
         "Namespace/DeleteObjects",
         "Namespace/CopyObject",
         "Namespace/RenameObject",
+        "Namespace/SetObjectAcl",
         "Namespace/ListObjects",
         "Namespace/CreateUpload",
         "Namespace/GetUpload",
@@ -82,6 +87,9 @@ mod tests {
         "Sessions/GrantBlocks",
         "Sessions/AbandonBlocks",
         "Sessions/CloseSession",
+        "Access/FetchAccess",
+        "Access/AwaitAccess",
+        "Access/ChangeAccess",
         "Workers/RegisterWorker",
         "Workers/WorkerHeartbeat",
         "Workers/ReportInventory",
@@ -94,8 +102,8 @@ mod tests {
     async fn metaserver(shutdown: &Shutdown) -> Channel {
         let store = Arc::new(MemoryStore::new());
         let settings = MetaserverSettings::default();
-        let opened =
-            Metaserver::with_store(settings, store, Arc::new(SystemClock), &mut Registry::default(), shutdown).await;
+        let (clock, registry) = (Arc::new(SystemClock), &mut Registry::default());
+        let opened = Metaserver::with_store(settings, store, clock, sealer(), registry, shutdown).await;
         in_process(opened.unwrap().services())
     }
 

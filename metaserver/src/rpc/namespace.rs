@@ -69,6 +69,13 @@ impl namespace_server::Namespace for Service {
         Ok(Response::new(self.namespace.rename_object(request.get_ref()).await?))
     }
 
+    async fn set_object_acl(
+        &self,
+        request: Request<v1::SetObjectAclRequest>,
+    ) -> Result<Response<v1::SetObjectAclResponse>, Status> {
+        Ok(Response::new(self.namespace.set_object_acl(request.get_ref()).await?))
+    }
+
     async fn list_objects(
         &self,
         request: Request<v1::ListObjectsRequest>,

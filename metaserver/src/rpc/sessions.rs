@@ -34,6 +34,7 @@ impl sessions_server::Sessions for Service {
             read_mark: self.namespace.marks.current(),
             workers: self.cluster.workers.list(&self.namespace),
             lease_ms: self.namespace.settings.session_lease_ms,
+            access_version: self.namespace.access.version(),
         }))
     }
 

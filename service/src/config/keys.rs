@@ -1,7 +1,7 @@
 //! Every key that can be set: what kind of value it takes, what is allowed, what it is for. Names, types and defaults
 //! come from [`super::settings`]; a test keeps the two and `docs/configuration.md` in step.
 
-use super::value::Kind::{self, Bytes, Count, List, Milliseconds, Percent, Secret, Text};
+use super::value::Kind::{self, Bytes, Count, List, Milliseconds, Percent, Secret, Switch, Text};
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
@@ -63,9 +63,14 @@ pub const KEYS: &[Key] = &[
     key("gateway.listen", Text, "address and port where S3 is served"),
     key("gateway.base_path", Text, "path under which S3 is served besides `/`; empty: switched off"),
     key("gateway.domains", List, "domains whose sub-domains are buckets (virtual-host style)"),
-    key("gateway.region", Text, "answered by GetBucketLocation"),
+    key("gateway.region", Text, "answered by GetBucketLocation, and expected in signatures"),
     key("gateway.access_key", Secret, "root access key; empty: anyone may do anything, on loopback only"),
     key("gateway.secret_key", Secret, "root secret key; set together with `access_key`"),
+    key(
+        "gateway.signature_v2",
+        Switch,
+        "is Signature Version 2 taken? boto 2, jclouds and the default presigned URLs of several clients need it",
+    ),
     key(
         "gateway.oidc_ca",
         Text,

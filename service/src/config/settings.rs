@@ -22,6 +22,8 @@ pub struct GatewaySettings {
     /// Root keys; empty: anyone may do anything, on loopback only.
     pub access_key: String,
     pub secret_key: String,
+    /// Is Signature Version 2 taken?
+    pub signature_v2: bool,
     /// PEM file of the authorities that issuers' certificates are checked against. Empty: those of the machine.
     pub oidc_ca: PathBuf,
     /// Bodies up to this size are stored with the metadata; at most 15,000.
@@ -62,6 +64,7 @@ impl Default for GatewaySettings {
             region: "us-east-1".into(),
             access_key: String::new(),
             secret_key: String::new(),
+            signature_v2: true,
             oidc_ca: PathBuf::new(),
             inline_max_bytes: 8 * KIB,
             block_max_bytes: 64 * MIB,

@@ -82,6 +82,7 @@ pub fn documentation() -> String {
             (Kind::Text | Kind::Secret, Some(Value::String(text))) if text.is_empty() => "empty".to_owned(),
             (Kind::Text, Some(Value::String(text))) => format!("`{text}`"),
             (Kind::List, _) => "empty".to_owned(),
+            (Kind::Switch, Some(Value::Boolean(on))) => on.to_string(),
             (kind, Some(Value::Integer(number))) => kind.shown(number.unsigned_abs()),
             _ => String::new(),
         };

@@ -15,6 +15,8 @@ pub enum Kind {
     Bytes(u64, u64),
     Milliseconds(u64, u64),
     Percent,
+    /// `true` or `false`.
+    Switch,
 }
 
 const SIZES: &[(&str, u64)] = &[("TiB", 1 << 40), ("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
@@ -26,7 +28,7 @@ impl Kind {
         match self {
             Self::Count(min, max) | Self::Bytes(min, max) | Self::Milliseconds(min, max) => Some((min, max)),
             Self::Percent => Some((0, 100)),
-            Self::Text | Self::Secret | Self::List => None,
+            Self::Text | Self::Secret | Self::List | Self::Switch => None,
         }
     }
 
@@ -46,6 +48,7 @@ impl Kind {
                 let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
                 Some(Value::Array(items.map(|item| Value::String(item.to_owned())).collect()))
             }
+            Self::Switch => text.trim().parse().ok().map(Value::Boolean),
             _ => self.in_range(self.number(text)?),
         }
     }
@@ -54,6 +57,7 @@ impl Kind {
     pub fn of_toml(self, value: &Value) -> Option<Value> {
         match (self, value) {
             (Self::Text | Self::Secret, Value::String(_)) => Some(value.clone()),
+            (Self::Switch, Value::Boolean(_)) => Some(value.clone()),
             (Self::List, Value::Array(items)) => items.iter().all(Value::is_str).then(|| value.clone()),
             (Self::Bytes(..) | Self::Milliseconds(..), Value::String(text)) => self.in_range(self.number(text)?),
             (_, Value::Integer(number)) if self.range().is_some() => self.in_range(u64::try_from(*number).ok()?),
@@ -88,6 +92,7 @@ impl Kind {
             Self::Bytes(..) => "bytes",
             Self::Milliseconds(..) => "ms",
             Self::Percent => "percent",
+            Self::Switch => "switch",
         }
     }
 
@@ -117,6 +122,7 @@ impl fmt::Display for Kind {
         match self {
             Self::Text | Self::Secret => return f.write_str("a text"),
             Self::List => return f.write_str("a list of texts"),
+            Self::Switch => return f.write_str("true or false"),
             Self::Count(..) => f.write_str("a whole number")?,
             Self::Bytes(..) => f.write_str("a number of bytes, such as 65536 or \"64 KiB\" (KiB, MiB, GiB, TiB),")?,
             Self::Milliseconds(..) => {

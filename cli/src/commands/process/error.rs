@@ -21,6 +21,10 @@ pub enum StartError {
     Telemetry(#[from] TelemetryError),
     #[error(transparent)]
     Secret(#[from] SecretError),
+    #[error("can't use the secret in {path}")]
+    SecretFile { path: PathBuf, source: io::Error },
+    #[error("the secret in {path} is damaged: put it back from a backup; without it no access key can be used")]
+    SecretDamaged { path: PathBuf, source: SecretError },
     #[error(transparent)]
     Lock(#[from] LockError),
     #[error("{address} is taken by another process: stop that one, or choose another port with {flag} ADDRESS:PORT")]

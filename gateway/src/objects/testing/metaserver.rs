@@ -265,6 +265,7 @@ impl Namespace for FakeMetaserver {
         list_buckets(ListBucketsRequest) -> ListBucketsResponse;
         delete_objects(DeleteObjectsRequest) -> DeleteObjectsResponse;
         rename_object(RenameObjectRequest) -> RenameObjectResponse;
+        set_object_acl(SetObjectAclRequest) -> SetObjectAclResponse;
         list_objects(ListObjectsRequest) -> ListObjectsResponse;
         create_upload(CreateUploadRequest) -> CreateUploadResponse;
         complete_upload(CompleteUploadRequest) -> CompleteUploadResponse;
@@ -305,7 +306,8 @@ impl Sessions for FakeMetaserver {
         state.session(request.session_id)?;
         state.last_heartbeat = request;
         let workers = self.workers.clone();
-        Ok(Response::new(v1::HeartbeatResponse { read_mark: state.read_mark, workers, lease_ms: 1_000 }))
+        let read_mark = state.read_mark;
+        Ok(Response::new(v1::HeartbeatResponse { read_mark, workers, lease_ms: 1_000, ..Default::default() }))
     }
 
     async fn grant_blocks(

@@ -1,0 +1,108 @@
+//! Who a request comes from, and by what it proved that.
+
+use super::gate::check_payload;
+use super::{Identity, Owner, sigv4};
+use crate::body::{ChunkVerifier, Payload};
+use crate::error::{ErrorCode, S3Error};
+use http::HeaderMap;
+use weir_proto::account::ACCOUNT_ID;
+
+/// An identity and the key that spoke for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Credentials {
+    pub identity: Identity,
+    /// Empty where nobody was asked for one.
+    pub access_key_id: String,
+}
+
+/// How a request proved who sent it.
+#[derive(Clone, Debug)]
+pub enum Proof {
+    /// No keys are set: nothing has to be proved.
+    Everyone,
+    /// Nothing was proved.
+    None,
+    V4Header(sigv4::Signed),
+    V4Query(sigv4::Signed),
+    V2,
+    /// The policy of a form is signed, its body is not.
+    Form,
+}
+
+/// Who is asking.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    pub credentials: Credentials,
+    pub proof: Proof,
+}
+
+impl Caller {
+    pub fn new(credentials: Credentials, proof: Proof) -> Self {
+        Self { credentials, proof }
+    }
+
+    /// Anyone, where no keys are set: the account itself.
+    pub fn everyone() -> Self {
+        Self::new(Credentials { identity: Identity::Root, access_key_id: String::new() }, Proof::Everyone)
+    }
+
+    /// No credentials, where keys are set.
+    pub fn anonymous() -> Self {
+        Self::new(Credentials { identity: Identity::Anonymous, access_key_id: String::new() }, Proof::None)
+    }
+
+    pub fn identity(&self) -> &Identity {
+        &self.credentials.identity
+    }
+
+    /// The owner of what it makes.
+    pub fn owner(&self) -> Owner {
+        Owner { id: self.identity().canonical_id(), display_name: self.identity().display_name() }
+    }
+
+    /// What checks the signatures of a body's chunks; none where they are not signed, or need no check.
+    ///
+    /// # Errors
+    /// `AccessDenied` when they are signed with a key that is not known.
+    pub fn chunk_verifier(&self, payload: Payload) -> Result<Option<Box<dyn ChunkVerifier>>, S3Error> {
+        check_payload(&self.proof, payload)?;
+        Ok(match (&self.proof, payload) {
+            (Proof::V4Header(signed) | Proof::V4Query(signed), Payload::Streaming(kind)) if kind.is_signed() => {
+                Some(signed.chunk_verifier())
+            }
+            (
+                Proof::Everyone | Proof::None | Proof::V4Header(_) | Proof::V4Query(_) | Proof::V2 | Proof::Form,
+                Payload::Undeclared | Payload::Unsigned | Payload::Sha256(_) | Payload::Streaming(_),
+            ) => None,
+        })
+    }
+}
+
+/// # Errors
+/// `AccessDenied` when x-amz-expected-bucket-owner, or the one of a copy's source, names another account.
+pub fn check_expected_owner(headers: &HeaderMap, owner: &Owner) -> Result<(), S3Error> {
+    for header in ["x-amz-expected-bucket-owner", "x-amz-source-expected-bucket-owner"] {
+        let is_ours = |value: &[u8]| value == ACCOUNT_ID.as_bytes() || value == owner.id.as_bytes();
+        if headers.get(header).is_some_and(|value| !is_ours(value.as_bytes())) {
+            return Err(ErrorCode::AccessDenied.into());
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::auth::ACCOUNT;
+
+    #[test]
+    fn someone_elses_bucket_is_denied() {
+        let mut headers = HeaderMap::new();
+        for ours in [ACCOUNT.id, ACCOUNT_ID] {
+            headers.insert("x-amz-expected-bucket-owner", ours.parse().unwrap());
+            assert!(check_expected_owner(&headers, &ACCOUNT).is_ok());
+        }
+        headers.insert("x-amz-expected-bucket-owner", "111122223333".parse().unwrap());
+        assert_eq!(check_expected_owner(&headers, &ACCOUNT).unwrap_err().code(), ErrorCode::AccessDenied);
+    }
+}

@@ -1,0 +1,197 @@
+//! When a statement holds: all of its conditions must be true of a request.
+//! <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-single-vs-multi-valued-context-keys.html>
+
+use super::facts::Facts;
+use super::json::Json;
+use super::operator::{Comparison, Operand, by_name};
+
+/// One operator on one key.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Condition {
+    /// In lower case.
+    pub key: String,
+    pub test: Test,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Test {
+    /// Is the key there?
+    Null {
+        is_absent: bool,
+    },
+    Compare(Compare),
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Compare {
+    pub comparison: Comparison,
+    pub negated: bool,
+    pub set: Set,
+    /// True of a request that does not have the key.
+    pub if_exists: bool,
+    pub operands: Vec<Operand>,
+}
+
+/// How several values of the request count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Set {
+    /// No prefix: one is expected.
+    Single,
+    All,
+    Any,
+}
+
+impl Condition {
+    /// The conditions of a `Condition` element.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn parse(element: &Json, with_variables: bool) -> Result<Vec<Self>, String> {
+        let Json::Object(operators) = element else { return Err("Condition must be an object".to_owned()) };
+        let mut conditions = Vec::new();
+        for (operator, keys) in operators {
+            let Json::Object(keys) = keys else { return Err(format!("Condition {operator} must be an object")) };
+            for (key, values) in keys {
+                let test = Test::parse(operator, values, with_variables)
+                    .map_err(|reason| format!("Condition {operator} on {key}: {reason}"))?;
+                if key.is_empty() {
+                    return Err(format!("Condition {operator} has a key without a name"));
+                }
+                conditions.push(Self { key: key.to_ascii_lowercase(), test });
+            }
+        }
+        Ok(conditions)
+    }
+
+    pub fn holds(&self, facts: &Facts) -> bool {
+        let values = facts.get(&self.key);
+        match &self.test {
+            Test::Null { is_absent } => values.is_none() == *is_absent,
+            Test::Compare(compare) => compare.holds(values, facts),
+        }
+    }
+}
+
+impl Test {
+    fn parse(operator: &str, values: &Json, with_variables: bool) -> Result<Self, String> {
+        let values = scalars(values).ok_or("a text, or an array of texts, is expected")?;
+        if operator == "Null" {
+            return match values.as_slice() {
+                [value] if value == "true" => Ok(Self::Null { is_absent: true }),
+                [value] if value == "false" => Ok(Self::Null { is_absent: false }),
+                _ => Err("true or false is expected".to_owned()),
+            };
+        }
+        let (set, name) = if let Some(name) = operator.strip_prefix("ForAllValues:") {
+            (Set::All, name)
+        } else if let Some(name) = operator.strip_prefix("ForAnyValue:") {
+            (Set::Any, name)
+        } else {
+            (Set::Single, operator)
+        };
+        let (name, if_exists) = name.strip_suffix("IfExists").map_or((name, false), |name| (name, true));
+        let (comparison, negated) = by_name(name).ok_or("the operator is not known")?;
+        let parsed = values.iter().map(|value| Operand::parse(comparison, value, with_variables));
+        let operands = parsed.collect::<Result<Vec<_>, _>>()?;
+        Ok(Self::Compare(Compare { comparison, negated, set, if_exists, operands }))
+    }
+}
+
+impl Compare {
+    fn holds(&self, values: Option<&[String]>, facts: &Facts) -> bool {
+        let Some(values) = values.filter(|values| !values.is_empty()) else {
+            return match self.set {
+                Set::Single => self.negated || self.if_exists,
+                Set::All => true,
+                Set::Any => self.if_exists,
+            };
+        };
+        let accepted = |value: &String| self.operands.iter().any(|own| own.accepts(self.comparison, value, facts));
+        match self.set {
+            // No value may be one of those that are named.
+            Set::Single if self.negated => !values.iter().any(accepted),
+            Set::Single => values.iter().any(accepted),
+            Set::All => values.iter().all(|value| accepted(value) != self.negated),
+            Set::Any => values.iter().any(|value| accepted(value) != self.negated),
+        }
+    }
+}
+
+/// Texts, numbers and truth values; one, or several in an array.
+fn scalars(element: &Json) -> Option<Vec<String>> {
+    let scalar = |element: &Json| match element {
+        Json::Text(text) | Json::Number(text) => Some(text.clone()),
+        Json::Bool(value) => Some(value.to_string()),
+        Json::Null | Json::Array(_) | Json::Object(_) => None,
+    };
+    match element {
+        Json::Array(items) => items.iter().map(scalar).collect(),
+        other => scalar(other).map(|value| vec![value]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn holds(condition: &str, facts: &[(&str, &str)]) -> bool {
+        let mut known = Facts::default();
+        for (key, value) in facts {
+            known.add(key, *value);
+        }
+        let conditions = Condition::parse(&Json::parse(condition).unwrap(), true).unwrap();
+        conditions.iter().all(|condition| condition.holds(&known))
+    }
+
+    #[test]
+    fn a_missing_key_fails_what_it_should_equal_and_passes_what_it_should_not() {
+        assert!(!holds(r#"{"StringEquals": {"a": "1"}}"#, &[]));
+        assert!(holds(r#"{"StringNotEquals": {"a": "1"}}"#, &[]));
+        assert!(holds(r#"{"StringEqualsIfExists": {"a": "1"}}"#, &[]));
+        assert!(!holds(r#"{"StringEqualsIfExists": {"a": "1"}}"#, &[("a", "2")]));
+        assert!(holds(r#"{"ForAllValues:StringEquals": {"a": "1"}}"#, &[]));
+        assert!(!holds(r#"{"ForAnyValue:StringEquals": {"a": "1"}}"#, &[]));
+        assert!(holds(r#"{"Null": {"a": "true"}}"#, &[]));
+        assert!(!holds(r#"{"Null": {"a": true}}"#, &[("A", "")]));
+        assert!(holds(r#"{"Null": {"a": false}}"#, &[("A", "")]));
+    }
+
+    #[test]
+    fn values_are_alternatives_and_keys_and_operators_are_not() {
+        assert!(holds(r#"{"StringEquals": {"a": ["1", "2"]}}"#, &[("a", "2")]));
+        assert!(!holds(r#"{"StringNotEquals": {"a": ["1", "2"]}}"#, &[("a", "2")]));
+        assert!(holds(r#"{"StringNotEquals": {"a": ["1", "2"]}}"#, &[("a", "3")]));
+        assert!(!holds(r#"{"StringEquals": {"a": "1", "b": "1"}}"#, &[("a", "1"), ("b", "2")]));
+        assert!(!holds(r#"{"StringEquals": {"a": "1"}, "StringLike": {"a": "2"}}"#, &[("a", "1")]));
+        assert!(holds(r#"{"StringEquals": {"a": []}}"#, &[("a", "1")]) == holds(r#"{"StringEquals": {"a": []}}"#, &[]));
+    }
+
+    #[test]
+    fn sets_are_compared_value_by_value() {
+        let both = [("a", "1"), ("a", "2")];
+        assert!(holds(r#"{"ForAllValues:StringEquals": {"a": ["1", "2", "3"]}}"#, &both));
+        assert!(!holds(r#"{"ForAllValues:StringEquals": {"a": "1"}}"#, &both));
+        assert!(holds(r#"{"ForAnyValue:StringEquals": {"a": "1"}}"#, &both));
+        assert!(!holds(r#"{"ForAnyValue:StringEquals": {"a": "3"}}"#, &both));
+        assert!(holds(r#"{"ForAnyValue:StringNotEquals": {"a": "1"}}"#, &both));
+        assert!(!holds(r#"{"ForAllValues:StringNotEquals": {"a": "1"}}"#, &both));
+    }
+
+    #[test]
+    fn what_can_t_be_understood_is_refused() {
+        for text in [
+            "[]",
+            r#"{"StringEquals": "a"}"#,
+            r#"{"StringIs": {"a": "1"}}"#,
+            r#"{"StringEquals": {"a": {}}}"#,
+            r#"{"StringEquals": {"a": null}}"#,
+            r#"{"StringEquals": {"": "1"}}"#,
+            r#"{"Null": {"a": "maybe"}}"#,
+            r#"{"NullIfExists": {"a": "true"}}"#,
+            r#"{"ForSomeValues:StringEquals": {"a": "1"}}"#,
+            r#"{"IpAddress": {"aws:SourceIp": "everywhere"}}"#,
+        ] {
+            assert!(Condition::parse(&Json::parse(text).unwrap(), true).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! Several documents, one decision: an explicit deny anywhere wins, and what nobody allows is denied.
+//! <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html>
+
+use super::document::{PolicyDocument, Verdict};
+use super::facts::Ask;
+use crate::auth::Identity;
+use std::fmt;
+use std::sync::Arc;
+
+/// What the account can always mend: a bucket's policy that shuts out everyone, itself too.
+const MENDING: [&str; 3] = ["s3:GetBucketPolicy", "s3:PutBucketPolicy", "s3:DeleteBucketPolicy"];
+
+/// The documents that speak of a request.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Sources<'a> {
+    /// Of the user and its groups, or of the role.
+    pub identity: &'a [Arc<PolicyDocument>],
+    /// What the identity may do at most.
+    pub boundary: Option<&'a PolicyDocument>,
+    /// What the temporary credentials may do at most; none: they are not restricted.
+    pub session: Option<&'a [Arc<PolicyDocument>]>,
+    /// The bucket's.
+    pub bucket: Option<&'a PolicyDocument>,
+}
+
+/// Whether it is allowed, and by what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decision {
+    Allowed(Reason),
+    /// Something says no.
+    Denied(Reason),
+    /// Nothing says yes, or something that would have to does not.
+    NotAllowed(Reason),
+}
+
+/// What decided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// The root keys.
+    Account,
+    IdentityPolicy,
+    Boundary,
+    SessionPolicy,
+    BucketPolicy,
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Account => "the account",
+            Self::IdentityPolicy => "an identity-based policy",
+            Self::Boundary => "a permissions boundary",
+            Self::SessionPolicy => "a session policy",
+            Self::BucketPolicy => "a resource-based policy",
+        })
+    }
+}
+
+impl Decision {
+    pub fn is_allowed(self) -> bool {
+        matches!(self, Self::Allowed(_))
+    }
+}
+
+/// Decides what is asked.
+pub fn decide(ask: &Ask<'_>, sources: &Sources<'_>) -> Decision {
+    let bucket = sources.bucket.map_or(Verdict::Silent, |document| document.judge(ask));
+    match ask.identity {
+        Identity::Anonymous => match bucket {
+            Verdict::Deny => Decision::Denied(Reason::BucketPolicy),
+            Verdict::Allow => Decision::Allowed(Reason::BucketPolicy),
+            Verdict::AllowAccount | Verdict::Silent => Decision::NotAllowed(Reason::BucketPolicy),
+        },
+        Identity::Root => match (bucket, session_verdict(ask, sources)) {
+            (Verdict::Deny, _) if !MENDING.contains(&ask.action) => Decision::Denied(Reason::BucketPolicy),
+            (_, Some(Verdict::Deny)) => Decision::Denied(Reason::SessionPolicy),
+            (_, Some(Verdict::Silent | Verdict::AllowAccount)) => Decision::NotAllowed(Reason::SessionPolicy),
+            (_, Some(Verdict::Allow) | None) => Decision::Allowed(Reason::Account),
+        },
+        Identity::User { .. } | Identity::AssumedRole { .. } => of_identity(ask, sources, bucket),
+    }
+}
+
+fn of_identity(ask: &Ask<'_>, sources: &Sources<'_>, bucket: Verdict) -> Decision {
+    let identity = combined(sources.identity, ask);
+    let boundary = sources.boundary.map(|document| document.judge(ask));
+    let session = session_verdict(ask, sources);
+    for (verdict, reason) in [
+        (Some(identity), Reason::IdentityPolicy),
+        (boundary, Reason::Boundary),
+        (session, Reason::SessionPolicy),
+        (Some(bucket), Reason::BucketPolicy),
+    ] {
+        if verdict == Some(Verdict::Deny) {
+            return Decision::Denied(reason);
+        }
+    }
+    let is_named = bucket == Verdict::Allow;
+    // A bucket's policy that names a user speaks for itself; a role's session stays within its bounds.
+    if is_named && matches!(ask.identity, Identity::User { .. }) && session.is_none() {
+        return Decision::Allowed(Reason::BucketPolicy);
+    }
+    for (limit, reason) in [(boundary, Reason::Boundary), (session, Reason::SessionPolicy)] {
+        if limit.is_some_and(|verdict| verdict != Verdict::Allow) {
+            return Decision::NotAllowed(reason);
+        }
+    }
+    match (identity, is_named) {
+        (Verdict::Allow, _) => Decision::Allowed(Reason::IdentityPolicy),
+        (_, true) => Decision::Allowed(Reason::BucketPolicy),
+        (_, false) => Decision::NotAllowed(Reason::IdentityPolicy),
+    }
+}
+
+fn session_verdict(ask: &Ask<'_>, sources: &Sources<'_>) -> Option<Verdict> {
+    sources.session.map(|documents| combined(documents, ask))
+}
+
+/// Of documents that add up.
+fn combined(documents: &[Arc<PolicyDocument>], ask: &Ask<'_>) -> Verdict {
+    let mut combined = Verdict::Silent;
+    for document in documents {
+        match document.judge(ask) {
+            Verdict::Deny => return Verdict::Deny,
+            Verdict::Allow => combined = Verdict::Allow,
+            Verdict::AllowAccount | Verdict::Silent => {}
+        }
+    }
+    combined
+}

@@ -1,0 +1,30 @@
+//! AWS policy documents: read and checked once, decided by for each request. Nothing here does I/O.
+//! <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies.html>
+//!
+//! | file | subject |
+//! |---|---|
+//! | `document`, `statement` | a document becomes statements, or is refused |
+//! | `json` | JSON in which no name comes twice |
+//! | `pattern` | wildcards and variables |
+//! | `principal` | whom a statement is about |
+//! | `condition`, `operator` | when it holds |
+//! | `decide` | several documents, one decision |
+//! | `public` | does a bucket's policy let everyone in? |
+
+mod condition;
+mod decide;
+mod document;
+mod facts;
+mod json;
+#[cfg(test)]
+mod matrix;
+mod operator;
+mod pattern;
+mod principal;
+mod public;
+mod statement;
+
+pub use decide::{Decision, Reason, Sources, decide};
+pub use document::{DocumentKind, PolicyDocument, PolicyError, Verdict};
+pub use facts::{Ask, Facts};
+pub use pattern::Pattern;

@@ -1,0 +1,164 @@
+//! Whom a statement is about.
+//! <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html>
+
+use super::facts::Facts;
+use super::json::Json;
+use crate::auth::Identity;
+use weir_proto::account::{ACCOUNT_CANONICAL_ID, ACCOUNT_ID};
+
+/// One principal of a statement.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Principal {
+    /// Also those without credentials.
+    Everyone,
+    /// The account: whoever of it is allowed by its own policies.
+    Account,
+    /// A user, a role or an assumed role, by its ARN.
+    Arn(String),
+    /// An issuer of web identities, by its ARN.
+    Federated(String),
+    /// A service of AWS, of which there is none here.
+    Service(String),
+}
+
+/// How a statement's principal speaks of an identity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Named {
+    No,
+    /// By its account: what it may is its own policies' matter.
+    ByAccount,
+    /// As everyone, or by its own name.
+    ByName,
+}
+
+impl Principal {
+    /// # Errors
+    /// What is wrong with the element, as S3 says it.
+    pub fn parse(element: &Json) -> Result<Vec<Self>, String> {
+        const INVALID: &str = "Invalid principal in policy";
+        match element {
+            Json::Text(text) if text == "*" => Ok(vec![Self::Everyone]),
+            Json::Object(members) if !members.is_empty() => {
+                let mut principals = Vec::new();
+                for (kind, values) in members {
+                    for value in texts(values).ok_or(INVALID)? {
+                        principals.push(Self::of(kind, value).ok_or(INVALID)?);
+                    }
+                }
+                if principals.is_empty() { Err(INVALID.to_owned()) } else { Ok(principals) }
+            }
+            _ => Err(INVALID.to_owned()),
+        }
+    }
+
+    fn of(kind: &str, value: &str) -> Option<Self> {
+        Some(match kind {
+            "AWS" if value == "*" => Self::Everyone,
+            "AWS" if value == ACCOUNT_ID || value == format!("arn:aws:iam::{ACCOUNT_ID}:root") => Self::Account,
+            "AWS" if is_arn_of_identity(value) => Self::Arn(value.to_owned()),
+            "CanonicalUser" if value == ACCOUNT_CANONICAL_ID => Self::Account,
+            "Federated" if !value.is_empty() => Self::Federated(value.to_owned()),
+            "Service" if !value.is_empty() => Self::Service(value.to_owned()),
+            _ => return None,
+        })
+    }
+
+    /// Does it speak of this identity? Of one that an issuer vouches for, `aws:FederatedProvider` names the issuer.
+    pub fn names(&self, identity: &Identity, facts: &Facts) -> Named {
+        match self {
+            Self::Everyone => Named::ByName,
+            Self::Account => match identity {
+                Identity::Anonymous => Named::No,
+                // The account is the root keys' own name.
+                Identity::Root => Named::ByName,
+                Identity::User { .. } | Identity::AssumedRole { .. } => Named::ByAccount,
+            },
+            Self::Arn(arn) => {
+                let is_own = identity.arn().as_ref() == Some(arn) || identity.role_arn().as_ref() == Some(arn);
+                if is_own { Named::ByName } else { Named::No }
+            }
+            Self::Federated(issuer) => match facts.one("aws:federatedprovider") {
+                Some(provider) if provider == issuer => Named::ByName,
+                Some(_) | None => Named::No,
+            },
+            Self::Service(_) => Named::No,
+        }
+    }
+
+    /// The ARN of a user or role that has to exist.
+    pub fn arn(&self) -> Option<&str> {
+        match self {
+            Self::Arn(arn) => Some(arn),
+            Self::Everyone | Self::Account | Self::Federated(_) | Self::Service(_) => None,
+        }
+    }
+}
+
+/// A text, or several in an array.
+pub fn texts(element: &Json) -> Option<Vec<&str>> {
+    match element {
+        Json::Text(text) => Some(vec![text]),
+        Json::Array(items) => {
+            items.iter().map(|item| if let Json::Text(text) = item { Some(text.as_str()) } else { None }).collect()
+        }
+        _ => None,
+    }
+}
+
+fn is_arn_of_identity(text: &str) -> bool {
+    let of_account = |service: &str| text.strip_prefix(&format!("arn:aws:{service}::{ACCOUNT_ID}:"));
+    let is_named = |rest: &str, kind: &str| {
+        rest.strip_prefix(kind).is_some_and(|name| !name.is_empty() && !name.contains(['*', '?']))
+    };
+    of_account("iam").is_some_and(|rest| is_named(rest, "user/") || is_named(rest, "role/"))
+        || of_account("sts").is_some_and(|rest| is_named(rest, "assumed-role/"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Vec<Principal>, String> {
+        Principal::parse(&Json::parse(text).unwrap())
+    }
+
+    #[test]
+    fn principals_are_those_of_the_account_or_everyone() {
+        assert_eq!(parse(r#""*""#), Ok(vec![Principal::Everyone]));
+        assert_eq!(parse(r#"{"AWS": ["*", "000000000000"]}"#), Ok(vec![Principal::Everyone, Principal::Account]));
+        assert_eq!(parse(r#"{"AWS": "arn:aws:iam::000000000000:root"}"#), Ok(vec![Principal::Account]));
+        assert!(parse(r#"{"AWS": "arn:aws:iam::000000000000:user/a", "Federated": "id.example.com"}"#).is_ok());
+        for text in [
+            r#""alice""#,
+            "[]",
+            "{}",
+            r#"{"AWS": []}"#,
+            r#"{"AWS": 1}"#,
+            r#"{"AWS": "arn:aws:iam::111122223333:user/a"}"#,
+            r#"{"AWS": "arn:aws:iam::000000000000:user/*"}"#,
+            r#"{"AWS": "arn:aws:iam::000000000000:group/a"}"#,
+            r#"{"CanonicalUser": "abc"}"#,
+            r#"{"Everyone": "*"}"#,
+        ] {
+            assert!(parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_identity_is_named_by_its_arn_its_role_or_its_account() {
+        let user = Identity::User { name: "a".into(), path: "/".into(), id: "AIDA".into() };
+        let role =
+            Identity::AssumedRole { role: "r".into(), path: "/p/".into(), role_id: "AROA".into(), session: "s".into() };
+        let named = |principal: Principal, identity: &Identity| principal.names(identity, &Facts::default());
+        let arn = |text: &str| Principal::Arn(text.into());
+        assert_eq!(named(Principal::Everyone, &Identity::Anonymous), Named::ByName);
+        assert_eq!(named(Principal::Account, &Identity::Anonymous), Named::No);
+        assert_eq!(named(Principal::Account, &user), Named::ByAccount);
+        assert_eq!(named(Principal::Account, &Identity::Root), Named::ByName);
+        assert_eq!(named(arn("arn:aws:iam::000000000000:user/a"), &user), Named::ByName);
+        assert_eq!(named(arn("arn:aws:iam::000000000000:user/b"), &user), Named::No);
+        assert_eq!(named(arn("arn:aws:iam::000000000000:role/p/r"), &role), Named::ByName);
+        assert_eq!(named(arn("arn:aws:sts::000000000000:assumed-role/r/s"), &role), Named::ByName);
+        assert_eq!(named(arn("arn:aws:sts::000000000000:assumed-role/r/t"), &role), Named::No);
+    }
+}
