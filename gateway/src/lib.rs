@@ -8,6 +8,7 @@
 //! | [`oidc`] | what issuers of OpenID Connect tokens say of someone |
 //! | [`ops`] | a file for each operation |
 //! | [`query_api`] | the protocol of IAM and STS |
+//! | [`sts`] | the actions of STS |
 //! | [`xml`], [`answer`], [`error`] | what is answered |
 //! | [`objects`], [`body`], [`blocks`] | objects, the bytes of a body, blocks on workers: nothing there knows of HTTP requests |
 //!
@@ -32,6 +33,7 @@ mod range;
 pub mod request;
 pub mod route;
 pub mod server;
+pub mod sts;
 pub mod xml;
 
 use crate::auth::{AccessError, Gate};

@@ -5,6 +5,7 @@
 
 mod payload;
 mod session;
+mod standing;
 
 pub use session::{Session, SessionPolicies, WebIdentity};
 
@@ -42,6 +43,8 @@ pub enum TokenError {
     Invalid,
     #[error("the session token has expired")]
     Expired,
+    #[error("whom the session token was issued to is gone")]
+    HolderGone,
 }
 
 /// Why temporary credentials can't be issued.
