@@ -7,7 +7,7 @@
 //! | [`auth`] | who is asking |
 //! | [`oidc`] | what issuers of OpenID Connect tokens say of someone |
 //! | [`ops`] | a file for each operation |
-//! | [`iam`], [`query_api`] | AWS's API of who may come in, and the protocol that it shares with STS |
+//! | [`iam`], [`sts`], [`query_api`] | AWS's APIs of who may come in, and the protocol that they share |
 //! | [`xml`], [`answer`], [`error`] | what is answered |
 //! | [`objects`], [`body`], [`blocks`] | objects, the bytes of a body, blocks on workers: nothing there knows of HTTP requests |
 //!
@@ -33,6 +33,7 @@ mod range;
 pub mod request;
 pub mod route;
 pub mod server;
+pub mod sts;
 pub mod xml;
 
 use crate::auth::token::SessionTokens;
@@ -40,9 +41,11 @@ use crate::auth::{AccessError, Follower, Gate};
 use crate::blocks::WorkerConnector;
 use crate::metrics::Metrics;
 use crate::objects::{Objects, ObjectsOptions};
+use crate::oidc::{RootsError, TokenVerifier};
 use crate::ops::Context;
 use crate::route::{BasePathError, Router};
 use crate::server::{Identity, Server};
+use crate::sts::StsApi;
 use bytes::Bytes;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -70,6 +73,8 @@ pub enum GatewayError {
     Access(#[from] AccessError),
     #[error(transparent)]
     BasePath(#[from] BasePathError),
+    #[error(transparent)]
+    Authorities(#[from] RootsError),
     #[error("no session with the metaserver: {0}")]
     Session(#[source] Failure),
     #[error("the gateway's listener has no address: {0}")]
@@ -100,7 +105,10 @@ impl Gateway {
     ) -> Result<Self, GatewayError> {
         // What can be refused without a metaserver is.
         let tokens = SessionTokens::new(sealer.clone(), clock.clone());
-        let gate = Gate::new(&settings, tokens, clock.clone())?;
+        let gate = Gate::new(&settings, tokens.clone(), clock.clone())?;
+        let authorities = Some(settings.oidc_ca.as_path()).filter(|path| !path.as_os_str().is_empty());
+        let verifier = TokenVerifier::new(authorities, clock.clone())?;
+        let sts = StsApi::new(tokens, verifier, clock.clone(), settings.access_key.as_str());
         let router = Router::new(&settings)?;
         let limits = Limits { refusal: refusal(), ..Limits::from(&settings) };
         let identity = Identity::new(&*clock);
@@ -111,7 +119,7 @@ impl Gateway {
         objects.register_metrics(registry);
         let metrics = Metrics::register(registry);
         let context = Context { objects, settings, follower, clock };
-        Ok(Self { server: Arc::new(Server { context, router, gate, metrics, identity }), limits })
+        Ok(Self { server: Arc::new(Server { context, router, gate, metrics, identity, sts }), limits })
     }
 
     pub fn objects(&self) -> &Objects {

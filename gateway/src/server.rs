@@ -7,6 +7,7 @@
 
 mod head;
 mod identity;
+mod query_api;
 mod sent;
 
 pub use identity::Identity;
@@ -18,7 +19,8 @@ use crate::error::S3Error;
 use crate::metrics::{InFlight, Metrics};
 use crate::ops::{self, Context};
 use crate::request::{BodyState, Request, RequestBody};
-use crate::route::{Query, Router};
+use crate::route::{Operation, Query, Router, ServiceOperation};
+use crate::sts::StsApi;
 use http::header::{CONNECTION, EXPECT, HeaderName, SERVER};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Response, Version};
@@ -41,6 +43,7 @@ pub struct Server {
     pub gate: Gate,
     pub metrics: Metrics,
     pub identity: Identity,
+    pub sts: StsApi,
 }
 
 /// What is known of a request, for its answer's head and for the log.
@@ -97,6 +100,9 @@ impl Server {
         let rules = self.context.follower.fresh().await?;
         let (host_bucket, by_base_path) = (route.bucket_of_host(), route.by_base_path);
         let presented = Presented { parts: &parts, query: &query, host: &host, host_bucket, by_base_path };
+        if route.operation == Operation::Service(ServiceOperation::QueryApi) {
+            return Ok(self.answer_query_api(&exchange.request_id, kind, &presented, &rules, body).await);
+        }
         let caller = self.gate.admit(kind, &presented, &rules)?;
         if matches!(kind, Authentication::V4Query | Authentication::V2Query) {
             auth::hoist(&mut parts, &query);

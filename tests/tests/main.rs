@@ -20,3 +20,4 @@ mod oidc;
 mod page_cost;
 mod subresources;
 mod walkthrough;
+mod web_identity;

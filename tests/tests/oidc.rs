@@ -3,7 +3,8 @@
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use weir_gateway::oidc::{OidcError, TokenVerifier, VerifiedToken, provider_of};
+use weir_gateway::auth::provider_name;
+use weir_gateway::oidc::{OidcError, TokenVerifier, VerifiedToken};
 use weir_proto::v1::OidcProvider;
 use weir_service::clock::{Clock as _, ManualClock};
 use weir_tests::oidc_issuer::OidcIssuer;
@@ -47,7 +48,7 @@ impl Session {
 
     async fn verify(&self, token: &str) -> Result<VerifiedToken, OidcError> {
         let provider = self.provider.clone();
-        let find = move |name: &str| (name == provider_of(&provider.url)).then_some(provider);
+        let find = move |name: &str| (name == provider_name(&provider.url)).then_some(provider);
         self.verifier.verify(token, find).await
     }
 
@@ -112,7 +113,7 @@ async fn tokens_of_others_for_others_or_of_another_time_are_not_believed() {
         (json!({"iss": "https://stranger.example.com"}), OidcError::UnknownIssuer),
         (json!({"iss": url.replace("http:", "https:")}), OidcError::UnknownIssuer),
         (json!({"iss": format!("{url}/")}), OidcError::UnknownIssuer),
-        (json!({"iss": provider_of(&url)}), OidcError::UnknownIssuer),
+        (json!({"iss": provider_name(&url)}), OidcError::UnknownIssuer),
         (json!({"aud": "another-app"}), OidcError::WrongAudience),
         (json!({"azp": "another-app"}), OidcError::WrongAudience),
         (json!({"exp": NOW_SECONDS - 61}), OidcError::Expired),

@@ -55,9 +55,24 @@ impl Access {
         }
     }
 
-    /// The same for what lies in no bucket, by its ARN.
-    pub fn decide_on(&self, action: &str, arn: &str) -> Decision {
-        self.ruled.as_ref().map_or(Decision::Allowed(Reason::Account), |ruled| ruled.decide(action, arn, None))
+    /// The same for what lies in no bucket, by its ARN, with further condition keys.
+    pub fn decide_on(&self, action: &str, arn: &str, keys: &[(String, Vec<String>)]) -> Decision {
+        let Some(ruled) = &self.ruled else { return Decision::Allowed(Reason::Account) };
+        let mut facts = ruled.facts.clone();
+        for (key, values) in keys {
+            values.iter().for_each(|value| facts.add(key, value.as_str()));
+        }
+        decide(&Ask { identity: &ruled.identity, action, resource: arn, facts: &facts }, &ruled.sources(None))
+    }
+
+    /// The documents of whoever asks, without a bucket's.
+    pub fn sources(&self) -> Sources<'_> {
+        self.ruled.as_ref().map(|ruled| ruled.sources(None)).unwrap_or_default()
+    }
+
+    /// The condition keys of the request.
+    pub fn facts(&self) -> Option<&Facts> {
+        self.ruled.as_ref().map(|ruled| &ruled.facts)
     }
 
     pub fn allows(&self, action: &str, resource: &Resource<'_>) -> bool {
@@ -99,13 +114,7 @@ impl Access {
 impl Ruled {
     fn decide(&self, action: &str, arn: &str, bucket: Option<&str>) -> Decision {
         let ask = Ask { identity: &self.identity, action, resource: arn, facts: &self.facts };
-        let sources = Sources {
-            identity: &self.grants.documents,
-            boundary: self.grants.boundary.as_deref(),
-            session: self.session.as_deref(),
-            bucket: bucket.and_then(|bucket| self.rules.bucket_policy(bucket)),
-        };
-        match decide(&ask, &sources) {
+        match decide(&ask, &self.sources(bucket)) {
             // Whatever a public policy allows, strangers are kept out.
             Decision::Allowed(Reason::BucketPolicy)
                 if self.identity == Identity::Anonymous
@@ -114,6 +123,15 @@ impl Ruled {
                 Decision::NotAllowed(Reason::BucketPolicy)
             }
             decision => decision,
+        }
+    }
+
+    fn sources(&self, bucket: Option<&str>) -> Sources<'_> {
+        Sources {
+            identity: &self.grants.documents,
+            boundary: self.grants.boundary.as_deref(),
+            session: self.session.as_deref(),
+            bucket: bucket.and_then(|bucket| self.rules.bucket_policy(bucket)),
         }
     }
 

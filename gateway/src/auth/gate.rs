@@ -20,6 +20,8 @@ const CONTENT_SHA256: &str = "x-amz-content-sha256";
 /// What a scope's service has to be.
 const S3: &[&str] = &["s3"];
 const QUERY_SERVICES: &[&str] = &["iam", "sts"];
+/// Where AWS's services without a region are.
+const GLOBAL_REGION: &str = "us-east-1";
 
 /// Headers that a presigned URL may carry in its query instead. Checksums are not among them: some clients sign that of
 /// an empty body, whatever the body will be.
@@ -227,7 +229,13 @@ impl Checked<'_> {
         proof: fn(sigv4::Signed) -> Proof,
     ) -> Result<Caller, S3Error> {
         let now_ms = self.gate.clock.now_ms();
-        claim.check_scope(&self.gate.region, services)?;
+        let scope = claim.check_scope(&self.gate.region, services);
+        if services == QUERY_SERVICES {
+            // IAM has one region, whichever the buckets are in.
+            scope.or_else(|refused| claim.check_scope(GLOBAL_REGION, services).map_err(|_| refused))?;
+        } else {
+            scope?;
+        }
         claim.check_time(now_ms)?;
         let id = claim.access_key_id();
         let Found { identity, secret, session } = self.keyring.find(self.rules, id, claim.security_token(), now_ms)?;

@@ -40,7 +40,9 @@ impl Keyring {
             let session = match self.tokens.session(access_key_id, token, now_ms) {
                 Ok(session) => session.ok_or_else(unknown)?,
                 Err(TokenError::Missing) => return Err(unknown()),
-                Err(TokenError::NotTemporary | TokenError::Invalid) => return Err(ErrorCode::InvalidToken.into()),
+                Err(TokenError::NotTemporary | TokenError::Invalid | TokenError::HolderGone) => {
+                    return Err(ErrorCode::InvalidToken.into());
+                }
                 Err(TokenError::Expired) => return Err(ErrorCode::ExpiredToken.into()),
             };
             // Who was removed since may not come in any more.

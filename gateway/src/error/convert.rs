@@ -121,7 +121,7 @@ impl From<NameError> for S3Error {
 impl From<TokenError> for S3Error {
     fn from(error: TokenError) -> Self {
         let code = match error {
-            TokenError::Missing => ErrorCode::InvalidAccessKeyId,
+            TokenError::Missing | TokenError::HolderGone => ErrorCode::InvalidAccessKeyId,
             TokenError::NotTemporary | TokenError::Invalid => ErrorCode::InvalidToken,
             TokenError::Expired => ErrorCode::ExpiredToken,
         };

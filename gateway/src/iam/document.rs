@@ -1,6 +1,7 @@
 //! Policy documents: what is checked before one is sent to the metaserver, and how answers carry one.
 //! <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html>
 
+use crate::auth::policy::{self, PolicyDocument};
 use crate::query_api::{Parameters, QueryError, QueryErrorCode, TextRule};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
@@ -60,12 +61,14 @@ pub fn check(kind: DocumentKind, text: &str) -> Result<(), QueryError> {
         let message = format!("Cannot exceed quota for PolicySize: {}", kind.max_characters());
         return Err(QueryError::new(QueryErrorCode::LimitExceeded, message));
     }
-    match serde_json::from_str(text) {
-        Ok(serde_json::Value::Object(_)) => Ok(()),
-        Ok(_) | Err(_) => {
-            Err(QueryError::new(QueryErrorCode::MalformedPolicyDocument, "This policy contains invalid Json"))
+    let read_as = match kind {
+        DocumentKind::Managed | DocumentKind::UserInline | DocumentKind::GroupInline | DocumentKind::RoleInline => {
+            policy::DocumentKind::Identity
         }
-    }
+        DocumentKind::Trust => policy::DocumentKind::Trust,
+    };
+    let read = PolicyDocument::parse(&read_as, text);
+    read.map(drop).map_err(|error| QueryError::new(QueryErrorCode::MalformedPolicyDocument, error.to_string()))
 }
 
 /// As answers carry it: percent-encoded.

@@ -1,5 +1,6 @@
 //! Addresses of issuers and of what they point to: who may be asked, and how.
 
+use crate::auth::provider_name;
 use http::Uri;
 use http::uri::Scheme;
 use std::net::IpAddr;
@@ -52,7 +53,7 @@ impl IssuerUrl {
 
     /// Without the scheme: the name of the provider, and what its condition keys begin with.
     pub fn provider(&self) -> &str {
-        provider_of(&self.text)
+        provider_name(&self.text)
     }
 
     /// Where it says where its keys are.
@@ -68,11 +69,6 @@ impl IssuerUrl {
         }
         Endpoint::parse(text, if self.endpoint.secure { Clear::Never } else { Clear::OnLoopback })
     }
-}
-
-/// A URL without its scheme.
-pub fn provider_of(url: &str) -> &str {
-    url.split_once("://").map_or(url, |(_, rest)| rest)
 }
 
 /// When a URL may be asked without TLS.
@@ -159,8 +155,6 @@ mod tests {
     #[test]
     fn a_provider_is_the_url_without_its_scheme() {
         assert_eq!(IssuerUrl::parse("https://id.example.com/eu").unwrap().provider(), "id.example.com/eu");
-        assert_eq!(provider_of("https://id.example.com"), "id.example.com");
-        assert_eq!(provider_of("id.example.com"), "id.example.com");
     }
 
     #[test]

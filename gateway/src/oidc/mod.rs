@@ -17,17 +17,17 @@ mod key_set;
 mod roots;
 mod token;
 
-pub use endpoint::{ISSUER_MAX_BYTES, IssuerUrl, UrlError, provider_of};
+pub use endpoint::{ISSUER_MAX_BYTES, IssuerUrl, UrlError};
 pub use roots::RootsError;
 pub use token::TOKEN_MAX_BYTES;
 
-use crate::auth::token::{WebIdentity, provider_arn};
+use crate::auth::token::WebIdentity;
+use crate::auth::{provider_arn, provider_name};
 use claims::Claims;
 use fetch::Fetcher;
 use key_cache::KeyCache;
 use key_set::{KeyError, KeySet};
 use roots::Roots;
-use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 use token::UnverifiedToken;
@@ -112,7 +112,7 @@ impl TokenVerifier {
         let token = UnverifiedToken::parse(token)?;
         let claims = Claims::parse(&token.claims)?;
         // The scheme counts too: who may speak for http://HOST does not speak for https://HOST.
-        let provider = find(provider_of(&claims.iss)).filter(|provider| provider.url == claims.iss);
+        let provider = find(provider_name(&claims.iss)).filter(|provider| provider.url == claims.iss);
         let provider = provider.ok_or(OidcError::UnknownIssuer)?;
         let issuer = IssuerUrl::parse(&provider.url).map_err(|_| OidcError::UnknownIssuer)?;
         let verified = claims.check(&provider, issuer.provider(), self.clock.now_ms())?;
@@ -137,11 +137,5 @@ impl TokenVerifier {
             KeyError::Unknown => OidcError::UnknownKey,
             KeyError::WrongSignature => OidcError::WrongSignature,
         })
-    }
-}
-
-impl fmt::Debug for TokenVerifier {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("TokenVerifier")
     }
 }

@@ -52,7 +52,7 @@ pub struct Context {
 }
 
 impl Context {
-    fn limits(&self, max_bytes: u64) -> BodyLimits {
+    pub fn limits(&self, max_bytes: u64) -> BodyLimits {
         BodyLimits { max_bytes, idle_timeout: Duration::from_millis(self.settings.body_idle_timeout_ms) }
     }
 
@@ -101,6 +101,8 @@ impl Context {
 pub async fn perform(context: &Context, operation: &Operation, request: &Request, body: RequestBody) -> Outcome {
     match operation {
         Operation::Service(ServiceOperation::ListBuckets) => list_buckets::list_buckets(context, request).await,
+        // Answered before it is an operation of S3: its errors are of another form.
+        Operation::Service(ServiceOperation::QueryApi) => Err(ErrorCode::MethodNotAllowed.into()),
         Operation::Bucket(bucket, operation) => on_bucket(context, *operation, bucket, request, body).await,
         Operation::Object(bucket, key, operation) => on_object(context, *operation, bucket, key, request, body).await,
     }

@@ -117,6 +117,7 @@ pub fn preflight(headers: &HeaderMap) -> S3Error {
 pub fn of_service(method: &Method) -> Result<ServiceOperation, S3Error> {
     match *method {
         Method::GET => Ok(ServiceOperation::ListBuckets),
+        Method::POST => Ok(ServiceOperation::QueryApi),
         _ => Err(S3Error::new(ErrorCode::MethodNotAllowed).element("Method", method.as_str())),
     }
 }

@@ -23,9 +23,10 @@ macro_rules! operations {
 }
 
 operations! {
-    /// On no bucket.
+    /// On no bucket. `QueryApi` is not S3's: IAM and STS name their actions in a form.
     ServiceOperation {
         ListBuckets
+        QueryApi
     }
 }
 

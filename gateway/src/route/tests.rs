@@ -33,7 +33,7 @@ fn each_method_and_query_is_one_operation() {
         ("GET", "/api/v1/s3/", "ListBuckets"),
         ("HEAD", "/", "MethodNotAllowed"),
         ("PUT", "/", "MethodNotAllowed"),
-        ("POST", "/", "MethodNotAllowed"),
+        ("POST", "/", "QueryApi"),
         ("DELETE", "/", "MethodNotAllowed"),
         // Buckets.
         ("PUT", "/bbb", "CreateBucket"),

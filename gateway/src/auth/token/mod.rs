@@ -5,8 +5,9 @@
 
 mod payload;
 mod session;
+mod standing;
 
-pub use session::{Session, SessionPolicies, WebIdentity, provider_arn};
+pub use session::{Session, SessionPolicies, WebIdentity};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD as BASE64, URL_SAFE_NO_PAD as BASE64_URL};
@@ -42,6 +43,8 @@ pub enum TokenError {
     Invalid,
     #[error("the session token has expired")]
     Expired,
+    #[error("whom the session token was issued to is gone")]
+    HolderGone,
 }
 
 /// Why temporary credentials can't be issued.
@@ -61,7 +64,7 @@ pub enum IssueError {
 
 /// What signs requests of a session.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Credentials {
+pub struct TemporaryCredentials {
     /// `ASIA` and 16 characters.
     pub access_key_id: String,
     /// 40 characters.
@@ -72,9 +75,9 @@ pub struct Credentials {
 }
 
 /// Neither the secret nor the token.
-impl fmt::Debug for Credentials {
+impl fmt::Debug for TemporaryCredentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Credentials").field("access_key_id", &self.access_key_id).finish_non_exhaustive()
+        f.debug_struct("TemporaryCredentials").field("access_key_id", &self.access_key_id).finish_non_exhaustive()
     }
 }
 
@@ -92,7 +95,7 @@ impl SessionTokens {
 
     /// # Errors
     /// [`IssueError`] for a session that is too large, or nobody's.
-    pub fn issue(&self, session: &Session) -> Result<Credentials, IssueError> {
+    pub fn issue(&self, session: &Session) -> Result<TemporaryCredentials, IssueError> {
         let packed_bytes = payload::packed_bytes(session);
         if packed_bytes > PACKED_MAX_BYTES {
             return Err(IssueError::PackedTooLarge { packed_bytes });
@@ -105,7 +108,7 @@ impl SessionTokens {
             return Err(IssueError::TokenTooLarge);
         }
         let secret_access_key = self.secret(&access_key_id);
-        Ok(Credentials { access_key_id, secret_access_key, session_token, expires_ms: session.expires_ms })
+        Ok(TemporaryCredentials { access_key_id, secret_access_key, session_token, expires_ms: session.expires_ms })
     }
 
     /// The session of a token that was issued with this access key and has not expired.
@@ -151,12 +154,6 @@ impl SessionTokens {
         self.clock.random(&mut random);
         let letters = random.iter().map(|byte| char::from(ACCESS_KEY_ALPHABET[usize::from(byte % 32)]));
         ACCESS_KEY_PREFIX.chars().chain(letters).collect()
-    }
-}
-
-impl fmt::Debug for SessionTokens {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("SessionTokens(hidden)")
     }
 }
 

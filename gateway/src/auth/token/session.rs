@@ -1,6 +1,6 @@
 //! What temporary credentials stand for.
 
-use crate::auth::Identity;
+use crate::auth::{Identity, provider_arn};
 use crate::xml::write_iso8601;
 use weir_proto::v1::Tag;
 
@@ -59,11 +59,6 @@ impl Session {
         }
         keys
     }
-}
-
-/// The ARN of an issuer, by its URL without the scheme.
-pub fn provider_arn(provider: &str) -> String {
-    format!("arn:aws:iam::{}:oidc-provider/{provider}", weir_proto::account::ACCOUNT_ID)
 }
 
 #[cfg(test)]

@@ -172,6 +172,7 @@ fn a_temporary_key_comes_with_its_token_and_no_other_key_with_one() {
 fn s3_answers_bad_tokens_with_its_own_codes() {
     for (error, code) in [
         (TokenError::Missing, ErrorCode::InvalidAccessKeyId),
+        (TokenError::HolderGone, ErrorCode::InvalidAccessKeyId),
         (TokenError::NotTemporary, ErrorCode::InvalidToken),
         (TokenError::Invalid, ErrorCode::InvalidToken),
         (TokenError::Expired, ErrorCode::ExpiredToken),
