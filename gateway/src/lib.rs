@@ -6,6 +6,7 @@
 //! | [`route`], [`request`] | a request becomes an operation |
 //! | [`auth`] | who is asking |
 //! | [`ops`] | a file for each operation |
+//! | [`post`] | the form of POST Object, and its policy |
 //! | [`xml`], [`answer`], [`error`] | what is answered |
 //! | [`objects`], [`body`], [`blocks`] | objects, the bytes of a body, blocks on workers: nothing there knows of HTTP requests |
 //!
@@ -24,6 +25,7 @@ mod header_text;
 mod metrics;
 pub mod objects;
 pub mod ops;
+pub mod post;
 mod range;
 pub mod request;
 pub mod route;
@@ -123,11 +125,11 @@ impl Gateway {
         let router = Router::new(&settings)?;
         let limits = Limits { refusal: refusal(), ..Limits::from(&settings) };
         let identity = Identity::new(&*clock);
-        let objects = Objects::open(metaserver, workers, options, clock, shutdown).await;
+        let objects = Objects::open(metaserver, workers, options, clock.clone(), shutdown).await;
         let objects = objects.map_err(GatewayError::Session)?;
         objects.register_metrics(registry);
         let metrics = Metrics::register(registry);
-        let context = Context { objects, settings };
+        let context = Context { objects, settings, clock };
         Ok(Self { server: Arc::new(Server { context, router, gate, metrics, identity }), limits })
     }
 

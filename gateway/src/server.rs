@@ -101,6 +101,7 @@ impl Server {
             host,
             path: exchange.path.clone(),
             by_base_path: route.by_base_path,
+            secure: false,
             caller,
         };
         ops::perform(&self.context, &route.operation, &request, body).await

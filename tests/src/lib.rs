@@ -6,12 +6,14 @@
 pub mod answer;
 pub mod binary;
 pub mod digest;
+pub mod form;
 pub mod framing;
 pub mod http;
 pub mod server;
 pub mod xml;
 
 pub use answer::Answer;
+pub use form::Form;
 pub use http::{Client, Connection, Request};
 pub use server::Server;
 

@@ -1,6 +1,7 @@
 //! Sessions with a running server: each module tells of one subject.
 
 mod bad_chunks;
+mod bad_forms;
 mod bad_framing;
 mod bad_xml;
 mod bodies;
@@ -17,5 +18,6 @@ mod memory;
 mod multipart;
 mod objects;
 mod page_cost;
+mod post_object;
 mod subresources;
 mod walkthrough;

@@ -23,6 +23,7 @@ mod list_multipart_uploads;
 mod list_objects;
 mod list_parts;
 mod object_lock;
+mod post_object;
 mod put_object;
 mod upload_part;
 mod upload_part_copy;
@@ -36,14 +37,17 @@ use crate::request::{Request, RequestBody};
 use crate::route::{BucketOperation, ObjectOperation, Operation, ServiceOperation};
 use crate::xml::Writer;
 use bytes::Bytes;
+use std::sync::Arc;
 use std::time::Duration;
 use weir_proto::{BucketName, ObjectKey, v1};
+use weir_service::clock::Clock;
 use weir_service::config::settings::GatewaySettings;
 
 /// What all operations use.
 pub struct Context {
     pub objects: Objects,
     pub settings: GatewaySettings,
+    pub clock: Arc<dyn Clock>,
 }
 
 impl Context {
@@ -104,6 +108,7 @@ async fn on_bucket(
         B::ListObjectsV2 => list_objects::list_objects_v2(context, request, bucket).await,
         B::ListMultipartUploads => list_multipart_uploads::list_multipart_uploads(context, request, bucket).await,
         B::DeleteObjects => delete_objects::delete_objects(context, request, bucket, body).await,
+        B::PostObject => post_object::post_object(context, request, bucket, body).await,
         B::GetBucketLocation => get_bucket_location::get_bucket_location(context, bucket).await,
         B::GetBucketAcl => acl::get_bucket_acl(context, request, bucket).await,
         B::GetBucketAbac
@@ -134,7 +139,6 @@ async fn on_bucket(
         | B::GetBucketVersioning
         | B::GetBucketWebsite => bucket_settings::get_bucket_setting(context, operation, bucket).await,
         B::ListObjectVersions
-        | B::PostObject
         | B::CreateSession
         | B::PutBucketAbac
         | B::PutBucketAccelerateConfiguration

@@ -6,6 +6,7 @@ mod create_bucket;
 mod delete;
 mod element;
 mod escape;
+mod tagging;
 mod time;
 mod writer;
 
@@ -14,6 +15,7 @@ pub use create_bucket::{BucketConfiguration, parse_bucket_configuration};
 pub use delete::{DeleteDocument, ObjectToDelete, parse_delete};
 pub use element::{Element, MalformedXml};
 pub use escape::url_encoded;
+pub use tagging::parse_tagging;
 pub use time::write_iso8601;
 pub use writer::Writer;
 
