@@ -8,12 +8,14 @@
 //! | [`ops`] | a file for each operation |
 //! | [`post`] | the form of POST Object, and its policy |
 //! | [`xml`], [`answer`], [`error`] | what is answered |
+//! | [`audit`] | what is written down of each request |
 //! | [`objects`], [`body`], [`blocks`] | objects, the bytes of a body, blocks on workers: nothing there knows of HTTP requests |
 //!
 //! It keeps nothing that matters: any number of gateways may serve the same buckets.
 
 pub mod answer;
 mod attributes;
+pub mod audit;
 pub mod auth;
 pub mod blocks;
 pub mod body;
@@ -32,6 +34,7 @@ pub mod route;
 pub mod server;
 pub mod xml;
 
+use crate::audit::{Audit, AuditError};
 use crate::auth::{AccessError, Gate};
 use crate::blocks::WorkerConnector;
 use crate::metrics::Metrics;
@@ -63,6 +66,8 @@ const REFUSAL_DOCUMENT: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Err
 pub enum GatewayError {
     #[error(transparent)]
     Access(#[from] AccessError),
+    #[error(transparent)]
+    Audit(#[from] AuditError),
     #[error(transparent)]
     BasePath(#[from] BasePathError),
     #[error("no session with the metaserver: {0}")]
@@ -124,13 +129,14 @@ impl Gateway {
         let gate = Gate::new(&settings)?;
         let router = Router::new(&settings)?;
         let limits = Limits { refusal: refusal(), ..Limits::from(&settings) };
+        let audit = Audit::open(&settings, registry)?;
         let identity = Identity::new(&*clock);
         let objects = Objects::open(metaserver, workers, options, clock.clone(), shutdown).await;
         let objects = objects.map_err(GatewayError::Session)?;
         objects.register_metrics(registry);
         let metrics = Metrics::register(registry);
         let context = Context { objects, settings, clock };
-        Ok(Self { server: Arc::new(Server { context, router, gate, metrics, identity }), limits })
+        Ok(Self { server: Arc::new(Server { context, router, gate, metrics, audit, identity }), limits })
     }
 
     pub fn objects(&self) -> &Objects {
@@ -151,6 +157,7 @@ impl Gateway {
             async move { Ok::<_, Infallible>(server.answer(request).await) }
         });
         accept::serve(listener, self.limits.clone(), service, shutdown).await;
+        self.server.audit.flush().await;
         Ok(())
     }
 }

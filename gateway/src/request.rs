@@ -9,6 +9,7 @@ use crate::error::{ErrorCode, S3Error};
 use crate::route::Query;
 use crate::xml::url_encoded;
 use http::HeaderMap;
+use std::sync::OnceLock;
 use weir_proto::{BucketName, ObjectKey};
 
 /// Everything of a request but its operation and its body.
@@ -24,6 +25,8 @@ pub struct Request {
     /// The client speaks TLS.
     pub secure: bool,
     pub caller: Caller,
+    /// The key that a form names, once it is read: what is logged of the request has it too.
+    pub form_key: OnceLock<ObjectKey>,
 }
 
 impl Request {
@@ -132,6 +135,7 @@ pub mod tests {
             by_base_path: false,
             secure: false,
             caller: EVERYONE,
+            form_key: OnceLock::new(),
         }
     }
 

@@ -1,6 +1,7 @@
 //! What other roles, the body and names say, in S3's words. The one place where they are translated.
 
 use super::{ErrorCode, S3Error};
+use crate::audit::AuditError;
 use crate::body::BodyError;
 use crate::objects::ObjectsError;
 use crate::post::{FormError, PolicyError};
@@ -102,6 +103,16 @@ impl From<BodyError> for S3Error {
             }
             _ => converted,
         }
+    }
+}
+
+impl From<AuditError> for S3Error {
+    fn from(error: AuditError) -> Self {
+        let code = match &error {
+            AuditError::Behind => ErrorCode::ServiceUnavailable,
+            AuditError::Open { .. } | AuditError::Thread(_) => ErrorCode::InternalError,
+        };
+        Self::new(code).cause(error.to_string())
     }
 }
 

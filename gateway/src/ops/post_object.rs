@@ -52,6 +52,8 @@ async fn store_form(
     let Form { fields, file } = form;
     check_bucket(&fields, bucket)?;
     let key = key_of(&fields)?;
+    // It is read once, so nothing is there yet.
+    let _ = request.form_key.set(key.clone());
     if let Some(policy) = &policy {
         policy.check(bucket, &fields, context.clock.now_ms())?;
     }
