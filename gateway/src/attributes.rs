@@ -150,7 +150,6 @@ fn check_size(bytes: usize, max_bytes: usize) -> Result<(), S3Error> {
 /// `InvalidTag`; `BadRequest` for too many.
 pub fn tags(headers: &HeaderMap) -> Result<Vec<v1::Tag>, S3Error> {
     let Some(value) = headers.get("x-amz-tagging") else { return Ok(Vec::new()) };
-    let invalid = |message: &'static str| S3Error::with_message(ErrorCode::InvalidTag, message);
     let mut tags: Vec<v1::Tag> = Vec::new();
     for piece in value.as_bytes().split(|&byte| byte == b'&').filter(|piece| !piece.is_empty()) {
         let at = piece.iter().position(|&byte| byte == b'=').unwrap_or(piece.len());
@@ -165,11 +164,21 @@ pub fn tags(headers: &HeaderMap) -> Result<Vec<v1::Tag>, S3Error> {
         };
         tags.push(v1::Tag { key, value });
     }
+    check_tags(&tags)?;
+    Ok(tags)
+}
+
+/// Are these tags that an object may have?
+///
+/// # Errors
+/// `InvalidTag`; `BadRequest` for too many.
+pub fn check_tags(tags: &[v1::Tag]) -> Result<(), S3Error> {
+    let invalid = |message: &'static str| S3Error::with_message(ErrorCode::InvalidTag, message);
     if tags.len() > TAGS_MAX_COUNT {
         return Err(S3Error::with_message(ErrorCode::BadRequest, "Object tags cannot be greater than 10"));
     }
     let mut keys = HashSet::new();
-    for tag in &tags {
+    for tag in tags {
         if tag.key.is_empty() || tag.key.chars().count() > TAG_KEY_MAX_CHARACTERS {
             return Err(invalid("The TagKey you have provided is invalid"));
         }
@@ -189,7 +198,7 @@ pub fn tags(headers: &HeaderMap) -> Result<Vec<v1::Tag>, S3Error> {
     if tags.iter().map(|tag| tag.key.len() + tag.value.len()).sum::<usize>() > TAGS_MAX_BYTES {
         return Err(invalid("The tags are too long together"));
     }
-    Ok(tags)
+    Ok(())
 }
 
 fn storage_class(headers: &HeaderMap) -> Result<String, S3Error> {

@@ -8,13 +8,16 @@
 //! | [`oidc`] | what issuers of OpenID Connect tokens say of someone |
 //! | [`ops`] | a file for each operation |
 //! | [`iam`], [`sts`], [`query_api`] | AWS's APIs of who may come in, and the protocol that they share |
+//! | [`post`] | the form of POST Object, and its policy |
 //! | [`xml`], [`answer`], [`error`] | what is answered |
+//! | [`audit`] | what is written down of each request |
 //! | [`objects`], [`body`], [`blocks`] | objects, the bytes of a body, blocks on workers: nothing there knows of HTTP requests |
 //!
 //! It keeps nothing that matters: any number of gateways may serve the same buckets.
 
 pub mod answer;
 mod attributes;
+pub mod audit;
 pub mod auth;
 pub mod blocks;
 pub mod body;
@@ -29,6 +32,7 @@ pub mod objects;
 pub mod oidc;
 pub mod ops;
 pub mod query_api;
+pub mod post;
 mod range;
 pub mod request;
 pub mod route;
@@ -36,6 +40,7 @@ pub mod server;
 pub mod sts;
 pub mod xml;
 
+use crate::audit::{Audit, AuditError};
 use crate::auth::token::SessionTokens;
 use crate::auth::{AccessError, Follower, Gate};
 use crate::blocks::WorkerConnector;
@@ -71,6 +76,8 @@ const REFUSAL_DOCUMENT: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Err
 pub enum GatewayError {
     #[error(transparent)]
     Access(#[from] AccessError),
+    #[error(transparent)]
+    Audit(#[from] AuditError),
     #[error(transparent)]
     BasePath(#[from] BasePathError),
     #[error(transparent)]
@@ -111,6 +118,7 @@ impl Gateway {
         let sts = StsApi::new(tokens, verifier, clock.clone(), settings.access_key.as_str());
         let router = Router::new(&settings)?;
         let limits = Limits { refusal: refusal(), ..Limits::from(&settings) };
+        let audit = Audit::open(&settings, registry)?;
         let identity = Identity::new(&*clock);
         let options = ObjectsOptions::from(&settings);
         let objects = Objects::open(metaserver.clone(), workers, options, clock.clone(), shutdown).await;
@@ -118,8 +126,8 @@ impl Gateway {
         let follower = Follower::open(metaserver, sealer, shutdown).await.map_err(GatewayError::Session)?;
         objects.register_metrics(registry);
         let metrics = Metrics::register(registry);
-        let context = Context { objects, settings, follower, clock };
-        Ok(Self { server: Arc::new(Server { context, router, gate, metrics, identity, sts }), limits })
+        let context = Context { objects, settings, follower, gate, clock };
+        Ok(Self { server: Arc::new(Server { context, router, metrics, audit, identity, sts }), limits })
     }
 
     pub fn objects(&self) -> &Objects {
@@ -132,8 +140,8 @@ impl Gateway {
     /// [`GatewayError::Access`] when strangers could reach the listener and no keys are set.
     pub async fn serve(&self, listener: TcpListener, shutdown: &Shutdown) -> Result<(), GatewayError> {
         let address = listener.local_addr().map_err(GatewayError::Listener)?;
-        self.server.gate.check_listener(address)?;
-        if self.server.gate.is_open() {
+        self.server.context.gate.check_listener(address)?;
+        if self.server.context.gate.is_open() {
             tracing::info!(%address, "serving S3 without keys: anyone on this machine may do anything, whatever they use");
         }
         let server = self.server.clone();
@@ -142,6 +150,7 @@ impl Gateway {
             async move { Ok::<_, Infallible>(server.answer(request).await) }
         });
         accept::serve(listener, self.limits.clone(), service, shutdown).await;
+        self.server.audit.flush().await;
         Ok(())
     }
 }

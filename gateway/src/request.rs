@@ -7,7 +7,11 @@ pub use body::{BodyState, RequestBody};
 use crate::auth::{Access, Caller, Owner};
 use crate::error::{ErrorCode, S3Error};
 use crate::route::Query;
+use crate::xml::url_encoded;
 use http::HeaderMap;
+use std::net::IpAddr;
+use std::sync::OnceLock;
+use weir_proto::{BucketName, ObjectKey};
 
 /// Everything of a request but its operation and its body.
 #[derive(Debug)]
@@ -19,8 +23,16 @@ pub struct Request {
     /// The raw path, as errors name it.
     pub path: String,
     pub by_base_path: bool,
+    /// The client speaks TLS.
+    pub secure: bool,
+    /// The client's address, if it is known.
+    pub address: Option<IpAddr>,
     pub caller: Caller,
     pub access: Access,
+    /// The key that a form names, once it is read: what is logged of the request has it too.
+    pub form_key: OnceLock<ObjectKey>,
+    /// Who sent a form, by its fields.
+    pub form_caller: OnceLock<Caller>,
 }
 
 impl Request {
@@ -87,6 +99,15 @@ impl Request {
         }
     }
 
+    /// Where an object is, as the client would name it.
+    pub fn location(&self, bucket: &BucketName, key: &ObjectKey) -> String {
+        let scheme = if self.secure { "https" } else { "http" };
+        let host = if self.host.is_empty() { "localhost" } else { &self.host };
+        let in_host = self.host.to_ascii_lowercase().starts_with(&format!("{bucket}."));
+        let key = url_encoded(key.as_bytes());
+        if in_host { format!("{scheme}://{host}/{key}") } else { format!("{scheme}://{host}/{bucket}/{key}") }
+    }
+
     /// The one version that an object has is `null`.
     ///
     /// # Errors
@@ -122,8 +143,12 @@ pub mod tests {
             host: "localhost:39999".into(),
             path: "/bbb/k".into(),
             by_base_path: false,
+            secure: false,
+            address: None,
             caller: Caller::everyone(),
             access: Access::everything(),
+            form_key: OnceLock::new(),
+            form_caller: OnceLock::new(),
         }
     }
 
@@ -167,6 +192,17 @@ pub mod tests {
             assert_eq!(size(text), expected, "{text}");
         }
         assert_eq!(request("").page_size("max-keys").unwrap(), 1000);
+    }
+
+    #[test]
+    fn the_location_names_host_bucket_and_key() {
+        let (bucket, key) = (BucketName::new("photos").unwrap(), ObjectKey::new("a b").unwrap());
+        let mut request = request("");
+        assert_eq!(request.location(&bucket, &key), "http://localhost:39999/photos/a%20b");
+        request.host = "photos.s3.test".into();
+        assert_eq!(request.location(&bucket, &key), "http://photos.s3.test/a%20b");
+        request.secure = true;
+        assert_eq!(request.location(&bucket, &key), "https://photos.s3.test/a%20b");
     }
 
     #[test]

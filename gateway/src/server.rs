@@ -3,7 +3,7 @@
 //! 1. [`head`]: is it a request that can be understood in one way only?
 //! 2. the route, then who is asking;
 //! 3. the operation;
-//! 4. what every answer carries, what the log and the metrics say.
+//! 4. what every answer carries, what the logs and the metrics say.
 
 mod head;
 mod identity;
@@ -14,20 +14,22 @@ pub use identity::Identity;
 pub use sent::SentBody;
 
 use crate::answer::Outcome;
-use crate::auth::{self, Access, Authentication, Caller, Described, Gate, Presented, Rules};
+use crate::audit::{Audit, AuditRecord, Entry, request_span};
+use crate::auth::{self, Authentication, Presented};
 use crate::error::S3Error;
 use crate::metrics::{InFlight, Metrics};
 use crate::ops::{self, Context};
-use crate::request::{BodyState, Request, RequestBody};
+use crate::request::{Request, RequestBody};
 use crate::route::{Operation, Query, Router, ServiceOperation};
 use crate::sts::StsApi;
-use http::header::{CONNECTION, EXPECT, HeaderName, SERVER};
+use bytes::Bytes;
+use http::header::{CONNECTION, EXPECT, HeaderName, SERVER, USER_AGENT};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Response, Version};
 use hyper::body::Incoming;
-use std::sync::Arc;
-use std::time::Instant;
+use std::sync::{Arc, OnceLock};
 use tracing::Instrument as _;
+use weir_service::accept::Peer;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-amz-request-id");
 const HOST_ID: HeaderName = HeaderName::from_static("x-amz-id-2");
@@ -40,22 +42,19 @@ const NO_OPERATION: &str = "none";
 pub struct Server {
     pub context: Context,
     pub router: Router,
-    pub gate: Gate,
     pub metrics: Metrics,
+    pub audit: Audit,
     pub identity: Identity,
     pub sts: StsApi,
 }
 
-/// What is known of a request, for its answer's head and for the log.
+/// What is known of a request, for its answer's head and for the logs.
 struct Exchange {
-    begun: Instant,
-    request_id: String,
-    operation: &'static str,
+    entry: Entry,
     path: String,
     is_head: bool,
     /// HTTP/2 has no such header.
     may_close: bool,
-    body: Arc<BodyState>,
     _in_flight: InFlight,
 }
 
@@ -65,23 +64,15 @@ impl Server {
         let (parts, incoming) = request.into_parts();
         let expects_continue = expects_continue(&parts.headers);
         let body = RequestBody::new(incoming, expects_continue);
+        let record = self.first_record(&parts);
+        let span = request_span(&record.request_id, parts.method.as_str(), parts.uri.path());
         let mut exchange = Exchange {
-            begun: Instant::now(),
-            request_id: self.identity.request_id(),
-            operation: NO_OPERATION,
+            entry: Entry::begin(self.audit.clone(), record, body.state(), span.clone()),
             path: parts.uri.path().to_owned(),
             is_head: parts.method == Method::HEAD,
             may_close: parts.version < Version::HTTP_2,
-            body: body.state(),
             _in_flight: self.metrics.begin(),
         };
-        let span = tracing::info_span!(
-            "request",
-            id = exchange.request_id,
-            operation = tracing::field::Empty,
-            method = %parts.method,
-            path = exchange.path,
-        );
         async {
             let outcome = self.perform(&mut exchange, parts, body).await;
             self.finish(exchange, outcome)
@@ -90,65 +81,104 @@ impl Server {
         .await
     }
 
+    /// What is known of every request.
+    fn first_record(&self, parts: &Parts) -> AuditRecord {
+        let peer = parts.extensions.get::<Peer>();
+        AuditRecord {
+            time_ms: self.context.clock.now_ms(),
+            request_id: self.identity.request_id(),
+            peer: peer.map(|peer| peer.address),
+            secure: peer.is_some_and(|peer| peer.secure),
+            method: parts.method.as_str().to_owned(),
+            user_agent: parts.headers.get(USER_AGENT).map(|agent| Bytes::copy_from_slice(agent.as_bytes())),
+            ..AuditRecord::default()
+        }
+    }
+
     async fn perform(&self, exchange: &mut Exchange, mut parts: Parts, body: RequestBody) -> Outcome {
+        if let Err(error) = self.audit.room().await {
+            exchange.entry.give_up();
+            return Err(error.into());
+        }
+        let record = &mut exchange.entry.record;
         let host = head::check(&parts)?;
+        record.host = Some(host.clone());
         let query = Query::parse(parts.uri.query().unwrap_or_default())?;
         let route = self.router.route(&parts.method, &host, parts.uri.path(), &query, &parts.headers)?;
-        exchange.operation = route.operation.name();
-        tracing::Span::current().record("operation", exchange.operation);
+        note_operation(record, &route.operation, &query);
+        tracing::Span::current().record("operation", record.operation);
+        let needs = auth::needs(&route.operation, &parts.headers, &query);
+        record.action = needs.first().map(|need| need.action);
         let kind = Authentication::of(&parts.method, &parts.headers, &query);
         let rules = self.context.follower.fresh().await?;
         let (host_bucket, by_base_path) = (route.bucket_of_host(), route.by_base_path);
         let presented = Presented { parts: &parts, query: &query, host: &host, host_bucket, by_base_path };
         if route.operation == Operation::Service(ServiceOperation::QueryApi) {
-            return Ok(self.answer_query_api(&exchange.request_id, kind, &presented, &rules, body).await);
+            return Ok(self.answer_query_api(record, kind, &presented, &rules, body).await);
         }
-        let caller = self.gate.admit(kind, &presented, &rules)?;
+        let caller = self.context.gate.admit(kind, &presented, &rules)?;
+        record.sent_by(&caller);
         if matches!(kind, Authentication::V4Query | Authentication::V2Query) {
             auth::hoist(&mut parts, &query);
         }
-        let access = self.access_of(&caller, &parts, &query, rules);
+        let (address, secure) = (record.peer.map(|peer| peer.ip()), record.secure);
+        let described = self.context.described(&parts.headers, &query, address, secure);
+        let access = self.context.access_of(&caller, &described, &rules);
+        // Hoisted headers ask for something too.
         for need in auth::needs(&route.operation, &parts.headers, &query) {
             access.require(&need)?;
         }
         auth::check_expected_owner(&parts.headers, &auth::ACCOUNT)?;
-        let request =
-            Request { headers: parts.headers, query, host, path: exchange.path.clone(), by_base_path, caller, access };
-        ops::perform(&self.context, &route.operation, &request, body).await
-    }
-
-    fn access_of(&self, caller: &Caller, parts: &Parts, query: &Query, rules: Arc<Rules>) -> Access {
-        if self.gate.is_open() {
-            return Access::everything();
+        let request = Request {
+            headers: parts.headers,
+            query,
+            host,
+            path: exchange.path.clone(),
+            by_base_path,
+            secure,
+            address,
+            caller,
+            access,
+            form_key: OnceLock::new(),
+            form_caller: OnceLock::new(),
+        };
+        let outcome = ops::perform(&self.context, &route.operation, &request, body).await;
+        if let Some(key) = request.form_key.into_inner() {
+            record.key = Some(key.into_bytes());
         }
-        let now_ms = self.context.clock.now_ms();
-        let described = Described { headers: &parts.headers, query, address: None, is_secure: false, now_ms };
-        Access::of(rules.clone(), caller, || auth::facts_of(&described, caller, &rules))
+        if let Some(caller) = request.form_caller.into_inner() {
+            record.sent_by(&caller);
+        }
+        outcome
     }
 
     fn finish(&self, exchange: Exchange, outcome: Outcome) -> Response<SentBody> {
+        let Exchange { mut entry, path, is_head, may_close, _in_flight } = exchange;
+        let error = outcome.as_ref().err().map(|error| error.code().name());
         let mut answer = match outcome {
             Ok(answer) => answer,
             Err(error) => {
                 self.note_error(&error);
-                error.answer(&exchange.path, &exchange.request_id, self.identity.host_id(), !exchange.is_head)
+                error.answer(&path, &entry.record.request_id, self.identity.host_id(), !is_head)
             }
         };
         let headers = answer.headers_mut();
-        if let Ok(id) = HeaderValue::try_from(&exchange.request_id) {
+        if let Ok(id) = HeaderValue::try_from(&entry.record.request_id) {
             headers.insert(REQUEST_ID, id);
         }
         headers.insert(HOST_ID, self.identity.host_id_value());
         headers.insert(SERVER, NAME);
-        if exchange.may_close && !exchange.body.has_ended() {
+        if may_close && !entry.body().has_ended() {
             // What is left of the body is not what the next request begins with.
             headers.insert(CONNECTION, CLOSE);
         }
-        let (status, duration) = (answer.status(), exchange.begun.elapsed());
-        self.metrics.answered(exchange.operation, status.as_u16(), duration, exchange.body.received_bytes());
+        let (status, duration) = (answer.status(), entry.elapsed());
+        entry.answered(status.as_u16(), error);
+        let operation = entry.record.operation.unwrap_or(NO_OPERATION);
+        self.metrics.answered(operation, status.as_u16(), duration, entry.body().received_bytes());
         tracing::debug!(status = status.as_u16(), duration_us = duration.as_micros(), "answered");
         let metrics = self.metrics.clone();
-        answer.map(|body| SentBody::new(body, metrics))
+        answer.map(|body| SentBody::new(body, metrics, entry))
     }
 
     fn note_error(&self, error: &S3Error) {
@@ -157,6 +187,19 @@ impl Server {
             tracing::error!(code = error.code().name(), cause = error.cause_text(), "a request failed");
         } else {
             tracing::debug!(code = error.code().name(), cause = error.cause_text(), "a request was refused");
+        }
+    }
+}
+
+fn note_operation(record: &mut AuditRecord, operation: &Operation, query: &Query) {
+    record.operation = Some(operation.name());
+    record.version_id = query.get("versionId").map(str::to_owned);
+    match operation {
+        Operation::Service(_) => {}
+        Operation::Bucket(bucket, _) => record.bucket = Some(bucket.to_string()),
+        Operation::Object(bucket, key, _) => {
+            record.bucket = Some(bucket.to_string());
+            record.key = Some(key.as_bytes().clone());
         }
     }
 }

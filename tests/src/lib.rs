@@ -6,6 +6,7 @@
 pub mod answer;
 pub mod binary;
 pub mod digest;
+pub mod form;
 pub mod framing;
 pub mod http;
 pub mod oidc_issuer;
@@ -13,6 +14,7 @@ pub mod server;
 pub mod xml;
 
 pub use answer::Answer;
+pub use form::Form;
 pub use http::{Client, Connection, Request};
 pub use server::Server;
 

@@ -1,6 +1,8 @@
 //! Sessions with a running server: each module tells of one subject.
 
+mod audit;
 mod bad_chunks;
+mod bad_forms;
 mod bad_framing;
 mod bad_xml;
 mod bodies;
@@ -18,6 +20,7 @@ mod multipart;
 mod objects;
 mod oidc;
 mod page_cost;
+mod post_object;
 mod subresources;
 mod walkthrough;
 mod web_identity;

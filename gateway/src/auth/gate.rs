@@ -172,20 +172,21 @@ impl Gate {
         }
     }
 
-    /// Who a form comes from, by the fields that sign its policy, whose names are in lower case.
+    /// Who a form comes from, by the fields that sign its policy (in base64, as it was sent). Names of fields are in lower case.
     ///
     /// # Errors
     /// As [`Gate::admit`]; `InvalidArgument` for a form that is signed in two ways.
     pub fn admit_form<'f>(
         &self,
         field: impl Fn(&str) -> Option<&'f str> + Copy,
-        policy: &str,
+        policy: Option<&str>,
         rules: &Rules,
     ) -> Result<Caller, S3Error> {
         let Some(keyring) = &self.keyring else { return Ok(Caller::everyone()) };
         let has_v4 = field("x-amz-signature").is_some() || field("x-amz-algorithm").is_some();
         let has_v2 = field("signature").is_some() || field("awsaccesskeyid").is_some();
         let now_ms = self.clock.now_ms();
+        let missing = || S3Error::invalid_argument("policy", "", "Bucket POST must contain a field named 'policy'.");
         let found = match (has_v4, has_v2) {
             (false, false) => return Ok(Caller::anonymous()),
             (true, true) => {
@@ -196,14 +197,14 @@ impl Gate {
                 let claim = sigv4::PolicyClaim::from_form(field)?;
                 claim.check_scope(&self.region, S3)?;
                 let found = keyring.find(rules, claim.access_key_id(), claim.security_token(), now_ms)?;
-                claim.verify(&found.secret, policy)?;
+                claim.verify(&found.secret, policy.ok_or_else(missing)?)?;
                 (claim.access_key_id().to_owned(), found)
             }
             (false, true) if !self.takes_version_2 => return Err(version_2_is_off()),
             (false, true) => {
                 let claim = sigv2::PolicyClaim::from_form(field)?;
                 let found = keyring.find(rules, claim.access_key_id(), claim.security_token(), now_ms)?;
-                claim.verify(&found.secret, policy)?;
+                claim.verify(&found.secret, policy.ok_or_else(missing)?)?;
                 (claim.access_key_id().to_owned(), found)
             }
         };

@@ -1,6 +1,7 @@
 //! Everything that can be wrong with a body.
 
 use super::md5::Md5Lost;
+use std::borrow::Cow;
 use std::time::Duration;
 
 /// Why a request's body was refused. Each variant names the S3 error code that it becomes.
@@ -18,6 +19,9 @@ pub enum BodyError {
     /// `EntityTooLarge`; for documents `MaxMessageLengthExceeded` or `MalformedXML`.
     #[error("the body is longer than the {max_bytes} bytes that are allowed")]
     TooLarge { max_bytes: u64 },
+    /// `EntityTooSmall`.
+    #[error("the body has {received} bytes, which is less than the {min_bytes} that are needed")]
+    TooSmall { min_bytes: u64, received: u64 },
     /// `InvalidArgument`.
     #[error(
         "x-amz-content-sha256 must be UNSIGNED-PAYLOAD, STREAMING-AWS4-HMAC-SHA256-PAYLOAD, \
@@ -78,6 +82,12 @@ pub enum BodyError {
     /// `IncompleteBody`.
     #[error("the body has more than the {declared} bytes that were declared")]
     LongerThanDeclared { declared: u64 },
+    /// `MalformedPOSTRequest`.
+    #[error("the form is not well-formed multipart/form-data: {reason}")]
+    MalformedForm { reason: Cow<'static, str> },
+    /// `IncorrectNumberOfFilesInPostRequest`.
+    #[error("the form has more than one file")]
+    SeveralFiles,
     /// `SignatureDoesNotMatch` (403).
     #[error("the signature of a chunk of the body does not match")]
     ChunkSignatureMismatch,

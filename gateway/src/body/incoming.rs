@@ -184,6 +184,9 @@ impl IncomingBody {
             let expected = format!("{declared} were declared");
             return Err(BodyError::Incomplete { received: self.received_bytes, expected });
         }
+        if self.received_bytes < self.plan.min_bytes {
+            return Err(BodyError::TooSmall { min_bytes: self.plan.min_bytes, received: self.received_bytes });
+        }
         let digests = std::mem::replace(&mut self.digests, Digests::new(&self.plan));
         digests.finish(&self.plan, self.received_bytes, trailer).await
     }
@@ -207,8 +210,12 @@ fn trailer_checksum(plan: &BodyPlan, trailers: &[(String, String)]) -> Result<Op
     Ok(found)
 }
 
-/// What the connection says of a body that it can't go on with.
-fn broken_source(error: &(dyn StdError + 'static)) -> BodyError {
+/// What the connection says of a body that it can't go on with, or what a source that looks into the body found wrong
+/// with it.
+pub fn broken_source(error: &(dyn StdError + 'static)) -> BodyError {
+    if let Some(own) = error.downcast_ref::<BodyError>() {
+        return own.clone();
+    }
     let mut reason = error.to_string();
     let mut is_malformed = is_malformed(error);
     let mut source = error.source();

@@ -17,6 +17,6 @@ pub use chunked::{ChunkSeal, ChunkVerifier};
 pub use digests::{ChecksumHasher, Verified};
 pub use document::collect;
 pub use error::BodyError;
-pub use incoming::{IncomingBody, PIECE_MAX_BYTES, Step};
+pub use incoming::{IncomingBody, PIECE_MAX_BYTES, Step, broken_source};
 pub use md5::{Md5, Md5Lost};
 pub use plan::{BodyKind, BodyLength, BodyLimits, BodyPlan, DeclaredChecksum, Payload, StreamingKind, checksum_header};

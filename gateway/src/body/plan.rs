@@ -139,6 +139,8 @@ pub struct BodyPlan {
     /// The algorithm of the checksum that is stored with the data, whatever was declared; NONE: the declared one, or
     /// S3's default, CRC64NVME.
     pub stored_algorithm: ChecksumAlgorithm,
+    /// The shortest decoded body.
+    pub min_bytes: u64,
     pub limits: BodyLimits,
     /// The client sends the body only after `100 Continue`, so refusing early is worth a call.
     pub expects_continue: bool,
@@ -166,6 +168,7 @@ impl BodyPlan {
             content_md5: content_md5(headers)?,
             declared,
             stored_algorithm: ChecksumAlgorithm::None,
+            min_bytes: 0,
             limits,
             expects_continue: headers.get(EXPECT).is_some_and(|v| v.as_bytes().eq_ignore_ascii_case(b"100-continue")),
         })
@@ -181,9 +184,24 @@ impl BodyPlan {
             content_md5: None,
             declared: None,
             stored_algorithm: ChecksumAlgorithm::None,
+            min_bytes: 0,
             limits,
             expects_continue: false,
         }
+    }
+
+    /// The file of a form. What is declared of it stands in fields of the form that are named as a PUT's headers are:
+    /// Content-MD5, x-amz-checksum-* and x-amz-sdk-checksum-algorithm. It ends where the form says.
+    ///
+    /// # Errors
+    /// Everything that can be known to be wrong before the first byte of the file.
+    pub fn of_form_file(fields: &HeaderMap, min_bytes: u64, limits: BodyLimits) -> Result<Self, BodyError> {
+        Ok(Self {
+            content_md5: content_md5(fields)?,
+            declared: declared_checksum(fields, Payload::Undeclared)?,
+            min_bytes,
+            ..Self::undeclared(None, limits)
+        })
     }
 }
 

@@ -2,8 +2,10 @@
 
 use super::{ErrorCode, S3Error};
 use crate::auth::token::TokenError;
+use crate::audit::AuditError;
 use crate::body::BodyError;
 use crate::objects::ObjectsError;
+use crate::post::{FormError, PolicyError};
 use crate::xml::MalformedXml;
 use weir_proto::v1::Reason;
 use weir_proto::{Failure, NameError};
@@ -68,6 +70,9 @@ impl From<BodyError> for S3Error {
                 ErrorCode::InvalidArgument
             }
             BodyError::TooLarge { .. } => ErrorCode::EntityTooLarge,
+            BodyError::TooSmall { .. } => ErrorCode::EntityTooSmall,
+            BodyError::MalformedForm { .. } => ErrorCode::MalformedPOSTRequest,
+            BodyError::SeveralFiles => ErrorCode::IncorrectNumberOfFilesInPostRequest,
             BodyError::PayloadNotImplemented { .. } | BodyError::ChecksumNotImplemented { .. } => {
                 ErrorCode::NotImplemented
             }
@@ -91,15 +96,48 @@ impl From<BodyError> for S3Error {
             BodyError::Stalled { .. } => ErrorCode::RequestTimeout,
             BodyError::Md5Lost(_) => ErrorCode::InternalError,
         };
-        let max_bytes = match error {
-            BodyError::TooLarge { max_bytes } => Some(max_bytes),
-            _ => None,
-        };
         let converted = Self::with_message(code, error.to_string());
-        match max_bytes {
-            Some(max_bytes) => converted.element("MaxSizeAllowed", max_bytes.to_string()),
-            None => converted,
+        match error {
+            BodyError::TooLarge { max_bytes } => converted.element("MaxSizeAllowed", max_bytes.to_string()),
+            BodyError::TooSmall { min_bytes, received } => {
+                converted.element("ProposedSize", received.to_string()).element("MinSizeAllowed", min_bytes.to_string())
+            }
+            _ => converted,
         }
+    }
+}
+
+impl From<AuditError> for S3Error {
+    fn from(error: AuditError) -> Self {
+        let code = match &error {
+            AuditError::Behind => ErrorCode::ServiceUnavailable,
+            AuditError::Open { .. } | AuditError::Thread(_) => ErrorCode::InternalError,
+        };
+        Self::new(code).cause(error.to_string())
+    }
+}
+
+impl From<FormError> for S3Error {
+    fn from(error: FormError) -> Self {
+        match error {
+            FormError::NotMultipart => Self::new(ErrorCode::RequestIsNotMultiPartContent),
+            FormError::FieldsTooLarge { max_bytes } => Self::new(ErrorCode::MaxPostPreDataLengthExceededError)
+                .element("MaxPostPreDataLengthBytes", max_bytes.to_string()),
+            FormError::NoFile => Self::new(ErrorCode::IncorrectNumberOfFilesInPostRequest),
+            FormError::Body(error) => error.into(),
+        }
+    }
+}
+
+impl From<PolicyError> for S3Error {
+    fn from(error: PolicyError) -> Self {
+        let code = match &error {
+            PolicyError::NotBase64 | PolicyError::Malformed { .. } => ErrorCode::InvalidPolicyDocument,
+            PolicyError::Expired | PolicyError::ConditionFailed { .. } | PolicyError::ExtraField { .. } => {
+                ErrorCode::AccessDenied
+            }
+        };
+        Self::with_message(code, error.to_string())
     }
 }
 
@@ -175,6 +213,9 @@ mod tests {
         for (error, code) in [
             (BodyError::MissingLength { header: "x" }, ErrorCode::MissingContentLength),
             (BodyError::TooLarge { max_bytes: 1 }, ErrorCode::EntityTooLarge),
+            (BodyError::TooSmall { min_bytes: 2, received: 1 }, ErrorCode::EntityTooSmall),
+            (BodyError::MalformedForm { reason: "x".into() }, ErrorCode::MalformedPOSTRequest),
+            (BodyError::SeveralFiles, ErrorCode::IncorrectNumberOfFilesInPostRequest),
             (BodyError::UnknownPayload { value: "x".into() }, ErrorCode::InvalidArgument),
             (BodyError::PayloadNotImplemented { value: "x".into() }, ErrorCode::NotImplemented),
             (
@@ -190,6 +231,23 @@ mod tests {
             (BodyError::Stalled { after: Duration::from_secs(1) }, ErrorCode::RequestTimeout),
         ] {
             assert_eq!(S3Error::from(error).code(), code);
+        }
+    }
+
+    #[test]
+    fn each_fault_of_a_form_and_its_policy_has_its_code() {
+        for (error, code) in [
+            (S3Error::from(FormError::NotMultipart), ErrorCode::RequestIsNotMultiPartContent),
+            (FormError::FieldsTooLarge { max_bytes: 1 }.into(), ErrorCode::MaxPostPreDataLengthExceededError),
+            (FormError::NoFile.into(), ErrorCode::IncorrectNumberOfFilesInPostRequest),
+            (FormError::Body(BodyError::SeveralFiles).into(), ErrorCode::IncorrectNumberOfFilesInPostRequest),
+            (PolicyError::NotBase64.into(), ErrorCode::InvalidPolicyDocument),
+            (PolicyError::Malformed { reason: "x".into() }.into(), ErrorCode::InvalidPolicyDocument),
+            (PolicyError::Expired.into(), ErrorCode::AccessDenied),
+            (PolicyError::ConditionFailed { condition: "x".into() }.into(), ErrorCode::AccessDenied),
+            (PolicyError::ExtraField { name: "x".into() }.into(), ErrorCode::AccessDenied),
+        ] {
+            assert_eq!(error.code(), code, "{error}");
         }
     }
 

@@ -23,19 +23,22 @@ mod list_multipart_uploads;
 mod list_objects;
 mod list_parts;
 mod object_lock;
+mod post_object;
 mod put_object;
 mod upload_part;
 mod upload_part_copy;
 
 use crate::answer::Outcome;
-use crate::auth::{ACCOUNT, Follower};
+use crate::auth::{ACCOUNT, Access, Caller, Described, Follower, Gate, Rules, facts_of};
 use crate::body::{BodyError, BodyKind, BodyLimits, BodyPlan, IncomingBody, collect};
 use crate::error::{ErrorCode, S3Error};
 use crate::objects::Objects;
 use crate::request::{Request, RequestBody};
-use crate::route::{BucketOperation, ObjectOperation, Operation, ServiceOperation};
+use crate::route::{BucketOperation, ObjectOperation, Operation, Query, ServiceOperation};
 use crate::xml::Writer;
 use bytes::Bytes;
+use http::HeaderMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use weir_proto::v1::change_access_request::Change;
@@ -48,6 +51,7 @@ pub struct Context {
     pub objects: Objects,
     pub settings: GatewaySettings,
     pub follower: Arc<Follower>,
+    pub gate: Gate,
     pub clock: Arc<dyn Clock>,
 }
 
@@ -74,6 +78,25 @@ impl Context {
         let verifier = request.caller.chunk_verifier(plan.payload)?;
         let body = IncomingBody::with_verifier(body, plan, verifier);
         collect(body).await.map_err(too_long)
+    }
+
+    /// A request as policies may ask about it.
+    pub fn described<'a>(
+        &self,
+        headers: &'a HeaderMap,
+        query: &'a Query,
+        address: Option<IpAddr>,
+        is_secure: bool,
+    ) -> Described<'a> {
+        Described { headers, query, address, is_secure, now_ms: self.clock.now_ms() }
+    }
+
+    /// What a caller may do.
+    pub fn access_of(&self, caller: &Caller, described: &Described<'_>, rules: &Arc<Rules>) -> Access {
+        if self.gate.is_open() {
+            return Access::everything();
+        }
+        Access::of(rules.clone(), caller, || facts_of(described, caller, rules))
     }
 
     /// Changes the directory of access. Whoever asks this gateway afterwards is answered by the change.
@@ -124,6 +147,7 @@ async fn on_bucket(
         B::ListObjectsV2 => list_objects::list_objects_v2(context, request, bucket).await,
         B::ListMultipartUploads => list_multipart_uploads::list_multipart_uploads(context, request, bucket).await,
         B::DeleteObjects => delete_objects::delete_objects(context, request, bucket, body).await,
+        B::PostObject => post_object::post_object(context, request, bucket, body).await,
         B::GetBucketLocation => get_bucket_location::get_bucket_location(context, bucket).await,
         B::GetBucketAcl => acl::get_bucket_acl(context, bucket).await,
         B::GetBucketAbac
@@ -154,7 +178,6 @@ async fn on_bucket(
         | B::GetBucketVersioning
         | B::GetBucketWebsite => bucket_settings::get_bucket_setting(context, operation, bucket).await,
         B::ListObjectVersions
-        | B::PostObject
         | B::CreateSession
         | B::PutBucketAbac
         | B::PutBucketAccelerateConfiguration

@@ -138,7 +138,7 @@ pub fn of_bucket(method: &Method, query: &Query) -> Result<B, S3Error> {
     };
     let operation = operation.ok_or_else(|| not_allowed(method, query))?;
     match operation {
-        B::CreateBucket | B::DeleteBucket => only(query, &[])?,
+        B::CreateBucket | B::DeleteBucket | B::PostObject => only(query, &[])?,
         B::DeleteObjects => only(query, &["delete"])?,
         // Those that read, and those that are not served.
         _ => {}

@@ -2,6 +2,7 @@
 
 use super::Server;
 use crate::answer::Answer;
+use crate::audit::AuditRecord;
 use crate::auth::policy::{Decision, Facts};
 use crate::auth::{Access, Authentication, Caller, Presented, Rules};
 use crate::body::{BodyError, BodyKind, BodyPlan, IncomingBody, collect};
@@ -36,12 +37,13 @@ struct Asked<'a> {
 impl Server {
     pub(super) async fn answer_query_api(
         &self,
-        request_id: &str,
+        record: &mut AuditRecord,
         kind: Authentication,
         presented: &Presented<'_>,
         rules: &Arc<Rules>,
         body: RequestBody,
     ) -> Answer {
+        let request_id = record.request_id.clone();
         let mut api = None;
         let outcome = async {
             let parameters = self.read_form(presented, body).await?;
@@ -49,16 +51,19 @@ impl Server {
             // Known before anything is refused, so that the refusal is of the right form.
             let asked = Api::of(&parameters)?;
             api = Some(asked);
-            let caller = self.gate.admit_query_api(kind, presented, rules, &sha256)?;
-            let access = self.access_of(&caller, presented.parts, presented.query, rules.clone());
+            let caller = self.context.gate.admit_query_api(kind, presented, rules, &sha256)?;
+            record.sent_by(&caller);
+            let (address, secure) = (record.peer.map(|peer| peer.ip()), record.secure);
+            let described = self.context.described(&presented.parts.headers, presented.query, address, secure);
+            let access = self.context.access_of(&caller, &described, rules);
             let request = Asked { api: asked, parameters: &parameters, caller: &caller, access: &access, rules };
             let action = parameters.action()?.to_owned();
             let answer = self.perform_query(&request).await?;
-            Ok::<_, QueryError>(answer.answer(asked, &action, request_id))
+            Ok::<_, QueryError>(answer.answer(asked, &action, &request_id))
         };
         outcome.await.unwrap_or_else(|error| {
             tracing::debug!(code = error.code().name(), cause = error.cause_text(), "a request was refused");
-            error.answer(api, request_id)
+            error.answer(api, &request_id)
         })
     }
 

@@ -1,6 +1,7 @@
-//! An answer's body on its way out: counted, and its breaking told.
+//! An answer's body on its way out: counted, and its breaking told. With it the request ends, whatever became of it.
 
 use crate::answer::AnswerBody;
+use crate::audit::Entry;
 use crate::metrics::Metrics;
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
@@ -13,12 +14,13 @@ use weir_proto::Failure;
 pub struct SentBody {
     body: AnswerBody,
     metrics: Metrics,
-    span: tracing::Span,
+    entry: Entry,
+    is_broken: bool,
 }
 
 impl SentBody {
-    pub fn new(body: AnswerBody, metrics: Metrics) -> Self {
-        Self { body, metrics, span: tracing::Span::current() }
+    pub fn new(body: AnswerBody, metrics: Metrics, entry: Entry) -> Self {
+        Self { body, metrics, entry, is_broken: false }
     }
 }
 
@@ -31,13 +33,16 @@ impl Body for SentBody {
         let polled = Pin::new(&mut this.body).poll_frame(context);
         match &polled {
             Poll::Ready(Some(Ok(frame))) => {
-                this.metrics.sent(frame.data_ref().map_or(0, Bytes::len) as u64);
+                let bytes = frame.data_ref().map_or(0, Bytes::len) as u64;
+                this.metrics.sent(bytes);
+                this.entry.sent(bytes);
             }
             Poll::Ready(Some(Err(failure))) => {
                 // The head is out already: the client sees the connection break, and not a short object.
-                let _entered = this.span.enter();
+                let _entered = this.entry.span().enter();
                 tracing::error!(%failure, "an answer broke off");
                 this.metrics.broken();
+                this.is_broken = true;
             }
             Poll::Ready(None) | Poll::Pending => {}
         }
@@ -50,5 +55,12 @@ impl Body for SentBody {
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
+    }
+}
+
+impl Drop for SentBody {
+    fn drop(&mut self) {
+        // Without a body hyper does not ask for one.
+        self.entry.record.complete = self.body.is_end_stream() && !self.is_broken;
     }
 }

@@ -6,6 +6,7 @@ mod create_bucket;
 mod delete;
 mod element;
 mod escape;
+mod tagging;
 mod time;
 mod writer;
 
@@ -15,6 +16,7 @@ pub use delete::{DeleteDocument, ObjectToDelete, parse_delete};
 pub use element::{Element, MalformedXml};
 pub use escape::url_encoded;
 pub use time::{write_iso8601, write_iso8601_seconds};
+pub use tagging::parse_tagging;
 pub use writer::Writer;
 
 /// Of all documents of S3 but errors.

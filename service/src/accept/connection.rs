@@ -2,7 +2,7 @@
 
 use super::activity::{Guarded, Protocol, Watched};
 use super::screen::{Screen, Screened};
-use super::{Activity, BoxError, Limits};
+use super::{Activity, BoxError, Limits, Peer};
 use crate::shutdown::Shutdown;
 use http::{Request, Response};
 use http_body::Body;
@@ -81,6 +81,7 @@ where
             _ => return,
         },
     };
+    let peer = stream.peer_addr().map(|address| Peer { address, secure: false });
     let activity = Activity::new(protocol, opened);
     let screen = match protocol {
         Protocol::Http1 => Screen::new(),
@@ -90,7 +91,10 @@ where
     let io = Watched::new(TokioIo::new(screened), head, activity.clone());
     let counted = {
         let activity = activity.clone();
-        service_fn(move |request| {
+        service_fn(move |mut request: Request<Incoming>| {
+            if let Ok(peer) = &peer {
+                request.extensions_mut().insert(*peer);
+            }
             let guard = activity.begin();
             let answer = service.call(request);
             async move { answer.await.map(|answer| answer.map(|body| Guarded { body, _guard: guard })) }

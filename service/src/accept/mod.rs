@@ -6,7 +6,10 @@
 
 mod activity;
 mod connection;
+mod peer;
 mod screen;
+
+pub use peer::Peer;
 
 use crate::config::GatewaySettings;
 use crate::shutdown::Shutdown;

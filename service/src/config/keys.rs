@@ -102,6 +102,13 @@ pub const KEYS: &[Key] = &[
         "a body that sends nothing for so long is given up, and an answer of which nothing is read",
     ),
     key("gateway.idle_timeout_ms", Milliseconds(1, 24 * HOUR), "a connection without a request for so long is closed"),
+    key(
+        "gateway.audit_log",
+        Text,
+        "the audit log, a line of JSON for each request: a file, or `-` for standard output; empty: none",
+    ),
+    key("gateway.audit_max_bytes", Bytes(MIB, TIB), "a file of the audit log that has this size is moved to `NAME.1`"),
+    key("gateway.audit_max_count", Count(1, 10_000), "files `NAME.1`, `NAME.2` and so on that are kept"),
     key("metaserver.listen", Text, "address and port where gRPC is served"),
     key("metaserver.address", Text, "address and port where gateways, workers and the shell find it"),
     key(

@@ -53,6 +53,12 @@ pub struct GatewaySettings {
     pub body_idle_timeout_ms: u64,
     /// A connection without a request for so long is closed.
     pub idle_timeout_ms: u64,
+    /// Where the audit log goes: a file, `-` for standard output; empty: nowhere.
+    pub audit_log: String,
+    /// A file of the audit log grows to this size.
+    pub audit_max_bytes: u64,
+    /// Full files of the audit log that are kept.
+    pub audit_max_count: u32,
 }
 
 impl Default for GatewaySettings {
@@ -80,6 +86,9 @@ impl Default for GatewaySettings {
             header_max_count: 100,
             body_idle_timeout_ms: 30_000,
             idle_timeout_ms: 60_000,
+            audit_log: String::new(),
+            audit_max_bytes: 64 * MIB,
+            audit_max_count: 10,
         }
     }
 }

@@ -1,0 +1,197 @@
+//! What is known of a request. Secrets are not: neither the query nor any header that carries a credential is among it.
+
+use crate::auth::Caller;
+use super::shown::shown;
+use crate::xml::write_iso8601;
+use bytes::Bytes;
+use serde::Serialize;
+use std::borrow::Cow;
+use std::net::SocketAddr;
+use tracing::{Span, field};
+
+/// Names that clients choose and that nothing else limits, in bytes. Buckets, keys and identities have limits of their
+/// own, which are under it.
+const NAME_MAX_BYTES: usize = 1024;
+const USER_AGENT_MAX_BYTES: usize = 256;
+const HOST_MAX_BYTES: usize = 256;
+const METHOD_MAX_BYTES: usize = 32;
+
+/// One request and what came of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AuditRecord {
+    /// When its head had come, in milliseconds since 1970.
+    pub time_ms: i64,
+    pub request_id: String,
+    /// The client's address. Absent: the connection was gone before it was asked for.
+    pub peer: Option<SocketAddr>,
+    /// The client spoke TLS.
+    pub secure: bool,
+    /// As the client named it, with its port. Absent: it named none that is one.
+    pub host: Option<String>,
+    pub method: String,
+    /// The name of S3's operation. Absent, as all that follows: the request was refused before it was known.
+    pub operation: Option<&'static str>,
+    /// What the caller needed to be allowed first, such as `s3:GetObject`.
+    pub action: Option<&'static str>,
+    pub bucket: Option<String>,
+    pub key: Option<Bytes>,
+    pub version_id: Option<String>,
+    /// An ARN, or `anonymous`.
+    pub identity: Option<String>,
+    pub access_key_id: Option<String>,
+    /// Absent: there was no answer.
+    pub status: Option<u16>,
+    /// The code of an S3 error.
+    pub error: Option<&'static str>,
+    /// Of the request's body, as they came.
+    pub received_bytes: u64,
+    /// Of the answer's body.
+    pub sent_bytes: u64,
+    /// From the head of the request to the head of its answer, in microseconds.
+    pub first_byte_us: Option<u64>,
+    /// From the head of the request to the end of the answer's body, in microseconds.
+    pub duration_us: u64,
+    /// All of the answer was given to the connection; what became of it there is not known.
+    pub complete: bool,
+    pub user_agent: Option<Bytes>,
+}
+
+/// The members of a line, in their order. Each is in every line.
+#[derive(Serialize)]
+struct Line<'a> {
+    time: String,
+    request_id: &'a str,
+    peer: Option<SocketAddr>,
+    secure: bool,
+    host: Option<Cow<'a, str>>,
+    method: Cow<'a, str>,
+    operation: Option<&'static str>,
+    action: Option<&'static str>,
+    bucket: Option<Cow<'a, str>>,
+    key: Option<Cow<'a, str>>,
+    version_id: Option<Cow<'a, str>>,
+    identity: Option<Cow<'a, str>>,
+    access_key_id: Option<Cow<'a, str>>,
+    status: Option<u16>,
+    error: Option<&'static str>,
+    received_bytes: u64,
+    sent_bytes: u64,
+    first_byte_us: Option<u64>,
+    duration_us: u64,
+    complete: bool,
+    user_agent: Option<Cow<'a, str>>,
+}
+
+impl AuditRecord {
+    /// Notes who it comes from.
+    pub fn sent_by(&mut self, caller: &Caller) {
+        self.identity = Some(caller.identity().to_string());
+        self.access_key_id = Some(caller.access_key_id.clone()).filter(|id| !id.is_empty());
+    }
+
+    /// Appends the record as one line of JSON, with its line end.
+    pub(super) fn write_line(&self, out: &mut Vec<u8>) {
+        let start = out.len();
+        match serde_json::to_writer(&mut *out, &self.line()) {
+            Ok(()) => out.push(b'\n'),
+            // Texts and numbers into memory: nothing there can fail. A torn line would be worse than none.
+            Err(error) => {
+                out.truncate(start);
+                tracing::error!(%error, "a line of the audit log can't be made");
+            }
+        }
+    }
+
+    fn line(&self) -> Line<'_> {
+        let name = |text: &'_ Option<String>| -> Option<Cow<'_, str>> {
+            text.as_ref().map(|text| Cow::Owned(shown(text.as_bytes(), NAME_MAX_BYTES).into_owned()))
+        };
+        let mut time = Vec::with_capacity(24);
+        write_iso8601(&mut time, self.time_ms);
+        Line {
+            time: String::from_utf8_lossy(&time).into_owned(),
+            request_id: &self.request_id,
+            peer: self.peer,
+            secure: self.secure,
+            host: self.host.as_ref().map(|host| shown(host.as_bytes(), HOST_MAX_BYTES)),
+            method: shown(self.method.as_bytes(), METHOD_MAX_BYTES),
+            operation: self.operation,
+            action: self.action,
+            bucket: name(&self.bucket),
+            key: self.key.as_ref().map(|key| shown(key, NAME_MAX_BYTES)),
+            version_id: name(&self.version_id),
+            identity: name(&self.identity),
+            access_key_id: name(&self.access_key_id),
+            status: self.status,
+            error: self.error,
+            received_bytes: self.received_bytes,
+            sent_bytes: self.sent_bytes,
+            first_byte_us: self.first_byte_us,
+            duration_us: self.duration_us,
+            complete: self.complete,
+            user_agent: self.user_agent.as_ref().map(|agent| shown(agent, USER_AGENT_MAX_BYTES)),
+        }
+    }
+
+    /// Puts the same members into the attributes of the request's trace. `span` is one of [`request_span`].
+    pub fn record_on(&self, span: &Span) {
+        if span.is_disabled() {
+            return;
+        }
+        let line = self.line();
+        let peer = line.peer.map(field::display);
+        tracing::record_all!(
+            span,
+            peer = peer,
+            secure = line.secure,
+            host = line.host.as_deref(),
+            action = line.action,
+            bucket = line.bucket.as_deref(),
+            key = line.key.as_deref(),
+            version_id = line.version_id.as_deref(),
+            identity = line.identity.as_deref(),
+            access_key_id = line.access_key_id.as_deref(),
+            status = line.status,
+            error = line.error,
+            received_bytes = line.received_bytes,
+            sent_bytes = line.sent_bytes,
+            first_byte_us = line.first_byte_us,
+            duration_us = line.duration_us,
+            complete = line.complete,
+            user_agent = line.user_agent.as_deref(),
+        );
+    }
+}
+
+/// The span of a request: its first fields, and room for those of [`AuditRecord::record_on`]. The name of the operation
+/// is recorded as soon as it is known.
+pub fn request_span(request_id: &str, method: &str, path: &str) -> Span {
+    tracing::info_span!(
+        "request",
+        id = request_id,
+        operation = field::Empty,
+        method,
+        path,
+        peer = field::Empty,
+        secure = field::Empty,
+        host = field::Empty,
+        action = field::Empty,
+        bucket = field::Empty,
+        key = field::Empty,
+        version_id = field::Empty,
+        identity = field::Empty,
+        access_key_id = field::Empty,
+        status = field::Empty,
+        error = field::Empty,
+        received_bytes = field::Empty,
+        sent_bytes = field::Empty,
+        first_byte_us = field::Empty,
+        duration_us = field::Empty,
+        complete = field::Empty,
+        user_agent = field::Empty,
+    )
+}
+
+#[cfg(test)]
+#[path = "record_tests.rs"]
+mod tests;

@@ -1,0 +1,172 @@
+use super::*;
+use proptest::prelude::*;
+use serde_json::Value;
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
+use tracing::field::{Field, Visit};
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Event, Metadata, Subscriber};
+
+const MEMBERS: [&str; 21] = [
+    "time",
+    "request_id",
+    "peer",
+    "secure",
+    "host",
+    "method",
+    "operation",
+    "action",
+    "bucket",
+    "key",
+    "version_id",
+    "identity",
+    "access_key_id",
+    "status",
+    "error",
+    "received_bytes",
+    "sent_bytes",
+    "first_byte_us",
+    "duration_us",
+    "complete",
+    "user_agent",
+];
+
+fn full() -> AuditRecord {
+    AuditRecord {
+        time_ms: 1_255_369_830_007,
+        request_id: "4442587FB7D0A2F9".into(),
+        peer: Some("127.0.0.1:5000".parse().unwrap()),
+        secure: true,
+        host: Some("photos.s3.test:39999".into()),
+        method: "GET".into(),
+        operation: Some("GetObject"),
+        action: Some("s3:GetObjectVersion"),
+        bucket: Some("photos".into()),
+        key: Some(Bytes::from_static(b"a\"b\n\xFF")),
+        version_id: Some("v1".into()),
+        identity: Some("arn:aws:iam::000000000000:user/alice".into()),
+        access_key_id: Some("AKIDEXAMPLE".into()),
+        status: Some(206),
+        error: None,
+        received_bytes: 1,
+        sent_bytes: 2,
+        first_byte_us: Some(3),
+        duration_us: 4,
+        complete: true,
+        user_agent: Some(Bytes::from_static(b"curl/8")),
+    }
+}
+
+fn text(record: &AuditRecord) -> String {
+    let mut out = Vec::new();
+    record.write_line(&mut out);
+    String::from_utf8(out).unwrap()
+}
+
+#[test]
+fn a_line_has_its_members_in_their_order() {
+    assert_eq!(
+        text(&full()),
+        "{\"time\":\"2009-10-12T17:50:30.007Z\",\"request_id\":\"4442587FB7D0A2F9\",\"peer\":\"127.0.0.1:5000\",\
+         \"secure\":true,\"host\":\"photos.s3.test:39999\",\"method\":\"GET\",\"operation\":\"GetObject\",\
+         \"action\":\"s3:GetObjectVersion\",\"bucket\":\"photos\",\"key\":\"a\\\"b\\\\x0A\\\\xFF\",\
+         \"version_id\":\"v1\",\"identity\":\"arn:aws:iam::000000000000:user/alice\",\
+         \"access_key_id\":\"AKIDEXAMPLE\",\"status\":206,\"error\":null,\"received_bytes\":1,\"sent_bytes\":2,\
+         \"first_byte_us\":3,\"duration_us\":4,\"complete\":true,\"user_agent\":\"curl/8\"}\n"
+    );
+}
+
+#[test]
+fn a_request_of_which_little_is_known_has_all_members_too() {
+    let line: Value = serde_json::from_str(&text(&AuditRecord::default())).unwrap();
+    let members: BTreeSet<_> = line.as_object().unwrap().keys().map(String::as_str).collect();
+    assert_eq!(members, BTreeSet::from(MEMBERS));
+    assert_eq!(line["operation"], Value::Null);
+}
+
+#[test]
+fn long_values_are_cut() {
+    let long = |count: usize| Bytes::from(vec![b'x'; count]);
+    let record = AuditRecord { key: Some(long(1 << 20)), user_agent: Some(long(1 << 20)), ..full() };
+    assert!(text(&record).len() < 2000);
+}
+
+proptest! {
+    #[test]
+    fn whatever_a_client_sends_is_one_line_with_its_members(
+        key in proptest::option::of(any::<Vec<u8>>()),
+        user_agent in any::<Vec<u8>>(),
+        method in any::<String>(),
+        version_id in any::<String>(),
+        host in any::<String>(),
+    ) {
+        let record = AuditRecord {
+            key: key.map(Bytes::from),
+            user_agent: Some(user_agent.into()),
+            method,
+            version_id: Some(version_id.clone()),
+            host: Some(host),
+            bucket: Some(version_id.clone()),
+            identity: Some(version_id.clone()),
+            access_key_id: Some(version_id),
+            ..full()
+        };
+        let text = text(&record);
+        prop_assert!(text.ends_with('\n'));
+        prop_assert!(!text[..text.len() - 1].chars().any(char::is_control));
+        let line: Value = serde_json::from_str(&text).unwrap();
+        let members: BTreeSet<_> = line.as_object().unwrap().keys().map(String::as_str).collect();
+        prop_assert_eq!(members, BTreeSet::from(MEMBERS));
+        prop_assert_eq!(&line["status"], &Value::from(206));
+    }
+}
+
+/// Notes which fields of spans are recorded, and as what.
+#[derive(Clone, Default)]
+struct Fields(Arc<Mutex<Vec<(&'static str, String)>>>);
+
+impl Visit for Fields {
+    fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
+        self.0.lock().unwrap().push((field.name(), format!("{value:?}")));
+    }
+}
+
+impl Subscriber for Fields {
+    fn enabled(&self, _: &Metadata<'_>) -> bool {
+        true
+    }
+
+    fn new_span(&self, attributes: &Attributes<'_>) -> Id {
+        attributes.record(&mut self.clone());
+        Id::from_u64(1)
+    }
+
+    fn record(&self, _: &Id, values: &Record<'_>) {
+        values.record(&mut self.clone());
+    }
+
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+    fn event(&self, _: &Event<'_>) {}
+    fn enter(&self, _: &Id) {}
+    fn exit(&self, _: &Id) {}
+}
+
+#[test]
+fn a_trace_has_the_same_members_as_attributes() {
+    let fields = Fields::default();
+    tracing::subscriber::with_default(fields.clone(), || {
+        let record = full();
+        let span = request_span(&record.request_id, &record.method, "/photos/a");
+        span.record("operation", record.operation);
+        record.record_on(&span);
+    });
+    let recorded = fields.0.lock().unwrap();
+    let names: BTreeSet<_> = recorded.iter().map(|(name, _)| *name).collect();
+    assert_eq!(recorded.len(), names.len(), "something was recorded twice: {recorded:?}");
+    // The trace has its own time and id, and what was absent is left out.
+    let mut expected = BTreeSet::from(MEMBERS);
+    expected.retain(|name| !matches!(*name, "time" | "request_id" | "error"));
+    expected.extend(["id", "path"]);
+    assert_eq!(names, expected);
+    assert!(recorded.contains(&("key", "\"a\\\"b\\\\x0A\\\\xFF\"".to_owned())), "{recorded:?}");
+}
