@@ -4,6 +4,7 @@ use super::testing::Iam;
 use super::{IamAction, Permission, permissions};
 use crate::auth::Identity;
 use crate::query_api::Parameters;
+use proptest::prelude::*;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
@@ -212,5 +213,45 @@ async fn what_is_malformed_is_refused_and_changes_nothing() {
     for (form, expected) in refused {
         assert_eq!(iam.refusal(&form).await, expected, "{}", &form[..form.len().min(200)]);
         assert_eq!(iam.directory().await.version, version, "{}", &form[..form.len().min(200)]);
+    }
+}
+
+/// Values that some parameter takes, and some that none does.
+fn value() -> impl Strategy<Value = String> {
+    prop_oneof![
+        Just("alice".to_owned()),
+        Just("/".to_owned()),
+        Just("{}".to_owned()),
+        Just("true".to_owned()),
+        Just("3600".to_owned()),
+        Just("v1".to_owned()),
+        Just("AKIA0000000000000001".to_owned()),
+        Just("https://issuer.example".to_owned()),
+        Just("arn:aws:iam::aws:policy/AdministratorAccess".to_owned()),
+        Just("arn:aws:iam::000000000000:oidc-provider/issuer.example".to_owned()),
+        "[ -~]{0,40}".prop_map(|text| text.replace(['&', '%', '+'], "*")),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn any_values_are_answered_or_refused_as_the_clients_fault(
+        at in any::<prop::sample::Index>(),
+        values in proptest::collection::vec(value(), 8),
+        as_list in any::<bool>(),
+    ) {
+        let action = at.get(IamAction::ALL);
+        let suffix = if as_list { ".member.1" } else { "" };
+        let parameters = action.parameters().iter().zip(&values);
+        let form: String = parameters.map(|(name, value)| format!("&{name}{suffix}={value}")).collect();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let outcome = runtime.block_on(async {
+            let iam = Iam::new();
+            iam.result("CreateUser&UserName=alice").await;
+            iam.call(&format!("{}{form}", action.name())).await
+        });
+        if let Err(error) = outcome {
+            prop_assert!(error.status().is_client_error(), "{form}: {error}");
+        }
     }
 }
