@@ -7,8 +7,8 @@
 //! | [`auth`] | who is asking |
 //! | [`oidc`] | what issuers of OpenID Connect tokens say of someone |
 //! | [`ops`] | a file for each operation |
-//! | [`query_api`] | the protocol of IAM and STS |
-//! | [`sts`] | the actions of STS |
+//! | [`iam`], [`sts`] | AWS's APIs of who may come in, and of temporary credentials |
+//! | [`query_api`] | the protocol of both |
 //! | [`xml`], [`answer`], [`error`] | what is answered |
 //! | [`objects`], [`body`], [`blocks`] | objects, the bytes of a body, blocks on workers: nothing there knows of HTTP requests |
 //!
@@ -24,6 +24,7 @@ mod conditions;
 mod copy_source;
 pub mod error;
 mod header_text;
+pub mod iam;
 mod metrics;
 pub mod objects;
 pub mod oidc;

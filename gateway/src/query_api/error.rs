@@ -2,6 +2,7 @@
 //! <https://docs.aws.amazon.com/IAM/latest/APIReference/CommonErrors.html>
 
 use super::answer::with_headers;
+use super::rule::invalid;
 use super::{Api, FORM_MAX_BYTES};
 use crate::answer::Answer;
 use crate::error::{ErrorCode, S3Error};
@@ -70,7 +71,6 @@ codes! {
     LimitExceeded 409 "A limit of the account was exceeded."
     MalformedPolicyDocument 400 "The policy document was malformed."
     MalformedQueryString 400 "The query string contains a syntax error."
-    MethodNotAllowed 405 "Actions are asked for by GET or POST."
     MissingAction 400 "The request is missing an action or a required parameter."
     MissingAuthenticationToken 403 "Request is missing Authentication Token"
     NoSuchEntity 404 "The resource that the request refers to does not exist."
@@ -83,7 +83,6 @@ codes! {
     SignatureDoesNotMatch 403 "The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key and signing method."
     Throttling 400 "Rate exceeded"
     UnmodifiableEntity 400 "The resource is part of the system and can't be changed."
-    UnsupportedMediaType 415 "The body of a request is application/x-www-form-urlencoded."
     ValidationError 400 "The input fails to satisfy the constraints."
 }
 
@@ -118,6 +117,11 @@ impl QueryError {
     /// `NoSuchEntity`, as `The user with name alice cannot be found.`
     pub fn no_such(kind: &str, name: &str) -> Self {
         Self::new(QueryErrorCode::NoSuchEntity, format!("The {kind} with name {name} cannot be found."))
+    }
+
+    /// `ValidationError` for a parameter that must be there.
+    pub fn missing(parameter: &str) -> Self {
+        invalid(parameter, None, "Member must not be null")
     }
 
     /// `RequestEntityTooLarge`.

@@ -2,11 +2,14 @@
 
 use super::{QueryError, QueryErrorCode};
 use crate::route::decoded;
+use http::HeaderMap;
+use http::header::CONTENT_TYPE;
 use std::collections::BTreeMap;
 use std::fmt;
 
 /// The longest form, in bytes: the largest policy document with each of its bytes percent-encoded, and the rest.
 pub const FORM_MAX_BYTES: usize = 128 << 10;
+const FORM: &str = "application/x-www-form-urlencoded";
 /// The most parameters: 50 tags have 100, and nothing has more.
 pub const PARAMETERS_MAX: usize = 256;
 /// The longest name has some 40 bytes.
@@ -58,6 +61,14 @@ impl Parameters {
     }
 }
 
+/// Is a request's body a form? That is how a POST of this protocol is told from S3's.
+pub fn is_form(headers: &HeaderMap) -> bool {
+    let mut values = headers.get_all(CONTENT_TYPE).iter();
+    let (Some(value), None) = (values.next(), values.next()) else { return false };
+    let essence = value.as_bytes().split(|&byte| byte == b';').next().unwrap_or_default();
+    essence.trim_ascii().eq_ignore_ascii_case(FORM.as_bytes())
+}
+
 /// Names alone: a value may be a token.
 impl fmt::Debug for Parameters {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -93,6 +104,7 @@ fn malformed(message: &'static str) -> QueryError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
     use proptest::prelude::*;
 
     fn parsed(query: &str, form: &str) -> Result<Parameters, QueryErrorCode> {
@@ -142,6 +154,25 @@ mod tests {
     }
 
     #[test]
+    fn a_form_is_known_by_its_content_type() {
+        let is = |values: &[&str]| {
+            let mut headers = HeaderMap::new();
+            for value in values {
+                headers.append(CONTENT_TYPE, value.parse().unwrap());
+            }
+            is_form(&headers)
+        };
+        for value in [FORM, "application/x-www-form-urlencoded; charset=utf-8", "Application/X-WWW-Form-Urlencoded ;a"]
+        {
+            assert!(is(&[value]), "{value}");
+        }
+        for value in ["", "multipart/form-data", "application/x-www-form-urlencoded2", "text/xml"] {
+            assert!(!is(&[value]), "{value}");
+        }
+        assert!(!is(&[]) && !is(&[FORM, FORM]));
+    }
+
+    #[test]
     fn values_are_not_shown_to_a_log() {
         let shown = format!("{:?}", parsed("", "WebIdentityToken=secret").unwrap());
         assert_eq!(shown, "[\"WebIdentityToken\"]");
@@ -154,9 +185,12 @@ mod tests {
         }
 
         #[test]
-        fn what_is_encoded_comes_back(values in proptest::collection::btree_map("[A-Za-z.0-9]{1,20}", "[ -~é日]{0,30}", 0..10)) {
-            let encode = |text: &str| percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string();
-            let pieces: Vec<_> = values.iter().map(|(name, value)| format!("{}={}", encode(name), encode(value))).collect();
+        fn what_is_encoded_comes_back(
+            values in proptest::collection::btree_map("[A-Za-z.0-9]{1,20}", "[ -~é日]{0,30}", 0..10)
+        ) {
+            let encode = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
+            let piece = |(name, value): (&String, &String)| format!("{}={}", encode(name), encode(value));
+            let pieces: Vec<_> = values.iter().map(piece).collect();
             let parameters = parsed("", &pieces.join("&")).unwrap();
             prop_assert_eq!(parameters.values, values);
         }

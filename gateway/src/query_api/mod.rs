@@ -18,7 +18,7 @@ mod tags;
 
 pub use answer::QueryAnswer;
 pub use error::{QueryError, QueryErrorCode};
-pub use form::{FORM_MAX_BYTES, PARAMETERS_MAX, Parameters};
+pub use form::{FORM_MAX_BYTES, PARAMETERS_MAX, Parameters, is_form};
 pub use parameters::Structure;
 pub use rule::{ARN, NAME_PATTERN, TextRule, is_name};
 pub use tags::{TAG_KEY, TAG_VALUE, TAGS_MAX, set_tags};

@@ -60,7 +60,7 @@ impl Parameters {
     /// # Errors
     /// `ValidationError`.
     pub fn required(&self, name: &str, rule: &TextRule) -> Result<&str, QueryError> {
-        self.text(name, rule)?.ok_or_else(|| invalid(name, None, "Member must not be null"))
+        self.text(name, rule)?.ok_or_else(|| QueryError::missing(name))
     }
 
     /// A decimal number.
@@ -105,8 +105,8 @@ impl Parameters {
     /// A list of texts in its order; None when it is absent. `NAME=` is an empty list.
     ///
     /// # Errors
-    /// `ValidationError` for one that is not allowed, and for more than `most`. `MalformedQueryString` for a list that is
-    /// not numbered from 1 on.
+    /// `ValidationError` for one that is not allowed, and for more than `most`. `MalformedQueryString` for a list that
+    /// is not numbered from 1 on.
     pub fn list(&self, name: &str, rule: &TextRule, most: usize) -> Result<Option<Vec<&str>>, QueryError> {
         let Some(members) = self.members(name, most)? else { return Ok(None) };
         let mut values = Vec::with_capacity(members.len());

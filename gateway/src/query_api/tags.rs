@@ -1,7 +1,6 @@
 //! Tags: of users, roles and sessions.
 //! <https://docs.aws.amazon.com/IAM/latest/UserGuide/id_tags.html>
 
-use super::rule::invalid;
 use super::{Parameters, QueryError, QueryErrorCode, TextRule};
 use weir_proto::v1::Tag;
 
@@ -32,9 +31,8 @@ impl Parameters {
         let mut tags: Vec<Tag> = Vec::with_capacity(structures.len());
         for (index, structure) in structures.iter().enumerate() {
             let place = |member: &str| format!("{name}.{}.member.{member}", index + 1);
-            let member = |member: &'static str| {
-                structure.get(member).ok_or_else(|| invalid(&place(member), None, "Member must not be null"))
-            };
+            let member =
+                |member: &'static str| structure.get(member).ok_or_else(|| QueryError::missing(&place(member)));
             let (key, value) = (*member("Key")?, *member("Value")?);
             TAG_KEY.check(&place("key"), key)?;
             TAG_VALUE.check(&place("value"), value)?;
