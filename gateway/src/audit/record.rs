@@ -1,7 +1,7 @@
 //! What is known of a request. Secrets are not: neither the query nor any header that carries a credential is among it.
 
-use crate::auth::Caller;
 use super::shown::shown;
+use crate::auth::Caller;
 use crate::xml::write_iso8601;
 use bytes::Bytes;
 use serde::Serialize;

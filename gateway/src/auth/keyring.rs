@@ -2,7 +2,7 @@
 
 use super::Identity;
 use super::rules::Rules;
-use super::token::{Session, SessionTokens, TokenError, is_temporary};
+use super::token::{Session, SessionTokens, is_temporary};
 use crate::error::{ErrorCode, S3Error};
 use std::sync::Arc;
 
@@ -37,18 +37,9 @@ impl Keyring {
     pub fn find(&self, rules: &Rules, access_key_id: &str, token: Option<&str>, now_ms: i64) -> Result<Found, S3Error> {
         let unknown = || S3Error::new(ErrorCode::InvalidAccessKeyId).element("AWSAccessKeyId", access_key_id);
         if is_temporary(access_key_id) {
-            let session = match self.tokens.session(access_key_id, token, now_ms) {
-                Ok(session) => session.ok_or_else(unknown)?,
-                Err(TokenError::Missing) => return Err(unknown()),
-                Err(TokenError::NotTemporary | TokenError::Invalid | TokenError::HolderGone) => {
-                    return Err(ErrorCode::InvalidToken.into());
-                }
-                Err(TokenError::Expired) => return Err(ErrorCode::ExpiredToken.into()),
-            };
+            let session = self.tokens.session(access_key_id, token, now_ms)?.ok_or_else(unknown)?;
             // Who was removed since may not come in any more.
-            if !rules.still_knows(&session.identity) {
-                return Err(ErrorCode::InvalidToken.into());
-            }
+            let session = session.standing(&rules.directory)?;
             let (identity, secret) = (session.identity.clone(), self.tokens.secret(access_key_id));
             return Ok(Found { identity, secret, session: Some(Arc::new(session)) });
         }

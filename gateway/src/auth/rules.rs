@@ -67,18 +67,6 @@ impl Rules {
         Some((self.directory.users.get(&key.user_name)?, self.secrets.get(access_key_id)?))
     }
 
-    /// Is this user or role still the one that it was?
-    pub fn still_knows(&self, identity: &Identity) -> bool {
-        match identity {
-            Identity::Anonymous => false,
-            Identity::Root => true,
-            Identity::User { name, id, .. } => self.directory.users.get(name).is_some_and(|user| user.id == *id),
-            Identity::AssumedRole { role, role_id, .. } => {
-                self.directory.roles.get(role).is_some_and(|role| role.id == *role_id)
-            }
-        }
-    }
-
     /// What an identity may do by its own policies. One that is gone may do nothing.
     pub fn grants_of(&self, identity: &Identity) -> Grants {
         let mut grants = Grants::default();

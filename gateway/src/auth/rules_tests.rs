@@ -111,14 +111,6 @@ fn a_key_speaks_for_its_user_while_it_is_active_and_its_secret_opens() {
 }
 
 #[test]
-fn a_user_made_again_under_an_old_name_is_another() {
-    let rules = rules(vec![user(None, &[])]);
-    assert!(rules.still_knows(&alice()) && rules.still_knows(&Identity::Root));
-    let earlier = Identity::User { name: "alice".into(), path: "/".into(), id: "AIDA0".into() };
-    assert!(!rules.still_knows(&earlier) && !rules.still_knows(&Identity::Anonymous));
-}
-
-#[test]
 fn documents_of_entries_that_did_not_change_are_not_read_again() {
     let earlier = rules(vec![policy("read", &[ALLOW], 1)]);
     let later = Rules::new(earlier.directory.clone(), &earlier, &sealer());

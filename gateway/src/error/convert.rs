@@ -1,8 +1,8 @@
 //! What other roles, the body and names say, in S3's words. The one place where they are translated.
 
 use super::{ErrorCode, S3Error};
-use crate::auth::token::TokenError;
 use crate::audit::AuditError;
+use crate::auth::token::TokenError;
 use crate::body::BodyError;
 use crate::objects::ObjectsError;
 use crate::post::{FormError, PolicyError};

@@ -93,7 +93,9 @@ mod tests {
             };
             let text = |sid: usize| {
                 let sid = "x".repeat(sid);
-                format!("{{ \"Statement\" :{{ \"Effect\":\"Allow\",{who} \"Action\":\"*\" {what}, \"Sid\":\"{sid}\" }} }}")
+                format!(
+                    "{{ \"Statement\" :{{ \"Effect\":\"Allow\",{who} \"Action\":\"*\" {what}, \"Sid\":\"{sid}\" }} }}"
+                )
             };
             let around = text(0).chars().filter(|c| !c.is_ascii_whitespace()).count();
             text(characters - around)

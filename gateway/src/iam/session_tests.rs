@@ -181,13 +181,13 @@ async fn what_is_malformed_is_refused_and_changes_nothing() {
             "413 RequestEntityTooLarge",
         ),
         ("CreateRole&RoleName=r".to_owned(), "400 ValidationError"),
-        ("CreateRole&RoleName=r&AssumeRolePolicyDocument={}&MaxSessionDuration=3599".to_owned(), "400 ValidationError"),
+        ("CreateRole&RoleName=r&AssumeRolePolicyDocument={\"Statement\":{\"Effect\":\"Allow\",\"Principal\":\"*\",\"Action\":\"sts:AssumeRole\"}}&MaxSessionDuration=3599".to_owned(), "400 ValidationError"),
         (
-            "CreateRole&RoleName=r&AssumeRolePolicyDocument={}&MaxSessionDuration=43201".to_owned(),
+            "CreateRole&RoleName=r&AssumeRolePolicyDocument={\"Statement\":{\"Effect\":\"Allow\",\"Principal\":\"*\",\"Action\":\"sts:AssumeRole\"}}&MaxSessionDuration=43201".to_owned(),
             "400 ValidationError",
         ),
         (
-            "CreatePolicy&PolicyName=p&PolicyDocument={}&Tags.member.1.Key=a&Tags.member.1.Value=b".to_owned(),
+            "CreatePolicy&PolicyName=p&PolicyDocument={\"Statement\":{\"Effect\":\"Allow\",\"Action\":\"*\",\"Resource\":\"*\"}}&Tags.member.1.Key=a&Tags.member.1.Value=b".to_owned(),
             "400 InvalidQueryParameter",
         ),
         ("CreateOpenIDConnectProvider&Url=http://issuer.example".to_owned(), "400 ValidationError"),
@@ -197,7 +197,7 @@ async fn what_is_malformed_is_refused_and_changes_nothing() {
             "400 ValidationError",
         ),
         (
-            "CreatePolicyVersion&PolicyArn=arn:aws:iam::aws:policy/AdministratorAccess&PolicyDocument={}".to_owned(),
+            "CreatePolicyVersion&PolicyArn=arn:aws:iam::aws:policy/AdministratorAccess&PolicyDocument={\"Statement\":{\"Effect\":\"Allow\",\"Action\":\"*\",\"Resource\":\"*\"}}".to_owned(),
             "403 AccessDenied",
         ),
         ("DeletePolicy&PolicyArn=arn:aws:iam::aws:policy/AdministratorAccess".to_owned(), "403 AccessDenied"),

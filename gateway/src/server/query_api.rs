@@ -104,6 +104,9 @@ impl Server {
         if *identity == crate::auth::Identity::Anonymous {
             return Err(QueryErrorCode::MissingAuthenticationToken.into());
         }
+        if caller.session.as_ref().is_some_and(|session| !session.may_call_iam()) {
+            return Err(QueryErrorCode::InvalidClientTokenId.into());
+        }
         for permission in permissions(directory, identity, action, parameters)? {
             let decision = access.decide_on(permission.action, &permission.resource, &permission.conditions);
             if !decision.is_allowed() {

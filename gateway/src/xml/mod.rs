@@ -15,8 +15,8 @@ pub use create_bucket::{BucketConfiguration, parse_bucket_configuration};
 pub use delete::{DeleteDocument, ObjectToDelete, parse_delete};
 pub use element::{Element, MalformedXml};
 pub use escape::url_encoded;
-pub use time::{write_iso8601, write_iso8601_seconds};
 pub use tagging::parse_tagging;
+pub use time::{write_iso8601, write_iso8601_seconds};
 pub use writer::Writer;
 
 /// Of all documents of S3 but errors.
