@@ -9,6 +9,7 @@ pub mod digest;
 pub mod framing;
 pub mod http;
 pub mod server;
+pub mod sign;
 pub mod xml;
 
 pub use answer::Answer;
