@@ -5,19 +5,19 @@ import os
 import sys
 from pathlib import Path
 
-from session import ACCESS_KEY, BASE_PATH, ENDPOINT, MIB, SECRET_KEY, main, run
+from session import BASE_PATH, ENDPOINT, MIB, REGION, finish, run, session
 
 AWS = Path(sys.executable).parent / "aws"
 
 
 class AwsCli:
-    def __init__(self, bucket, scratch):
+    def __init__(self, bucket, scratch, keys):
         self.bucket, self.scratch = bucket, scratch
         config = scratch / "config"
-        config.write_text("[default]\nregion = us-east-1\ns3 =\n  addressing_style = path\n")
-        os.environ.update(
-            AWS_ACCESS_KEY_ID=ACCESS_KEY,
-            AWS_SECRET_ACCESS_KEY=SECRET_KEY,
+        config.write_text(f"[default]\nregion = {REGION}\ns3 =\n  addressing_style = path\n")
+        self.environment = os.environ | dict(
+            AWS_ACCESS_KEY_ID=keys.access,
+            AWS_SECRET_ACCESS_KEY=keys.secret,
             AWS_CONFIG_FILE=str(config),
             AWS_SHARED_CREDENTIALS_FILE=str(scratch / "none"),
             AWS_EC2_METADATA_DISABLED="true",
@@ -25,7 +25,7 @@ class AwsCli:
         )
 
     def aws(self, *words):
-        return run(AWS, "--endpoint-url", ENDPOINT + BASE_PATH, "--output", "json", *words)
+        return run(AWS, "--endpoint-url", ENDPOINT + BASE_PATH, "--output", "json", *words, env=self.environment)
 
     def api(self, operation, *words):
         out = self.aws("s3api", operation, "--bucket", self.bucket, *words)
@@ -96,4 +96,4 @@ class AwsCli:
 
 
 if __name__ == "__main__":
-    main("awscli", AwsCli)
+    finish(session("awscli", AwsCli))

@@ -1,5 +1,6 @@
-"""boto3, at the base path."""
+"""boto3, at the base path, by Signature Version 4 and 2."""
 
+import functools
 import os
 from concurrent.futures import ThreadPoolExecutor
 
@@ -8,19 +9,24 @@ from boto3.s3.transfer import TransferConfig
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from session import ACCESS_KEY, BASE_PATH, ENDPOINT, MIB, SECRET_KEY, main, many_keys
+from session import BASE_PATH, ENDPOINT, MIB, REGION, finish, many_keys, session
 
 
 class Boto3:
-    def __init__(self, bucket, _scratch):
+    def __init__(self, bucket, _scratch, keys, signature_version="s3v4"):
         self.bucket = bucket
         self.s3 = boto3.client(
             "s3",
             endpoint_url=ENDPOINT + BASE_PATH,
-            aws_access_key_id=ACCESS_KEY,
-            aws_secret_access_key=SECRET_KEY,
-            region_name="us-east-1",
-            config=Config(s3={"addressing_style": "path"}, max_pool_connections=20, retries={"total_max_attempts": 1}),
+            aws_access_key_id=keys.access,
+            aws_secret_access_key=keys.secret,
+            region_name=REGION,
+            config=Config(
+                signature_version=signature_version,
+                s3={"addressing_style": "path"},
+                max_pool_connections=20,
+                retries={"total_max_attempts": 1},
+            ),
         )
 
     def make_bucket(self):
@@ -123,4 +129,5 @@ class Boto3:
 
 if __name__ == "__main__":
     os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
-    main("boto3", Boto3)
+    by_version_2 = functools.partial(Boto3, signature_version="s3")
+    finish(session("boto3", Boto3), session("boto3-v2", by_version_2, brief=True))

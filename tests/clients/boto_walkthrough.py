@@ -1,4 +1,6 @@
-"""The Python program of Alluxio's S3 client document, step by step, with boto 2.49 and filechunkio on Python 3."""
+"""The Python program of Alluxio's S3 client document, step by step, with boto 2.49 and filechunkio on Python 3: with the
+empty credentials of the document where the server takes any, else with keys by Signature Version 2, which is boto's
+own, and 4."""
 
 import math
 import os
@@ -9,7 +11,7 @@ import boto.s3.connection
 from boto.exception import S3ResponseError
 from filechunkio import FileChunkIO
 
-from session import BASE_PATH, ENDPOINT, WORK, Checks
+from session import BASE_PATH, ENDPOINT, KEYS, KEYS_ARE_CHECKED, REFUSALS, REGION, WORK, Checks, Keys, finish
 
 MIB = 1 << 20
 at = urllib.parse.urlsplit(ENDPOINT)
@@ -17,17 +19,26 @@ os.chdir(WORK)
 checks = Checks("boto")
 
 
-def walk_through(access_key, secret_key):
+def connect(keys, by_version_4=False):
+    os.environ.pop("S3_USE_SIGV4", None)
+    if by_version_4:
+        os.environ["S3_USE_SIGV4"] = "True"
     conn = boto.connect_s3(
-        aws_access_key_id=access_key,
-        aws_secret_access_key=secret_key,
+        aws_access_key_id=keys.access,
+        aws_secret_access_key=keys.secret,
         host=at.hostname,
         port=at.port,
         path=BASE_PATH or "/",
         is_secure=False,
         calling_format=boto.s3.connection.OrdinaryCallingFormat(),
     )
+    if by_version_4:
+        # It looks for the region in the host's name, and there is none in an address.
+        conn.auth_region_name = REGION
+    return conn
 
+
+def walk_through(conn):
     # Create a bucket
     bucketName = "bucket-for-testing"
     bucket = conn.create_bucket(bucketName)
@@ -90,8 +101,23 @@ def walk_through(access_key, secret_key):
     assert conn.lookup(bucketName) is None
 
 
-with checks.check("the document's program, with empty credentials"):
-    walk_through("", "")
-with checks.check("the document's program, with credentials"):
-    walk_through("weirtestkey", "weirtestsecret")
-checks.done()
+def expect_refusal(conn, code):
+    try:
+        conn.create_bucket("refused")
+    except S3ResponseError as refusal:
+        assert (refusal.status, refusal.error_code) == (403, code), refusal
+    else:
+        raise AssertionError(f"not refused with {code}")
+
+
+if not KEYS_ARE_CHECKED:
+    with checks.check("the document's program, with empty credentials"):
+        walk_through(connect(Keys("", "")))
+for version in (2, 4):
+    with checks.check(f"the document's program, with keys, by Version {version}"):
+        walk_through(connect(KEYS, version == 4))
+    for what, keys, code in REFUSALS if KEYS_ARE_CHECKED else []:
+        with checks.check(f"by Version {version} {what} is refused with {code}"):
+            expect_refusal(connect(keys, version == 4), code)
+            assert connect(KEYS).lookup("refused") is None, "a refused bucket is there"
+finish(checks.done())

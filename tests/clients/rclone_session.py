@@ -1,17 +1,18 @@
-"""rclone, at the base path."""
+"""rclone, at the base path, by Signature Version 4 and 2."""
 
+import functools
 import json
 
-from session import ACCESS_KEY, BASE_PATH, ENDPOINT, SECRET_KEY, main, run
+from session import BASE_PATH, ENDPOINT, REGION, finish, run, session
 
 
 class Rclone:
-    def __init__(self, bucket, scratch):
+    def __init__(self, bucket, scratch, keys, v2_auth="false"):
         self.bucket, self.scratch = bucket, scratch
         self.config = scratch / "rclone.conf"
         self.config.write_text(
-            f"[weir]\ntype = s3\nprovider = Other\naccess_key_id = {ACCESS_KEY}\nsecret_access_key = {SECRET_KEY}\n"
-            f"endpoint = {ENDPOINT}{BASE_PATH}\nforce_path_style = true\nregion = us-east-1\n"
+            f"[weir]\ntype = s3\nprovider = Other\naccess_key_id = {keys.access}\nsecret_access_key = {keys.secret}\n"
+            f"endpoint = {ENDPOINT}{BASE_PATH}\nforce_path_style = true\nregion = {REGION}\nv2_auth = {v2_auth}\n"
         )
 
     def rclone(self, *words):
@@ -28,6 +29,10 @@ class Rclone:
 
     def put(self, path, key):
         self.rclone("copyto", path, self.at(key))
+
+    def attempt(self, path, key):
+        # It would look first, by a HEAD, whose answer has no code.
+        self.rclone("copyto", "--no-check-dest", path, self.at(key))
 
     def get(self, key, path):
         self.rclone("copyto", self.at(key), path)
@@ -69,4 +74,5 @@ class Rclone:
 
 
 if __name__ == "__main__":
-    main("rclone", Rclone)
+    by_version_2 = functools.partial(Rclone, v2_auth="true")
+    finish(session("rclone", Rclone), session("rclone-v2", by_version_2, brief=True))

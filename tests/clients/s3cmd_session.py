@@ -1,23 +1,24 @@
-"""s3cmd, at the base path."""
+"""s3cmd, at the base path, by Signature Version 4 and 2."""
 
+import functools
 import urllib.parse
 
-from session import ACCESS_KEY, BASE_PATH, ENDPOINT, SECRET_KEY, main, run
+from session import BASE_PATH, ENDPOINT, REGION, finish, run, session
 
 
 class S3cmd:
-    def __init__(self, bucket, scratch):
-        self.bucket, self.scratch = bucket, scratch
+    def __init__(self, bucket, scratch, keys, options=()):
+        self.bucket, self.scratch, self.options = bucket, scratch, options
         host = urllib.parse.urlsplit(ENDPOINT).netloc + BASE_PATH
         self.config = scratch / "s3cfg"
         self.config.write_text(
-            f"[default]\naccess_key = {ACCESS_KEY}\nsecret_key = {SECRET_KEY}\n"
-            f"host_base = {host}\nhost_bucket = {host}\nuse_https = False\nbucket_location = us-east-1\n"
+            f"[default]\naccess_key = {keys.access}\nsecret_key = {keys.secret}\n"
+            f"host_base = {host}\nhost_bucket = {host}\nuse_https = False\nbucket_location = {REGION}\n"
             "progress_meter = False\n"
         )
 
     def s3cmd(self, *words):
-        return run("s3cmd", "--config", self.config, *words)
+        return run("s3cmd", "--config", self.config, *self.options, *words)
 
     def url(self, key=""):
         return f"s3://{self.bucket}/{key}"
@@ -77,4 +78,5 @@ class S3cmd:
 
 
 if __name__ == "__main__":
-    main("s3cmd", S3cmd)
+    by_version_2 = functools.partial(S3cmd, options=["--signature-v2"])
+    finish(session("s3cmd", S3cmd), session("s3cmd-v2", by_version_2, brief=True))

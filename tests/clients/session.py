@@ -1,7 +1,9 @@
 """One session that every client goes through, whatever its language: make a bucket, put, get, multipart, list, copy,
-ranged get, delete, remove the bucket. A client is a class with a method for each; `main` drives it."""
+ranged get, delete, remove the bucket; and, where the server checks keys, be refused with others than its own. A client
+is a class with a method for each; `session` drives it."""
 
 import contextlib
+import functools
 import hashlib
 import http.client
 import os
@@ -11,6 +13,11 @@ import time
 import traceback
 import urllib.parse
 from pathlib import Path
+from typing import NamedTuple
+
+from botocore.auth import S3SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
 
 MIB = 1 << 20
 SMALL_SIZES = [0, 1, 5 * MIB - 1, 5 * MIB, 5 * MIB + 1, 64 * MIB]
@@ -21,12 +28,29 @@ ENDPOINT = os.environ["S3_ENDPOINT"]  # http://host:port
 BASE_PATH = os.environ.get("S3_BASE_PATH", "")  # /api/v1/s3
 WORK = Path(os.environ["S3_WORK"])
 SIZES = SMALL_SIZES + (BIG_SIZES if os.environ.get("S3_BIG", "1") != "0" else [])
-ACCESS_KEY, SECRET_KEY = "weirtestkey", "weirtestsecret"
+REGION = "us-east-1"
 
 
-def run(*command, **options):
+class Keys(NamedTuple):
+    access: str
+    secret: str
+
+
+KEYS = Keys(os.environ["S3_ACCESS_KEY"], os.environ["S3_SECRET_KEY"])
+# A server without keys takes any.
+KEYS_ARE_CHECKED = os.environ.get("S3_OPEN", "0") == "0"
+WRONG_SECRET = Keys(KEYS.access, "of-another-key-and-as-long-as-any-other.")
+UNKNOWN_KEY = Keys("NOBODYHASTHISKEY0000", KEYS.secret)
+# What is tried, and the code that the client reports.
+REFUSALS = [
+    ("a wrong secret key", WRONG_SECRET, "SignatureDoesNotMatch"),
+    ("an unknown access key", UNKNOWN_KEY, "InvalidAccessKeyId"),
+]
+
+
+def run(*command, timeout=300, **options):
     """Runs a command and gives its output; fails with all that it printed."""
-    done = subprocess.run([str(word) for word in command], capture_output=True, timeout=300, **options)
+    done = subprocess.run([str(word) for word in command], capture_output=True, timeout=timeout, **options)
     if done.returncode != 0:
         said = (done.stdout[-2000:] + done.stderr[-4000:]).decode(errors="replace")
         raise AssertionError(f"{' '.join(map(str, command))}\nexit code {done.returncode}\n{said}")
@@ -71,15 +95,23 @@ def many_folder():
     return root
 
 
-def head(bucket, key):
-    """The headers of an object, asked for by no client at all."""
+def ask(method, path):
+    """The status and headers of the answer to a request that no client makes, signed by Version 4."""
+    request = AWSRequest(method, ENDPOINT + path)
+    S3SigV4Auth(Credentials(*KEYS), "s3", REGION).add_auth(request)
     at = urllib.parse.urlsplit(ENDPOINT)
     connection = http.client.HTTPConnection(at.hostname, at.port, timeout=30)
-    connection.request("HEAD", f"{BASE_PATH}/{bucket}/{urllib.parse.quote(key)}")
+    connection.request(method, path, headers=dict(request.headers.items()))
     answer = connection.getresponse()
     answer.read()
-    assert answer.status == 200, f"HEAD {key}: {answer.status}"
-    return {name.lower(): value for name, value in answer.getheaders()}
+    return answer.status, {name.lower(): value for name, value in answer.getheaders()}
+
+
+def head(bucket, key):
+    """The headers of an object."""
+    status, headers = ask("HEAD", f"{BASE_PATH}/{bucket}/{urllib.parse.quote(key)}")
+    assert status == 200, f"HEAD {key}: {status}"
+    return headers
 
 
 class Checks:
@@ -101,8 +133,9 @@ class Checks:
             print(f"  ok     {self.name}: {what} ({time.monotonic() - began:.1f} s)", flush=True)
 
     def done(self):
+        """Says so, and whether nothing failed."""
         print(f"{self.name}: {self.passed} passed, {self.failed} failed", flush=True)
-        sys.exit(1 if self.failed else 0)
+        return self.failed == 0
 
 
 def size_name(size):
@@ -111,8 +144,8 @@ def size_name(size):
     return f"{size} B" if size < 1024 else f"{nearest} MiB" + (f" {'+' if rest > 0 else '-'} 1 B" if rest else "")
 
 
-def objects(checks, client, scratch):
-    for size in SIZES:
+def objects(checks, client, scratch, sizes):
+    for size in sizes:
         with checks.check(f"put and get {size_name(size)}"):
             client.put(payload(size), f"objects/{size}")
             back = scratch / f"back-{size}"
@@ -153,19 +186,44 @@ def listings(checks, client):
         assert client.list_folders("many/") == [f"many/d{folder:02}/" for folder in range(FOLDERS)]
 
 
-def main(name, make):
+def refusals(checks, client, client_with):
+    for what, keys, code in REFUSALS:
+        with checks.check(f"{what} is refused with {code}"):
+            expect_refusal(client_with(keys), code)
+            assert "refused" not in client.list(""), "a refused object is there"
+
+
+def expect_refusal(client, code):
+    """A put by this client fails, and the code is in what it says. One whose `put` would not show the code has an
+    `attempt` that does."""
+    attempt = getattr(client, "attempt", client.put)
+    try:
+        attempt(payload(1), "refused")
+    except Exception as refusal:
+        assert code in str(refusal), f"not {code}: {refusal}"
+    else:
+        raise AssertionError(f"not refused with {code}")
+
+
+def session(name, make, brief=False):
+    """Takes a client through the session and tells whether all went well. `make(bucket, scratch, keys)` gives the
+    client. A brief session leaves out the large objects and the long listings: one has shown them already."""
     checks = Checks(name)
     scratch = WORK / name
-    scratch.mkdir(parents=True, exist_ok=True)
-    client = make(f"bucket-of-{name}", scratch)
+    (scratch / "refused").mkdir(parents=True, exist_ok=True)
+    bucket = f"bucket-of-{name}"
+    client = make(bucket, scratch, KEYS)
     with checks.check("make bucket"):
         client.make_bucket()
     if checks.failed:
-        checks.done()  # without a bucket nothing else can be told
-    objects(checks, client, scratch)
+        return checks.done()  # without a bucket nothing else can be told
+    objects(checks, client, scratch, SMALL_SIZES if brief else SIZES)
     multipart(checks, client)
     copies(checks, client, scratch)
-    listings(checks, client)
+    if not brief:
+        listings(checks, client)
+    if KEYS_ARE_CHECKED:
+        refusals(checks, client, functools.partial(make, bucket, scratch / "refused"))
     with checks.check("delete one object"):
         client.delete("objects/1")
         assert "objects/1" not in client.list("objects/")
@@ -175,4 +233,9 @@ def main(name, make):
     with checks.check("remove bucket"):
         client.remove_bucket()
         assert not client.bucket_exists(), "the bucket is still there"
-    checks.done()
+    return checks.done()
+
+
+def finish(*passed):
+    """Ends the process: with 0 if all sessions went well."""
+    sys.exit(0 if all(passed) else 1)

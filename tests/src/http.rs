@@ -156,6 +156,7 @@ impl Client {
     pub fn request(&self, method: &str, path: &str) -> Request<'_> {
         Request {
             client: self,
+            host: self.host.clone(),
             method: method.to_owned(),
             path: format!("{}{path}", self.prefix),
             headers: Vec::new(),
@@ -218,6 +219,7 @@ enum Length {
 #[must_use]
 pub struct Request<'a> {
     client: &'a Client,
+    host: String,
     method: String,
     path: String,
     headers: Vec<(String, Vec<u8>)>,
@@ -226,6 +228,12 @@ pub struct Request<'a> {
 }
 
 impl Request<'_> {
+    /// Names this host, whatever the client's is.
+    pub fn host(mut self, host: &str) -> Self {
+        host.clone_into(&mut self.host);
+        self
+    }
+
     pub fn header(mut self, name: &str, value: &str) -> Self {
         self.headers.push((name.to_owned(), value.as_bytes().to_vec()));
         self
@@ -263,7 +271,7 @@ impl Request<'_> {
 
     /// The request's line and headers, with the empty line.
     pub fn head_bytes(&self) -> Vec<u8> {
-        let mut head = format!("{} {} HTTP/1.1\r\nHost: {}\r\n", self.method, self.path, self.client.host).into_bytes();
+        let mut head = format!("{} {} HTTP/1.1\r\nHost: {}\r\n", self.method, self.path, self.host).into_bytes();
         for (name, value) in &self.headers {
             head.extend_from_slice(name.as_bytes());
             head.extend_from_slice(b": ");

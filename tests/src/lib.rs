@@ -11,6 +11,7 @@ pub mod framing;
 pub mod http;
 pub mod oidc_issuer;
 pub mod server;
+pub mod sign;
 pub mod xml;
 
 pub use answer::Answer;
