@@ -51,6 +51,7 @@ use weir_service::channel::Channel;
 use weir_service::clock::Clock;
 use weir_service::config::settings::GatewaySettings;
 use weir_service::shutdown::Shutdown;
+use weir_service::tls::{ServerTls, TlsError};
 
 /// What a connection over the cap is told. It has no request yet, so no id to name.
 const REFUSAL_DOCUMENT: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>SlowDown</Code>\
@@ -67,6 +68,8 @@ pub enum GatewayError {
     Session(#[source] Failure),
     #[error("the gateway's listener has no address: {0}")]
     Listener(#[source] io::Error),
+    #[error(transparent)]
+    Tls(#[from] TlsError),
 }
 
 /// A gateway with its session. Cheap to clone.
@@ -74,6 +77,7 @@ pub enum GatewayError {
 pub struct Gateway {
     server: Arc<Server>,
     limits: Limits,
+    tls: Option<ServerTls>,
 }
 
 impl Gateway {
@@ -122,20 +126,24 @@ impl Gateway {
         let gate = Gate::new(&settings)?;
         let router = Router::new(&settings)?;
         let limits = Limits { refusal: refusal(), ..Limits::from(&settings) };
+        let tls = ServerTls::from_settings(&settings.tls_certificate, &settings.tls_key)?;
         let identity = Identity::new(&*clock);
         let objects = Objects::open(metaserver, workers, options, clock, shutdown).await;
         let objects = objects.map_err(GatewayError::Session)?;
+        if let Some(tls) = &tls {
+            tls.watch(shutdown);
+        }
         objects.register_metrics(registry);
         let metrics = Metrics::register(registry);
         let context = Context { objects, settings };
-        Ok(Self { server: Arc::new(Server { context, router, gate, metrics, identity }), limits })
+        Ok(Self { server: Arc::new(Server { context, router, gate, metrics, identity }), limits, tls })
     }
 
     pub fn objects(&self) -> &Objects {
         &self.server.context.objects
     }
 
-    /// Serves S3 until shutdown, and finishes the requests in flight.
+    /// Serves S3, over TLS if it has a certificate, until shutdown, and finishes the requests in flight.
     ///
     /// # Errors
     /// [`GatewayError::Access`] when strangers could reach the listener and no keys are set.
@@ -148,7 +156,7 @@ impl Gateway {
             let server = server.clone();
             async move { Ok::<_, Infallible>(server.answer(request).await) }
         });
-        accept::serve(listener, self.limits.clone(), service, shutdown).await;
+        accept::serve(listener, self.limits.clone(), self.tls.clone(), || service.clone(), shutdown).await;
         Ok(())
     }
 }

@@ -7,9 +7,10 @@ use weir_gateway::GatewayError;
 use weir_metaserver::MetaserverError;
 use weir_service::config::ConfigError;
 use weir_service::folder_lock::LockError;
-use weir_service::peer_auth::SecretError;
+use weir_service::peer_auth::CredentialsError;
 use weir_service::rpc::RpcError;
 use weir_service::telemetry::TelemetryError;
+use weir_service::tls::TlsError;
 use weir_worker::WorkerError;
 
 /// Why a role does not start.
@@ -20,7 +21,9 @@ pub enum StartError {
     #[error(transparent)]
     Telemetry(#[from] TelemetryError),
     #[error(transparent)]
-    Secret(#[from] SecretError),
+    Credentials(#[from] CredentialsError),
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     #[error(transparent)]
     Lock(#[from] LockError),
     #[error("{address} is taken by another process: stop that one, or choose another port with {flag} ADDRESS:PORT")]
@@ -55,9 +58,13 @@ impl StartError {
     /// A command line or a configuration that is wrong, or a failure.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Config(_) | Self::Secret(_) | Self::Open { .. } | Self::Replication(_) | Self::WorkerAddress(_) => {
-                USAGE
-            }
+            Self::Config(_)
+            | Self::Credentials(_)
+            | Self::Tls(_)
+            | Self::Gateway(GatewayError::Tls(_))
+            | Self::Open { .. }
+            | Self::Replication(_)
+            | Self::WorkerAddress(_) => USAGE,
             _ => FAILED,
         }
     }
