@@ -5,6 +5,7 @@
 //! | [`server`] | what every request goes through |
 //! | [`route`], [`request`] | a request becomes an operation |
 //! | [`auth`] | who is asking |
+//! | [`rate`] | how often an access key may ask |
 //! | [`ops`] | a file for each operation |
 //! | [`xml`], [`answer`], [`error`] | what is answered |
 //! | [`objects`], [`body`], [`blocks`] | objects, the bytes of a body, blocks on workers: nothing there knows of HTTP requests |
@@ -25,6 +26,7 @@ mod metrics;
 pub mod objects;
 pub mod ops;
 mod range;
+pub mod rate;
 pub mod request;
 pub mod route;
 pub mod server;
