@@ -1,14 +1,16 @@
 //! Tests that cross the roles: the harness, end-to-end, faults, clients and benchmarks.
 //!
-//! [`Server`] runs the real binary over a folder of its own; [`Client`] is a small blocking HTTP/1.1 client that sends
-//! exactly what it is told, malformed or not; [`Answer`] and [`xml::Element`] are what comes back.
+//! [`Server`] runs the real binary over a folder of its own; [`Client`] is a small blocking HTTP/1.1 client, in clear or
+//! over TLS, that sends exactly what it is told, malformed or not; [`Answer`] and [`xml::Element`] are what comes back.
 
 pub mod answer;
 pub mod binary;
+pub mod certificates;
 pub mod digest;
 pub mod framing;
 pub mod http;
 pub mod server;
+pub mod tls;
 pub mod xml;
 
 pub use answer::Answer;

@@ -1,6 +1,7 @@
 //! One connection: which protocol it speaks, its requests, its deadlines, its end.
 
 use super::activity::{Guarded, Protocol, Watched};
+use super::linger::Lingering;
 use super::screen::{Screen, Screened};
 use super::{Activity, BoxError, Limits, Peer, Protocols};
 use crate::shutdown::Shutdown;
@@ -31,7 +32,7 @@ const FIRST_HEAD_MAX_BYTES: usize = 8 << 10;
 /// An HTTP/2 client that is told that its idle connection ends may have a request on its way.
 const LAST_CALL: Duration = Duration::from_secs(1);
 
-type WatchedIo = Watched<TokioIo<Screened<Stream>>>;
+type WatchedIo = Watched<TokioIo<Screened<Lingering<Stream>>>>;
 
 /// What both protocols' connections can do.
 trait Connection: Future<Output = hyper::Result<()>> {
@@ -97,7 +98,7 @@ where
         Protocol::Http2 => Screen::passing(),
     };
     let peer = Peer { address, secure: stream.is_secure() };
-    let screened = Screened::new(stream, screen, &mut head);
+    let screened = Screened::new(Lingering::new(stream), screen, &mut head);
     let io = Watched::new(TokioIo::new(screened), head, activity.clone());
     let (proxies, header_max_count) = (limits.trusted_proxies.clone(), limits.header_max_count);
     let counted = {

@@ -7,6 +7,7 @@
 mod activity;
 mod connection;
 mod limits;
+mod linger;
 mod peer;
 mod screen;
 mod slots;
