@@ -106,7 +106,7 @@ impl S3Error {
         for (name, value) in &self.0.headers {
             answer.headers_mut().append(name, value.clone());
         }
-        if self.status() == StatusCode::SERVICE_UNAVAILABLE {
+        if self.status() == StatusCode::SERVICE_UNAVAILABLE && !answer.headers().contains_key(RETRY_AFTER) {
             answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from(RETRY_AFTER_SECONDS));
         }
         answer.headers_mut().insert(CONTENT_TYPE, answer::XML);

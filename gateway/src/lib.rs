@@ -6,6 +6,7 @@
 //! | [`route`], [`request`] | a request becomes an operation |
 //! | [`auth`] | who is asking |
 //! | [`oidc`] | what issuers of OpenID Connect tokens say of someone |
+//! | [`rate`] | how often an access key may ask |
 //! | [`ops`] | a file for each operation |
 //! | [`iam`], [`sts`], [`query_api`] | AWS's APIs of who may come in, and the protocol that they share |
 //! | [`post`] | the form of POST Object, and its policy |
@@ -34,6 +35,7 @@ pub mod ops;
 pub mod post;
 pub mod query_api;
 mod range;
+pub mod rate;
 pub mod request;
 pub mod route;
 pub mod server;
@@ -48,6 +50,7 @@ use crate::metrics::Metrics;
 use crate::objects::{Objects, ObjectsOptions};
 use crate::oidc::{RootsError, TokenVerifier};
 use crate::ops::Context;
+use crate::rate::RateLimiter;
 use crate::route::{BasePathError, Router};
 use crate::server::{Identity, Server};
 use crate::sts::StsApi;
@@ -66,6 +69,7 @@ use weir_service::clock::Clock;
 use weir_service::config::settings::GatewaySettings;
 use weir_service::sealing::Sealer;
 use weir_service::shutdown::Shutdown;
+use weir_service::tls::{ServerTls, TlsError};
 
 /// What a connection over the cap is told. It has no request yet, so no id to name.
 const REFUSAL_DOCUMENT: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>SlowDown</Code>\
@@ -86,6 +90,8 @@ pub enum GatewayError {
     Session(#[source] Failure),
     #[error("the gateway's listener has no address: {0}")]
     Listener(#[source] io::Error),
+    #[error(transparent)]
+    Tls(#[from] TlsError),
 }
 
 /// A gateway with its session. Cheap to clone.
@@ -93,6 +99,7 @@ pub enum GatewayError {
 pub struct Gateway {
     server: Arc<Server>,
     limits: Limits,
+    tls: Option<ServerTls>,
 }
 
 impl Gateway {
@@ -119,22 +126,27 @@ impl Gateway {
         let router = Router::new(&settings)?;
         let limits = Limits { refusal: refusal(), ..Limits::from(&settings) };
         let audit = Audit::open(&settings, registry)?;
+        let tls = ServerTls::from_settings(&settings.tls_certificate, &settings.tls_key)?;
         let identity = Identity::new(&*clock);
         let options = ObjectsOptions::from(&settings);
         let objects = Objects::open(metaserver.clone(), workers, options, clock.clone(), shutdown).await;
         let objects = objects.map_err(GatewayError::Session)?;
         let follower = Follower::open(metaserver, sealer, shutdown).await.map_err(GatewayError::Session)?;
+        if let Some(tls) = &tls {
+            tls.watch(shutdown);
+        }
         objects.register_metrics(registry);
         let metrics = Metrics::register(registry);
+        let rate = RateLimiter::from_settings(&settings);
         let context = Context { objects, settings, follower, gate, clock };
-        Ok(Self { server: Arc::new(Server { context, router, metrics, audit, identity, sts }), limits })
+        Ok(Self { server: Arc::new(Server { context, router, metrics, audit, identity, sts, rate }), limits, tls })
     }
 
     pub fn objects(&self) -> &Objects {
         &self.server.context.objects
     }
 
-    /// Serves S3 until shutdown, and finishes the requests in flight.
+    /// Serves S3, over TLS if it has a certificate, until shutdown, and finishes the requests in flight.
     ///
     /// # Errors
     /// [`GatewayError::Access`] when strangers could reach the listener and no keys are set.
@@ -149,7 +161,7 @@ impl Gateway {
             let server = server.clone();
             async move { Ok::<_, Infallible>(server.answer(request).await) }
         });
-        accept::serve(listener, self.limits.clone(), service, shutdown).await;
+        accept::serve(listener, self.limits.clone(), self.tls.clone(), || service.clone(), shutdown).await;
         self.server.audit.flush().await;
         Ok(())
     }

@@ -15,10 +15,11 @@ pub use sent::SentBody;
 
 use crate::answer::Outcome;
 use crate::audit::{Audit, AuditRecord, Entry, request_span};
-use crate::auth::{self, Authentication, Presented};
+use crate::auth::{self, Authentication, Caller, Presented};
 use crate::error::S3Error;
 use crate::metrics::{InFlight, Metrics};
 use crate::ops::{self, Context};
+use crate::rate::RateLimiter;
 use crate::request::{Request, RequestBody};
 use crate::route::{Operation, Query, Router, ServiceOperation};
 use crate::sts::StsApi;
@@ -46,6 +47,8 @@ pub struct Server {
     pub audit: Audit,
     pub identity: Identity,
     pub sts: StsApi,
+    /// None: any number of requests.
+    pub rate: Option<RateLimiter>,
 }
 
 /// What is known of a request, for its answer's head and for the logs.
@@ -118,6 +121,7 @@ impl Server {
         }
         let caller = self.context.gate.admit(kind, &presented, &rules)?;
         record.sent_by(&caller);
+        self.check_rate(&caller)?;
         if matches!(kind, Authentication::V4Query | Authentication::V2Query) {
             auth::hoist(&mut parts, &query);
         }
@@ -150,6 +154,19 @@ impl Server {
             record.sent_by(&caller);
         }
         outcome
+    }
+
+    /// How often a key may ask. Who comes without one is bounded by connections alone.
+    ///
+    /// # Errors
+    /// `SlowDown`, with the time to wait.
+    fn check_rate(&self, caller: &Caller) -> Result<(), S3Error> {
+        match &self.rate {
+            Some(rate) if !caller.access_key_id.is_empty() => {
+                Ok(rate.admit(&caller.access_key_id, self.context.clock.now_ms())?)
+            }
+            Some(_) | None => Ok(()),
+        }
     }
 
     fn finish(&self, exchange: Exchange, outcome: Outcome) -> Response<SentBody> {

@@ -5,6 +5,7 @@
 use crate::accept::{self, Limits};
 use crate::config::GatewaySettings;
 use crate::shutdown::Shutdown;
+use crate::tls::ServerTls;
 use axum::Router;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
@@ -63,14 +64,15 @@ impl Status {
 }
 
 /// Serves until shutdown.
-pub async fn serve(listener: TcpListener, status: Status, shutdown: &Shutdown) {
+pub async fn serve(listener: TcpListener, tls: Option<ServerTls>, status: Status, shutdown: &Shutdown) {
     let router = Router::new()
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(|State(status): State<Status>| async move { status.answer_ready() }))
         .route("/metrics", get(|State(status): State<Status>| async move { status.answer_metrics() }))
         .with_state(status);
     let limits = Limits { connection_max_count: CONNECTION_MAX_COUNT, ..Limits::from(&GatewaySettings::default()) };
-    accept::serve(listener, limits, TowerToHyperService::new(router), shutdown).await;
+    let service = TowerToHyperService::new(router);
+    accept::serve(listener, limits, tls, || service.clone(), shutdown).await;
 }
 
 #[cfg(test)]
@@ -96,7 +98,7 @@ mod tests {
         let address = listener.local_addr().unwrap();
         let (status, shutdown) = (Status::default(), Shutdown::new());
         let (own_status, own_shutdown) = (status.clone(), shutdown.clone());
-        shutdown.spawn(async move { serve(listener, own_status, &own_shutdown).await });
+        shutdown.spawn(async move { serve(listener, None, own_status, &own_shutdown).await });
 
         assert!(get(address, "/healthz").await.starts_with("HTTP/1.1 200"));
         assert!(get(address, "/readyz").await.starts_with("HTTP/1.1 503"));

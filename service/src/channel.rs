@@ -1,13 +1,18 @@
 //! How one role calls another: over a socket or, in one process, straight into the other's service. The generated
 //! clients take a [`Channel`] and can't tell which.
 
+mod dial;
+
 use crate::clock::SystemClock;
-use crate::peer_auth::{self, ClusterSecret};
+use crate::peer_auth::{ClusterCredentials, Link, Proving};
 use crate::rpc;
 use crate::unix_path;
+use dial::Dial;
 use http::{Request, Response};
 use hyper_util::rt::TokioIo;
 use std::convert::Infallible;
+use std::error::Error;
+use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,10 +31,28 @@ const PING_TIMEOUT: Duration = Duration::from_secs(5);
 pub type Channel = BoxCloneSyncService<Request<Body>, Response<Body>, ChannelError>;
 
 /// Why a call did not reach its role, or its answer did not come back. A type of its own, because a boxed error in its
-/// place makes the compiler doubt that calls through generated clients can be spawned.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct ChannelError(#[source] BoxError);
+/// place makes the compiler doubt that calls through generated clients can be spawned. Shared, because calls that wait
+/// for the same connection fail together.
+#[derive(Clone, Debug)]
+pub struct ChannelError(Arc<dyn Error + Send + Sync>);
+
+impl fmt::Display for ChannelError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl Error for ChannelError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&*self.0)
+    }
+}
+
+impl From<BoxError> for ChannelError {
+    fn from(error: BoxError) -> Self {
+        Self(error.into())
+    }
+}
 
 /// A channel into a service of this process: no socket, no thread between.
 pub fn in_process<S>(service: S) -> Channel
@@ -42,20 +65,28 @@ where
 
 /// A channel over a connection that tonic keeps.
 pub fn remote(channel: tonic::transport::Channel) -> Channel {
-    BoxCloneSyncService::new(channel.map_err(|error| ChannelError(error.into())))
+    BoxCloneSyncService::new(channel.map_err(|error| ChannelError(Arc::new(error))))
 }
 
-/// A channel over TCP to `address` (`host:port`) that proves the cluster's secret with each call. It connects at the
-/// first call, and again when the connection broke. With an address that can't be one, each call fails and says so.
-pub fn connect(address: &str, secret: &ClusterSecret) -> Channel {
-    let channel = match Endpoint::from_shared(format!("http://{address}")) {
-        Ok(endpoint) => remote(tuned(endpoint).connect_lazy()),
-        Err(error) => {
-            let message = format!("{address:?} is not an address: {error}");
-            failing(message)
-        }
+/// A channel over TCP to `address` (`host:port`), which shows the cluster's credentials and asks for them: over TLS with
+/// certificates, and with a secret by a proof with each call. It connects at the first call, and again when the
+/// connection broke. With an address that can't be one, each call fails and says so.
+pub fn connect(address: &str, credentials: &ClusterCredentials) -> Channel {
+    // Whether it is in clear or not is the dialler's matter; tonic is told of a connection.
+    let endpoint = match Endpoint::from_shared(format!("http://{address}")) {
+        Ok(endpoint) => tuned(endpoint),
+        Err(error) => return failing(format!("{address:?} is not an address: {error}")),
     };
-    peer_auth::proving(channel, secret, Arc::new(SystemClock))
+    let link = Arc::new(Link::default());
+    let dial = Dial::new(CONNECT_TIMEOUT, credentials.tls().cloned(), link.clone());
+    let channel = remote(endpoint.connect_with_connector_lazy(dial));
+    match credentials.secret() {
+        Some(secret) => {
+            let proving = Proving::new(channel, secret.clone(), Arc::new(SystemClock), link);
+            BoxCloneSyncService::new(proving)
+        }
+        None => channel,
+    }
 }
 
 /// A channel over the Unix socket at `path`. It connects at the first call, and again when the connection broke.
@@ -75,7 +106,7 @@ pub fn connect_unix(path: &Path) -> Channel {
 fn failing(message: String) -> Channel {
     BoxCloneSyncService::new(tower::service_fn(move |_: Request<Body>| {
         let message = message.clone();
-        async move { Err(ChannelError(message.into())) }
+        async move { Err(BoxError::from(message).into()) }
     }))
 }
 

@@ -1,5 +1,5 @@
-//! What every server process of Weir shares: configuration, telemetry, the accept loop with its limits, channels to
-//! other roles, health, shutdown, and the seams to the file system and the clock.
+//! What every server process of Weir shares: configuration, telemetry, the accept loop with its limits, TLS,
+//! channels to other roles, health, shutdown, and the seams to the file system and the clock.
 //!
 //! Nothing here knows what a bucket, a block or a namespace is.
 
@@ -18,4 +18,5 @@ pub mod rpc;
 pub mod sealing;
 pub mod shutdown;
 pub mod telemetry;
+pub mod tls;
 mod unix_path;

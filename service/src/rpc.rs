@@ -1,37 +1,57 @@
-//! How a role's services are served to other processes: gRPC over TCP to those who know the cluster's secret, gRPC
-//! over a Unix socket to those whom its mode lets in.
+//! How a role's services are served to other processes: gRPC over TCP to members of the cluster, gRPC over a Unix socket
+//! to those whom its mode lets in.
+//!
+//! The TCP port has the limits of the accept loop, speaks HTTP/2 alone, and answers nothing but a greeting without a
+//! proof or a certificate: not even whether a method exists.
 //!
 //! HTTP/2's defaults make a block's stream half as fast and twice as expensive as frames of 1 MiB. Both ends have to
 //! announce them: the channels of [`crate::channel`] do the same.
 
+mod refusal;
+
+use crate::accept::{self, Http2Limits, Limits, Ping, Protocols};
 use crate::clock::SystemClock;
-use crate::peer_auth::{ClusterSecret, Verified, Verifier};
+use crate::config::GatewaySettings;
+use crate::peer_auth::{ClusterCredentials, Verified};
 use crate::shutdown::Shutdown;
 use crate::unix_path;
+use bytes::Bytes;
+use http::Request;
+use hyper::body::Incoming;
+use hyper_util::service::TowerToHyperService;
 use std::fs;
 use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, UnixListener};
 use tokio_stream::wrappers::UnixListenerStream;
 use tonic::service::Routes;
 use tonic::transport::Server;
-use tonic::transport::server::TcpIncoming;
-use tower::layer::layer_fn;
+use tower::ServiceExt;
 
 pub(crate) const FRAME_MAX_BYTES: u32 = 1 << 20;
 pub(crate) const STREAM_WINDOW_BYTES: u32 = 4 << 20;
 pub(crate) const CONNECTION_WINDOW_BYTES: u32 = 16 << 20;
+const SEND_BUFFER_BYTES: usize = 400 << 10;
 /// Calls in flight on one connection.
 const STREAM_MAX_COUNT: u32 = 4096;
+/// Calls that a peer may take back at once.
+const RESET_MAX_COUNT: usize = 1024;
 const HEADER_LIST_MAX_BYTES: u32 = 16 << 10;
 /// A connection whose peer does not answer pings is closed.
-const PING_INTERVAL: Duration = Duration::from_secs(20);
-const PING_TIMEOUT: Duration = Duration::from_secs(10);
+const PING: Ping = Ping { interval: Duration::from_secs(20), timeout: Duration::from_secs(10) };
+/// A member has one connection to each other; a gateway's machine may run several, and the shell besides.
+const CONNECTION_MAX_COUNT: usize = 4096;
+const CONNECTION_MAX_COUNT_PER_ADDRESS: usize = 1024;
+/// The handshake and the first call must have come after so long.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
+/// A connection without a call for so long is closed; the next call makes another.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(600);
+/// A block's stream waits for the slowest reader that the gateway bears with; pings tell of peers that are gone.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(3600);
 
-/// Why services are not served.
+/// Why services are not served on a Unix socket.
 #[derive(Debug, thiserror::Error)]
 pub enum RpcError {
     #[error("can't serve on the socket {path}")]
@@ -40,24 +60,38 @@ pub enum RpcError {
     Serve(#[from] tonic::transport::Error),
 }
 
-/// Serves until shutdown, then finishes the calls in flight. Each call must prove the secret.
-///
-/// # Errors
-/// [`RpcError::Serve`].
-pub async fn serve_tcp(
-    listener: TcpListener,
-    routes: Routes,
-    secret: ClusterSecret,
-    shutdown: &Shutdown,
-) -> Result<(), RpcError> {
-    let verifier = Arc::new(Verifier::new(secret, Arc::new(SystemClock)));
-    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-    tuned()
-        .layer(layer_fn(move |inner| Verified::new(inner, verifier.clone())))
-        .add_routes(routes)
-        .serve_with_incoming_shutdown(incoming, shutdown.begun())
-        .await?;
-    Ok(())
+/// Serves members of the cluster until shutdown, then finishes the calls in flight.
+pub async fn serve_tcp(listener: TcpListener, routes: Routes, credentials: &ClusterCredentials, shutdown: &Shutdown) {
+    let routes = routes.prepare();
+    let tls = credentials.tls().map(|tls| tls.server().clone());
+    let make_service = || {
+        let verified = Verified::new(routes.clone(), credentials.secret(), &SystemClock);
+        TowerToHyperService::new(ServiceExt::<Request<Incoming>>::map_response(verified, refusal::told))
+    };
+    accept::serve(listener, limits(), tls, make_service, shutdown).await;
+}
+
+fn limits() -> Limits {
+    Limits {
+        protocols: Protocols::Http2,
+        connection_max_count: CONNECTION_MAX_COUNT,
+        connection_max_count_per_address: CONNECTION_MAX_COUNT_PER_ADDRESS,
+        header_max_bytes: HEADER_LIST_MAX_BYTES as usize,
+        header_timeout: HEADER_TIMEOUT,
+        idle_timeout: IDLE_TIMEOUT,
+        write_timeout: WRITE_TIMEOUT,
+        http2: Http2Limits {
+            stream_max_count: STREAM_MAX_COUNT,
+            stream_window_bytes: STREAM_WINDOW_BYTES,
+            connection_window_bytes: CONNECTION_WINDOW_BYTES,
+            frame_max_bytes: FRAME_MAX_BYTES,
+            send_buffer_bytes: SEND_BUFFER_BYTES,
+            reset_max_count: RESET_MAX_COUNT,
+            ping: Some(PING),
+        },
+        refusal: Bytes::new(),
+        ..Limits::from(&GatewaySettings::default())
+    }
 }
 
 /// A Unix socket of mode 0600 that calls can be made to, though none is answered yet.
@@ -115,8 +149,8 @@ fn tuned() -> Server {
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
         .max_concurrent_streams(STREAM_MAX_COUNT)
         .http2_max_header_list_size(HEADER_LIST_MAX_BYTES)
-        .http2_keepalive_interval(Some(PING_INTERVAL))
-        .http2_keepalive_timeout(Some(PING_TIMEOUT))
+        .http2_keepalive_interval(Some(PING.interval))
+        .http2_keepalive_timeout(Some(PING.timeout))
 }
 
 /// Makes the socket in a folder that no one else may enter, and moves it to its place with its mode set: it can't be

@@ -1,7 +1,8 @@
-//! A small blocking HTTP/1.1 client. It sends paths, headers and bodies exactly as given, so that a test can send what
+//! A small blocking HTTP/1.1 client, in clear or over TLS. It sends paths, headers and bodies exactly as given, so that a test can send what
 //! no library would.
 
 use crate::Answer;
+use crate::tls::{Stream, Trust};
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Mutex;
@@ -12,21 +13,30 @@ const BUFFER_BYTES: usize = 256 << 10;
 
 /// One connection to a server.
 pub struct Connection {
-    reader: BufReader<TcpStream>,
+    reader: BufReader<Stream>,
 }
 
 impl Connection {
     pub fn open(address: SocketAddr) -> io::Result<Self> {
+        Self::open_with(address, None)
+    }
+
+    /// Over TLS, where a trust is given.
+    pub fn open_with(address: SocketAddr, trust: Option<&Trust>) -> io::Result<Self> {
         let stream = TcpStream::connect_timeout(&address, TIMEOUT)?;
         stream.set_read_timeout(Some(TIMEOUT))?;
         stream.set_write_timeout(Some(TIMEOUT))?;
         stream.set_nodelay(true)?;
+        let stream = match trust {
+            Some(trust) => Stream::over_tls(stream, address, trust)?,
+            None => Stream::Clear(stream),
+        };
         Ok(Self { reader: BufReader::with_capacity(BUFFER_BYTES, stream) })
     }
 
     /// The socket, to send what no method here would.
     pub fn stream(&self) -> &TcpStream {
-        self.reader.get_ref()
+        self.reader.get_ref().socket()
     }
 
     pub fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
@@ -134,18 +144,25 @@ pub struct Client {
     address: SocketAddr,
     prefix: String,
     host: String,
+    trust: Option<Trust>,
     idle: Mutex<Vec<Connection>>,
 }
 
 impl Client {
     /// `prefix` goes before each path: empty, or a base path without a slash at its end.
     pub fn new(address: SocketAddr, prefix: &str) -> Self {
-        Self { address, prefix: prefix.to_owned(), host: address.to_string(), idle: Mutex::default() }
+        Self { address, prefix: prefix.to_owned(), host: address.to_string(), trust: None, idle: Mutex::default() }
     }
 
     /// The same server under another host name.
     pub fn with_host(&self, host: &str) -> Self {
-        Self { host: format!("{host}:{}", self.address.port()), ..Self::new(self.address, &self.prefix) }
+        let trust = self.trust.clone();
+        Self { host: format!("{host}:{}", self.address.port()), trust, ..Self::new(self.address, &self.prefix) }
+    }
+
+    /// The same server over TLS, where a trust is given.
+    pub fn with_trust(&self, trust: Option<Trust>) -> Self {
+        Self { host: self.host.clone(), trust, ..Self::new(self.address, &self.prefix) }
     }
 
     pub fn address(&self) -> SocketAddr {
@@ -196,8 +213,16 @@ impl Client {
     fn connection(&self) -> io::Result<(Connection, bool)> {
         match self.idle.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).pop() {
             Some(connection) => Ok((connection, true)),
-            None => Ok((Connection::open(self.address)?, false)),
+            None => Ok((self.open()?, false)),
         }
+    }
+
+    /// A connection of the test's own.
+    ///
+    /// # Errors
+    /// When the server takes none.
+    pub fn open(&self) -> io::Result<Connection> {
+        Connection::open_with(self.address, self.trust.as_ref())
     }
 
     fn keep(&self, connection: Connection) {
@@ -318,7 +343,7 @@ impl Request<'_> {
         let (connection, used) = self.client.connection()?;
         match self.exchange(connection) {
             // The server may have closed a kept connection meanwhile: that says nothing about this request.
-            Err(error) if used && is_gone(&error) => self.exchange(Connection::open(self.client.address)?),
+            Err(error) if used && is_gone(&error) => self.exchange(self.client.open()?),
             other => other,
         }
     }

@@ -1,10 +1,11 @@
 //! Tests that cross the roles: the harness, end-to-end, faults, clients and benchmarks.
 //!
-//! [`Server`] runs the real binary over a folder of its own; [`Client`] is a small blocking HTTP/1.1 client that sends
-//! exactly what it is told, malformed or not; [`Answer`] and [`xml::Element`] are what comes back.
+//! [`Server`] runs the real binary over a folder of its own; [`Client`] is a small blocking HTTP/1.1 client, in clear or
+//! over TLS, that sends exactly what it is told, malformed or not; [`Answer`] and [`xml::Element`] are what comes back.
 
 pub mod answer;
 pub mod binary;
+pub mod certificates;
 pub mod digest;
 pub mod form;
 pub mod framing;
@@ -12,6 +13,7 @@ pub mod http;
 pub mod oidc_issuer;
 pub mod server;
 pub mod sign;
+pub mod tls;
 pub mod xml;
 
 pub use answer::Answer;

@@ -1,5 +1,7 @@
 //! The real binary, run as its users run it: `weir standalone` over a folder of its own.
 
+use crate::certificates::Authority;
+use crate::tls::{Trust, trust};
 use crate::{Answer, Client, Connection, binary, eventually};
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs::{self, File};
@@ -15,6 +17,8 @@ use tempfile::TempDir;
 pub const START_SECONDS: u64 = 30;
 const STOP_SECONDS: u64 = 30;
 const BASE_PATH: &str = "/api/v1/s3";
+/// Where all servers of the tests listen.
+const CERTIFIED_HOST: &str = "127.0.0.1";
 /// Short blocks, so that an object of some MiB has many.
 const SHARED_SETTINGS: &str = "[gateway]\ndomains = [\"s3.test\"]\nblock_max_bytes = 1048576\n";
 
@@ -24,6 +28,8 @@ pub struct Server {
     address: SocketAddr,
     admin: SocketAddr,
     folder: TempDir,
+    /// Whoever signed its certificate; none: it serves in clear.
+    authority: Option<Authority>,
 }
 
 impl Server {
@@ -37,12 +43,27 @@ impl Server {
     /// # Panics
     /// When it does not serve within [`START_SECONDS`].
     pub fn start_with(settings: &str) -> Self {
+        Self::start_by(settings, None)
+    }
+
+    /// Starts one whose S3 and admin ports are served over TLS.
+    ///
+    /// # Panics
+    /// When it does not serve within [`START_SECONDS`].
+    pub fn start_over_tls_with(settings: &str) -> Self {
+        Self::start_by(settings, Some(Authority::new("tests")))
+    }
+
+    fn start_by(settings: &str, authority: Option<Authority>) -> Self {
         let folder = tempfile::Builder::new().prefix("weir-test-").tempdir().expect("a temporary folder can be made");
         let (address, admin) = (free_address(), free_address());
         let text = format!("admin_listen = \"{admin}\"\nlog = \"info\"\n{settings}\n");
         fs::write(folder.path().join("weir.toml"), text).expect("the configuration can be written");
-        let child = spawn(folder.path(), address);
-        let mut server = Self { child, address, admin, folder };
+        if let Some(authority) = &authority {
+            authority.issue(&[CERTIFIED_HOST]).write(folder.path());
+        }
+        let child = spawn(folder.path(), address, authority.is_some());
+        let mut server = Self { child, address, admin, folder, authority };
         server.await_ready();
         server
     }
@@ -50,11 +71,21 @@ impl Server {
     /// One server for all who ask at the same time. Each of them uses buckets of its own.
     pub fn shared() -> Arc<Self> {
         static SHARED: Mutex<Weak<Server>> = Mutex::new(Weak::new());
-        let mut shared = SHARED.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        Self::shared_in(&SHARED, || Self::start_with(SHARED_SETTINGS))
+    }
+
+    /// The same over TLS: another server.
+    pub fn shared_over_tls() -> Arc<Self> {
+        static SHARED: Mutex<Weak<Server>> = Mutex::new(Weak::new());
+        Self::shared_in(&SHARED, || Self::start_over_tls_with(SHARED_SETTINGS))
+    }
+
+    fn shared_in(shared: &Mutex<Weak<Self>>, start: impl FnOnce() -> Self) -> Arc<Self> {
+        let mut shared = shared.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         if let Some(server) = shared.upgrade() {
             return server;
         }
-        let server = Arc::new(Self::start_with(SHARED_SETTINGS));
+        let server = Arc::new(start());
         *shared = Arc::downgrade(&server);
         server
     }
@@ -73,14 +104,28 @@ impl Server {
         }
     }
 
-    /// A client at `/`.
+    /// A client at `/`, over TLS if the server is.
     pub fn client(&self) -> Client {
-        Client::new(self.address, "")
+        Client::new(self.address, "").with_trust(self.trust())
+    }
+
+    fn trust(&self) -> Option<Trust> {
+        self.authority.as_ref().map(|authority| trust(authority, &["http/1.1"]))
+    }
+
+    /// Whoever signed the server's certificate.
+    pub fn authority(&self) -> Option<&Authority> {
+        self.authority.as_ref()
+    }
+
+    /// Gives the running server a certificate of another authority, as a file that it may notice.
+    pub fn change_certificate(&self, authority: &Authority) {
+        authority.issue(&[CERTIFIED_HOST]).write(self.folder.path());
     }
 
     /// A client at the base path.
     pub fn base_path_client(&self) -> Client {
-        Client::new(self.address, BASE_PATH)
+        Client::new(self.address, BASE_PATH).with_trust(self.trust())
     }
 
     /// A client that names the bucket by the host, `BUCKET.s3.test`; needs a server with that domain.
@@ -97,12 +142,12 @@ impl Server {
     /// # Panics
     /// When the server takes none.
     pub fn connect(&self) -> Connection {
-        Connection::open(self.address).expect("the server takes connections")
+        self.client().open().expect("the server takes connections")
     }
 
     /// The answer of the admin port.
     pub fn admin(&self, path: &str) -> Answer {
-        Client::new(self.admin, "").get(path)
+        Client::new(self.admin, "").with_trust(self.trust()).get(path)
     }
 
     /// A metric's value, summed over its labels; 0 when there is none of that name.
@@ -172,7 +217,7 @@ impl Server {
 
     /// Starts a stopped server again over the same folder, at the same address.
     pub fn restart(&mut self) {
-        self.child = spawn(self.folder.path(), self.address);
+        self.child = spawn(self.folder.path(), self.address, self.authority.is_some());
         self.await_ready();
     }
 
@@ -200,7 +245,7 @@ impl Drop for Server {
     }
 }
 
-fn spawn(folder: &Path, address: SocketAddr) -> Child {
+fn spawn(folder: &Path, address: SocketAddr, over_tls: bool) -> Child {
     let log = File::options().create(true).append(true).open(folder.join("log")).expect("a log file can be made");
     let errors = log.try_clone().expect("a file can be shared");
     let mut command = Command::new(binary::weir());
@@ -213,6 +258,14 @@ fn spawn(folder: &Path, address: SocketAddr) -> Child {
     command.current_dir(folder).arg("standalone");
     command.arg("--config").arg(folder.join("weir.toml")).arg("--data").arg(folder.join("data"));
     command.args(["--listen", &address.to_string()]);
+    if over_tls {
+        for key in ["gateway.tls_certificate", "admin_tls_certificate"] {
+            command.args(["--set", &format!("{key}=certificate.pem")]);
+        }
+        for key in ["gateway.tls_key", "admin_tls_key"] {
+            command.args(["--set", &format!("{key}=key.pem")]);
+        }
+    }
     command.stdin(Stdio::null()).stdout(log).stderr(errors).spawn().expect("weir starts")
 }
 

@@ -12,7 +12,15 @@ fn status_of(server: &Server, bytes: &[u8]) -> Option<u16> {
 
 #[test]
 fn ambiguous_requests_are_refused() {
-    let server = Server::shared();
+    ambiguous_requests_are_refused_by(&Server::shared());
+}
+
+#[test]
+fn ambiguous_requests_are_refused_over_tls() {
+    ambiguous_requests_are_refused_by(&Server::shared_over_tls());
+}
+
+fn ambiguous_requests_are_refused_by(server: &Server) {
     let client = server.client();
     let bucket = client.bucket("ambiguous");
     let line = format!("PUT {bucket}/k HTTP/1.1\r\n");
@@ -57,7 +65,7 @@ fn ambiguous_requests_are_refused() {
     ];
     let mut taken = Vec::new();
     for (what, bytes) in cases {
-        let status = status_of(&server, bytes.as_bytes());
+        let status = status_of(server, bytes.as_bytes());
         let refused = status.is_none_or(|status| matches!(status, 400 | 411 | 414 | 431 | 501 | 505));
         if !refused || client.head(&format!("{bucket}/k")).status != 404 {
             taken.push(format!("{what}: {status:?}"));
@@ -66,14 +74,22 @@ fn ambiguous_requests_are_refused() {
     }
     assert!(taken.is_empty(), "{taken:#?}");
     let long = format!("GET {bucket}/{} HTTP/1.1\r\nHost: x\r\n\r\n", "u".repeat(70_000));
-    let status = status_of(&server, long.as_bytes());
+    let status = status_of(server, long.as_bytes());
     assert!(matches!(status, Some(400 | 414 | 431)), "an address of 70 KB: {status:?}");
     server.assert_alive();
 }
 
 #[test]
 fn broken_transfer_chunks_store_nothing() {
-    let server = Server::shared();
+    broken_transfer_chunks_store_nothing_at(&Server::shared());
+}
+
+#[test]
+fn broken_transfer_chunks_store_nothing_over_tls() {
+    broken_transfer_chunks_store_nothing_at(&Server::shared_over_tls());
+}
+
+fn broken_transfer_chunks_store_nothing_at(server: &Server) {
     let client = server.client();
     let bucket = client.bucket("transfer-chunks");
     for body in [
@@ -240,11 +256,66 @@ fn strange_metadata_is_refused_or_kept_exactly() {
     assert!(got.headers.iter().all(|(_, value)| value != "forged"), "{got}");
 }
 
+/// A request inside a request: whoever reads the body as the next request deletes an object.
+#[test]
+fn the_body_of_a_refused_request_is_never_read_as_the_next_one() {
+    the_body_of_a_refused_request_is_no_request_at(&Server::shared());
+}
+
+#[test]
+fn the_body_of_a_refused_request_is_never_read_as_the_next_one_over_tls() {
+    the_body_of_a_refused_request_is_no_request_at(&Server::shared_over_tls());
+}
+
+fn the_body_of_a_refused_request_is_no_request_at(server: &Server) {
+    let client = server.client();
+    let bucket = client.bucket("refused-bodies");
+    let victim = format!("{bucket}/victim");
+    client.put(&victim, "here").expect(200);
+    let inner = format!("DELETE {victim} HTTP/1.1\r\nHost: x\r\n\r\n");
+    let known = format!("Content-Length: {}\r\n\r\n{inner}", inner.len());
+    let chunked = format!("Transfer-Encoding: chunked\r\n\r\n{:x}\r\n{inner}\r\n0\r\n\r\n", inner.len());
+    let waiting = format!("Expect: 100-continue\r\n{known}");
+    for body in [known, chunked, waiting] {
+        for line in [
+            "PUT /no-such-bucket-here/k HTTP/1.1\r\nHost: x\r\n".to_owned(),
+            format!("PUT {bucket}/k?partNumber=0&uploadId=1 HTTP/1.1\r\nHost: x\r\n"),
+            format!("PUT {bucket}/k HTTP/1.1\r\nHost: x\r\nx-amz-content-sha256: nonsense\r\n"),
+            format!("PUT {bucket}/{} HTTP/1.1\r\nHost: x\r\n", "k".repeat(1025)),
+            format!("POST {bucket}/k HTTP/1.1\r\nHost: x\r\n"),
+            format!("GET {bucket}/missing HTTP/1.1\r\nHost: x\r\n"),
+            format!("DELETE {bucket}/% HTTP/1.1\r\nHost: x\r\n"),
+        ] {
+            let mut connection = server.connect();
+            connection.send(format!("{line}{body}").as_bytes()).unwrap();
+            let answer = connection.read_answer("PUT").unwrap();
+            assert!((400..500).contains(&answer.status), "{line}{body}: {answer}");
+            if answer.header("connection") == Some("close") {
+                assert!(connection.read_answer("DELETE").is_err(), "{line}{body}");
+            } else {
+                // The whole body was read: the next answer is to the next request.
+                connection.send(format!("GET {victim} HTTP/1.1\r\nHost: x\r\n\r\n").as_bytes()).unwrap();
+                assert_eq!(connection.read_answer("GET").unwrap().expect(200).body, b"here", "{line}{body}");
+            }
+            assert_eq!(client.get(&victim).expect(200).body, b"here", "{line}{body}");
+        }
+    }
+    server.assert_alive();
+}
+
+const IMPATIENT: &str = "[gateway]\nheader_timeout_ms = 1000\nidle_timeout_ms = 1500\nbody_idle_timeout_ms = 1000\n";
+
 #[test]
 fn a_client_that_says_nothing_is_let_go() {
-    let server = Server::start_with(
-        "[gateway]\nheader_timeout_ms = 1000\nidle_timeout_ms = 1500\nbody_idle_timeout_ms = 1000\n",
-    );
+    a_client_that_says_nothing_is_let_go_by(&Server::start_with(IMPATIENT));
+}
+
+#[test]
+fn a_client_that_says_nothing_is_let_go_over_tls() {
+    a_client_that_says_nothing_is_let_go_by(&Server::start_over_tls_with(IMPATIENT));
+}
+
+fn a_client_that_says_nothing_is_let_go_by(server: &Server) {
     let client = server.client();
     let bucket = client.bucket("silent");
     let within = Duration::from_secs(15);

@@ -33,12 +33,12 @@ pub fn run(args: &Args) -> ExitCode {
 }
 
 async fn start(process: Process) -> Result<(), StartError> {
-    let secret = process.secret()?;
+    let credentials = process.credentials()?;
     let listener = process.listen_for_clients().await?;
     let mut registry = Registry::default();
-    let namespace = channel::connect(&process.config.metaserver.address, &secret);
-    let sealer = Arc::new(Sealer::new(&secret));
-    let workers = Arc::new(ConnectedWorkers::new(secret));
+    let namespace = channel::connect(&process.config.metaserver.address, &credentials);
+    let sealer = Arc::new(Sealer::new(&process.secret()?));
+    let workers = Arc::new(ConnectedWorkers::new(credentials));
     let settings = process.config.gateway.clone();
     let address = settings.listen.clone();
     let gateway =

@@ -36,18 +36,18 @@ pub fn run(args: &Args) -> ExitCode {
 
 async fn start(process: Process) -> Result<(), StartError> {
     let settings = process.config.metaserver.clone();
-    let secret = process.secret()?;
+    let credentials = process.credentials()?;
     let listener = listen(&settings.listen, "--listen").await?;
     let address = settings.listen.clone();
     let mut registry = Registry::default();
-    let metaserver = open(&process, settings, &secret, &mut registry).await?;
+    let metaserver = open(&process, settings, &process.secret()?, &mut registry).await?;
     let (services, front) = (metaserver.services(), process.front.clone());
     let ended = process.front.clone();
     process.front.spawn(async move {
         ended.begun().await;
         metaserver.end_waits();
     });
-    process.serve("calls", async move { rpc::serve_tcp(listener, services, secret, &front).await });
+    process.front.spawn(async move { rpc::serve_tcp(listener, services, &credentials, &front).await });
     process.status.ready(registry);
     tracing::info!(address, "the metaserver serves");
     Ok(())

@@ -24,8 +24,9 @@ use weir_service::clock::SystemClock;
 use weir_service::config::{Config, ConfigError, Origin};
 use weir_service::disk::{Disk, SystemDisk};
 use weir_service::folder_lock::FolderLock;
-use weir_service::peer_auth::{ClusterSecret, SecretError};
+use weir_service::peer_auth::{ClusterCredentials, ClusterSecret, CredentialsError, SecretError};
 use weir_service::shutdown::Shutdown;
+use weir_service::tls::ServerTls;
 use weir_service::{config, open_files, telemetry};
 
 /// After a failure of the store nothing can be acknowledged any more: waiting for clients is of no use.
@@ -61,7 +62,14 @@ struct Ending {
 }
 
 impl Process {
-    /// The secret that a role needs before it talks over a network.
+    /// What a role needs before it talks over a network: the cluster's secret, certificates, or both.
+    pub fn credentials(&self) -> Result<ClusterCredentials, CredentialsError> {
+        let credentials = ClusterCredentials::from_settings(&self.config.service)?;
+        credentials.watch(&self.back);
+        Ok(credentials)
+    }
+
+    /// The secret that access keys are sealed under: whoever keeps them or opens them needs it, with certificates too.
     pub fn secret(&self) -> Result<ClusterSecret, SecretError> {
         ClusterSecret::new(&self.config.service.cluster_secret)
     }
@@ -268,8 +276,12 @@ where
 {
     if let Some(listener) = process.listen_for_operators(role.admin_listen).await? {
         // It ends with the back: while the front finishes, operators may still look.
-        let (status, back) = (process.status.clone(), process.back.clone());
-        process.back.spawn(async move { admin::serve(listener, status, &back).await });
+        let (service, status, back) = (&process.config.service, process.status.clone(), process.back.clone());
+        let tls = ServerTls::from_settings(&service.admin_tls_certificate, &service.admin_tls_key)?;
+        if let Some(tls) = &tls {
+            tls.watch(&back);
+        }
+        process.back.spawn(async move { admin::serve(listener, tls, status, &back).await });
     }
     start(process.clone()).await
 }

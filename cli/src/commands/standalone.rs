@@ -12,7 +12,7 @@ use std::sync::Arc;
 use weir_gateway::Gateway;
 use weir_gateway::blocks::FixedWorkers;
 use weir_service::channel::in_process;
-use weir_service::config::{Config, Origin};
+use weir_service::config::{Config, GatewaySettings, Origin};
 use weir_service::folder_lock::FolderLock;
 use weir_service::rpc::{self, UnixSocket};
 use weir_service::sealing::Sealer;
@@ -79,7 +79,7 @@ async fn start(process: Process) -> Result<(), StartError> {
     let front = process.front.clone();
     process.serve("the gateway", async move { gateway.serve(listener, &front).await });
     process.status.ready(registry);
-    announce(address, data, !config.gateway.access_key.is_empty(), &config.gateway.region);
+    announce(address, data, &config.gateway);
     Ok(())
 }
 
@@ -100,14 +100,16 @@ pub fn blocks_folder(config: &Config) -> PathBuf {
 }
 
 /// Three lines: where it listens, where the data is, what to try next.
-fn announcement(address: SocketAddr, data: &Path, with_keys: bool, region: &str) -> String {
-    let url = format!("http://{address}");
+fn announcement(address: SocketAddr, data: &Path, settings: &GatewaySettings) -> String {
+    let is_secure = !settings.tls_certificate.as_os_str().is_empty();
+    let url = format!("{}://{address}", if is_secure { "https" } else { "http" });
     let data = std::path::absolute(data).unwrap_or_else(|_| data.to_owned());
-    let curl = if with_keys {
-        // Before its version 8 curl does not send this header by itself.
-        format!("curl --aws-sigv4 aws:amz:{region}:s3 --user KEY:SECRET -H x-amz-content-sha256:UNSIGNED-PAYLOAD")
-    } else {
+    let curl = if settings.access_key.is_empty() {
         "curl".to_owned()
+    } else {
+        // Before its version 8 curl does not send this header by itself.
+        let unsigned = "-H x-amz-content-sha256:UNSIGNED-PAYLOAD";
+        format!("curl --aws-sigv4 aws:amz:{}:s3 --user KEY:SECRET {unsigned}", settings.region)
     };
     format!(
         "Weir serves S3 on {url}\nThe data is in {}\nTry: {curl} -X PUT {url}/photos && {curl} -X PUT -d hello \
@@ -116,10 +118,10 @@ fn announcement(address: SocketAddr, data: &Path, with_keys: bool, region: &str)
     )
 }
 
-fn announce(address: SocketAddr, data: &Path, with_keys: bool, region: &str) {
+fn announce(address: SocketAddr, data: &Path, settings: &GatewaySettings) {
     let mut out = std::io::stdout().lock();
     // Nobody may be reading: that is no reason not to serve.
-    let _ = out.write_all(announcement(address, data, with_keys, region).as_bytes()).and_then(|()| out.flush());
+    let _ = out.write_all(announcement(address, data, settings).as_bytes()).and_then(|()| out.flush());
 }
 
 #[cfg(test)]
@@ -129,13 +131,22 @@ mod tests {
     #[test]
     fn the_announcement_has_three_lines() {
         let address = "127.0.0.1:39999".parse().unwrap();
-        let text = announcement(address, Path::new("/srv/weir"), false, "us-east-1");
+        let text = announcement(address, Path::new("/srv/weir"), &GatewaySettings::default());
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines[0], "Weir serves S3 on http://127.0.0.1:39999");
         assert_eq!(lines[1], "The data is in /srv/weir");
         assert!(lines[2].starts_with("Try: curl -X PUT http://127.0.0.1:39999/photos"));
         assert_eq!(lines.len(), 3);
-        assert_eq!(announcement(address, Path::new("weir-data"), true, "eu").lines().count(), 3);
+        let settings = GatewaySettings {
+            access_key: "AKIA".into(),
+            region: "eu".into(),
+            tls_certificate: "/etc/weir/tls.pem".into(),
+            ..GatewaySettings::default()
+        };
+        let text = announcement(address, Path::new("weir-data"), &settings);
+        assert!(text.starts_with("Weir serves S3 on https://127.0.0.1:39999\n"), "{text}");
+        assert!(text.contains("--aws-sigv4 aws:amz:eu:s3"), "{text}");
+        assert_eq!(text.lines().count(), 3);
     }
 
     #[test]

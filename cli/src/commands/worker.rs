@@ -44,14 +44,14 @@ async fn start(process: Process) -> Result<(), StartError> {
     if is_everywhere(&settings.address) {
         return Err(StartError::WorkerAddress(settings.address));
     }
-    let secret = process.secret()?;
+    let credentials = process.credentials()?;
     let listener = listen(&settings.listen, "--listen").await?;
     let address = settings.address.clone();
     let mut registry = Registry::default();
     let worker = open(&process, settings, &mut registry).await?;
-    let (services, front, own) = (worker.services(), process.front.clone(), secret.clone());
-    process.serve("calls", async move { rpc::serve_tcp(listener, services, own, &front).await });
-    worker.start(channel::connect(&process.config.metaserver.address, &secret), &process.back);
+    let (services, front, own) = (worker.services(), process.front.clone(), credentials.clone());
+    process.front.spawn(async move { rpc::serve_tcp(listener, services, &own, &front).await });
+    worker.start(channel::connect(&process.config.metaserver.address, &credentials), &process.back);
     process.status.ready(registry);
     tracing::info!(address, metaserver = process.config.metaserver.address, "the worker serves");
     Ok(())

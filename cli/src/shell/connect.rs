@@ -2,15 +2,13 @@
 
 use super::error::ShellError;
 use clap::Args;
-use std::collections::HashMap;
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
-use weir_gateway::blocks::{FixedWorkers, WorkerConnector};
-use weir_proto::v1;
+use std::sync::Arc;
+use weir_gateway::blocks::{ConnectedWorkers, FixedWorkers, WorkerConnector};
 use weir_service::channel::{self, Channel};
 use weir_service::config::{self, Config, Origin, Sources};
-use weir_service::peer_auth::ClusterSecret;
+use weir_service::peer_auth::ClusterCredentials;
 
 /// The socket of a standalone, in its data folder.
 pub const SOCKET_NAME: &str = "weir.sock";
@@ -54,14 +52,14 @@ pub enum Place {
     /// A standalone, by its data folder.
     Standalone { data: PathBuf },
     /// A cluster, by its metaserver.
-    Cluster { metaserver: String, secret: ClusterSecret },
+    Cluster { metaserver: String, credentials: ClusterCredentials },
 }
 
 impl Place {
     /// The flags decide; without one, a cluster whose metaserver is configured, else the standalone's data folder.
     ///
     /// # Errors
-    /// What is wrong with the configuration or the cluster's secret.
+    /// What is wrong with the configuration, the cluster's secret or its certificates.
     pub fn choose(args: &PlaceArgs, sources: Sources) -> Result<Self, ShellError> {
         let config = args.load(sources)?;
         if let (Some(data), None) = (&args.data, &args.metaserver) {
@@ -70,16 +68,16 @@ impl Place {
         if *config.origin("metaserver.address") == Origin::Default {
             return Ok(Self::Standalone { data: config.service.data });
         }
-        let secret =
-            ClusterSecret::new(&config.service.cluster_secret).map_err(|error| ShellError::said(error.to_string()))?;
-        Ok(Self::Cluster { metaserver: config.metaserver.address, secret })
+        let credentials = ClusterCredentials::from_settings(&config.service);
+        let credentials = credentials.map_err(|error| ShellError::said(error.to_string()))?;
+        Ok(Self::Cluster { metaserver: config.metaserver.address, credentials })
     }
 
     /// The channel to the metaserver's services; nothing is connected before the first call.
     pub fn metaserver(&self) -> Channel {
         match self {
             Self::Standalone { data } => channel::connect_unix(&data.join(SOCKET_NAME)),
-            Self::Cluster { metaserver, secret } => channel::connect(metaserver, secret),
+            Self::Cluster { metaserver, credentials } => channel::connect(metaserver, credentials),
         }
     }
 
@@ -87,9 +85,7 @@ impl Place {
     pub fn workers(&self, metaserver: Channel) -> Arc<dyn WorkerConnector> {
         match self {
             Self::Standalone { .. } => Arc::new(FixedWorkers::any(metaserver)),
-            Self::Cluster { secret, .. } => {
-                Arc::new(ClusterWorkers { secret: secret.clone(), channels: Mutex::default() })
-            }
+            Self::Cluster { credentials, .. } => Arc::new(ConnectedWorkers::new(credentials.clone())),
         }
     }
 
@@ -117,23 +113,6 @@ impl fmt::Display for Place {
             Self::Standalone { data } => write!(f, "{}", data.join(SOCKET_NAME).display()),
             Self::Cluster { metaserver, .. } => f.write_str(metaserver),
         }
-    }
-}
-
-/// Workers of a cluster, each at its own address.
-struct ClusterWorkers {
-    secret: ClusterSecret,
-    channels: Mutex<HashMap<String, Channel>>,
-}
-
-impl WorkerConnector for ClusterWorkers {
-    fn channel(&self, worker: &v1::Worker) -> Channel {
-        // A map of clones stays whole whoever panicked beside it.
-        let mut channels = self.channels.lock().unwrap_or_else(PoisonError::into_inner);
-        channels
-            .entry(worker.address.clone())
-            .or_insert_with(|| channel::connect(&worker.address, &self.secret))
-            .clone()
     }
 }
 

@@ -20,6 +20,8 @@ use weir_proto::{BucketName, ObjectKey};
 const OBJECT_MAX_BYTES: u64 = 5 << 40;
 /// A local file, or a pipe, that gives nothing for so long is given up.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(3_600);
+/// A pipe may be as slow as it likes within that.
+const MIN_BYTES_PER_SECOND: u64 = 1;
 const READ_BYTES: usize = 1 << 20;
 
 /// May what is at the destination be replaced?
@@ -155,5 +157,5 @@ pub fn names(path: &ShellPath) -> Result<(BucketName, ObjectKey), ShellError> {
 }
 
 fn limits() -> BodyLimits {
-    BodyLimits { max_bytes: OBJECT_MAX_BYTES, idle_timeout: IDLE_TIMEOUT }
+    BodyLimits { max_bytes: OBJECT_MAX_BYTES, idle_timeout: IDLE_TIMEOUT, min_bytes_per_second: MIN_BYTES_PER_SECOND }
 }

@@ -24,7 +24,7 @@ use weir_service::channel::in_process;
 use weir_service::clock::SystemClock;
 use weir_service::config::{GatewaySettings, MetaserverSettings, WorkerSettings};
 use weir_service::disk::SystemDisk;
-use weir_service::peer_auth::ClusterSecret;
+use weir_service::peer_auth::{ClusterCredentials, ClusterSecret};
 use weir_service::rpc;
 use weir_service::sealing::Sealer;
 use weir_service::shutdown::Shutdown;
@@ -201,7 +201,8 @@ impl Cluster {
             worker.start(namespace.clone(), &shutdown);
             for (listener, routes) in [(listeners.0, metaserver.services()), (listeners.1, worker.services())] {
                 let (stop, secret) = (shutdown.clone(), ClusterSecret::new(SECRET).unwrap());
-                shutdown.spawn(async move { rpc::serve_tcp(listener, routes, secret, &stop).await.unwrap() });
+                let credentials = ClusterCredentials::from(secret);
+                shutdown.spawn(async move { rpc::serve_tcp(listener, routes, &credentials, &stop).await });
             }
             while !has_worker(&namespace).await {
                 tokio::time::sleep(Duration::from_millis(10)).await;
@@ -292,7 +293,7 @@ async fn put(objects: &Objects, bucket: &str, key: Bytes, content: Bytes) {
 }
 
 fn body(content: Bytes) -> IncomingBody {
-    let limits = BodyLimits { max_bytes: 1 << 30, idle_timeout: START_TIMEOUT };
+    let limits = BodyLimits { max_bytes: 1 << 30, idle_timeout: START_TIMEOUT, min_bytes_per_second: 1 };
     let length = content.len() as u64;
     IncomingBody::new(Full::new(content), BodyPlan::undeclared(Some(length), limits))
 }

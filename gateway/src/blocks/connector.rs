@@ -4,7 +4,7 @@ use parking_lot::Mutex;
 use std::collections::HashMap;
 use weir_proto::{WorkerId, v1};
 use weir_service::channel::{self, Channel};
-use weir_service::peer_auth::ClusterSecret;
+use weir_service::peer_auth::ClusterCredentials;
 
 /// Gives the channel to a worker. Called for each block: an implementation keeps its connections.
 pub trait WorkerConnector: Send + Sync + 'static {
@@ -55,13 +55,13 @@ impl WorkerConnector for FixedWorkers {
 
 /// The workers of a cluster, each over a connection of its own to the address that it registered with.
 pub struct ConnectedWorkers {
-    secret: ClusterSecret,
+    credentials: ClusterCredentials,
     by_address: Mutex<HashMap<String, Channel>>,
 }
 
 impl ConnectedWorkers {
-    pub fn new(secret: ClusterSecret) -> Self {
-        Self { secret, by_address: Mutex::default() }
+    pub fn new(credentials: ClusterCredentials) -> Self {
+        Self { credentials, by_address: Mutex::default() }
     }
 }
 
@@ -72,7 +72,7 @@ impl WorkerConnector for ConnectedWorkers {
             return channel.clone();
         }
         // Connects at the first call, and again when the connection broke: it stays good for as long as the address.
-        let channel = channel::connect(&worker.address, &self.secret);
+        let channel = channel::connect(&worker.address, &self.credentials);
         by_address.insert(worker.address.clone(), channel.clone());
         channel
     }
@@ -81,10 +81,11 @@ impl WorkerConnector for ConnectedWorkers {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use weir_service::peer_auth::ClusterSecret;
 
     #[tokio::test]
     async fn workers_of_a_cluster_have_one_connection_for_each_address() {
-        let workers = ConnectedWorkers::new(ClusterSecret::new("a secret of sixteen").unwrap());
+        let workers = ConnectedWorkers::new(ClusterSecret::new("a secret of sixteen").unwrap().into());
         for (worker_id, address) in [(1, "127.0.0.1:1"), (2, "127.0.0.1:2"), (1, "127.0.0.1:1"), (3, "127.0.0.1:2")] {
             workers.channel(&v1::Worker { worker_id, address: address.into(), ..Default::default() });
         }

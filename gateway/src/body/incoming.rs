@@ -18,10 +18,6 @@ use weir_proto::v1::ChecksumAlgorithm;
 /// The most data that one step hands on. Hashing so much holds up a thread of the runtime for less than a millisecond.
 pub const PIECE_MAX_BYTES: usize = 256 << 10;
 
-/// A client that keeps the gateway waiting may do so for its idle time-out, and for as much longer as its body takes at
-/// this rate: a byte now and then does not hold a connection for ever.
-const MIN_BYTES_PER_SECOND: u64 = 1024;
-
 type BoxError = Box<dyn StdError + Send + Sync>;
 
 type SourceFrame = Option<Result<Frame<Bytes>, BoxError>>;
@@ -158,8 +154,8 @@ impl IncomingBody {
     }
 
     async fn wait_for_frame(&mut self) -> Result<SourceFrame, BodyError> {
-        let idle = self.plan.limits.idle_timeout;
-        let earned = Duration::from_millis(self.framed_bytes.saturating_mul(1000) / MIN_BYTES_PER_SECOND);
+        let (idle, rate) = (self.plan.limits.idle_timeout, self.plan.limits.min_bytes_per_second);
+        let earned = Duration::from_millis(self.framed_bytes.saturating_mul(1000) / rate.max(1));
         let began = Instant::now();
         let deadline = began + idle.min((idle + earned).saturating_sub(self.waited));
         let stall = self.stall.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));

@@ -7,7 +7,8 @@ use http_body_util::{Full, StreamBody};
 use std::convert::Infallible;
 use std::time::Duration;
 
-const LIMITS: BodyLimits = BodyLimits { max_bytes: 1000, idle_timeout: Duration::from_millis(50) };
+const LIMITS: BodyLimits =
+    BodyLimits { max_bytes: 1000, idle_timeout: Duration::from_millis(50), min_bytes_per_second: 1024 };
 
 fn plan(headers: &[(&'static str, &str)], kind: BodyKind) -> Result<BodyPlan, BodyError> {
     let mut map = HeaderMap::new();
@@ -220,12 +221,12 @@ async fn a_body_that_is_shorter_or_longer_than_declared_is_refused() {
 }
 
 /// A body of `count` frames of `length` bytes, one each 20 ms.
-fn slow(count: u64, length: usize) -> IncomingBody {
+fn slow(count: u64, length: usize, limits: BodyLimits) -> IncomingBody {
     let frames = stream::unfold(0, move |sent| async move {
         tokio::time::sleep(Duration::from_millis(20)).await;
         (sent < count).then(|| (Ok::<_, Infallible>(Frame::data(Bytes::from(vec![7; length]))), sent + 1))
     });
-    let plan = BodyPlan::undeclared(Some(count * length as u64), LIMITS);
+    let plan = BodyPlan::undeclared(Some(count * length as u64), limits);
     IncomingBody::new(StreamBody::new(Box::pin(frames)), plan)
 }
 
@@ -234,9 +235,18 @@ async fn a_client_that_sends_nothing_or_a_byte_now_and_then_is_given_up_and_a_sl
     let silent = stream::pending::<Result<Frame<Bytes>, Infallible>>();
     let mut body = IncomingBody::new(StreamBody::new(silent), put(&[("content-length", "9")]).unwrap());
     assert!(matches!(body.next().await, Err(BodyError::Stalled { .. })));
-    let error = collect(slow(50, 1)).await.unwrap_err();
+    let error = collect(slow(50, 1, LIMITS)).await.unwrap_err();
     assert!(matches!(error, BodyError::Stalled { .. }), "{error:?}");
-    assert_eq!(collect(slow(10, 100)).await.unwrap().len(), 1000);
+    assert_eq!(collect(slow(10, 100, LIMITS)).await.unwrap().len(), 1000);
+}
+
+#[tokio::test]
+async fn how_slow_a_body_may_be_is_a_limit() {
+    let patient = BodyLimits { min_bytes_per_second: 10, ..LIMITS };
+    assert_eq!(collect(slow(20, 1, patient)).await.unwrap().len(), 20);
+    let strict = BodyLimits { min_bytes_per_second: 100_000, ..LIMITS };
+    let error = collect(slow(10, 100, strict)).await.unwrap_err();
+    assert!(matches!(error, BodyError::Stalled { .. }), "{error:?}");
 }
 
 #[tokio::test]

@@ -44,6 +44,9 @@ pub struct BodyLimits {
     pub max_bytes: u64,
     /// A body that sends nothing for so long is given up.
     pub idle_timeout: Duration,
+    /// A client that keeps the gateway waiting may do so for `idle_timeout`, and for as much longer as its body takes at
+    /// this rate: a byte now and then does not hold a connection for ever. At least 1.
+    pub min_bytes_per_second: u64,
 }
 
 /// How many bytes the decoded body has.

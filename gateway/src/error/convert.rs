@@ -6,7 +6,10 @@ use crate::auth::token::TokenError;
 use crate::body::BodyError;
 use crate::objects::ObjectsError;
 use crate::post::{FormError, PolicyError};
+use crate::rate::RetryAfter;
 use crate::xml::MalformedXml;
+use http::HeaderValue;
+use http::header::RETRY_AFTER;
 use weir_proto::v1::Reason;
 use weir_proto::{Failure, NameError};
 
@@ -153,6 +156,12 @@ impl From<NameError> for S3Error {
                 .element("Size", length.to_string())
                 .element("MaxSizeAllowed", weir_proto::names::MAX_KEY_BYTES.to_string()),
         }
+    }
+}
+
+impl From<RetryAfter> for S3Error {
+    fn from(wait: RetryAfter) -> Self {
+        Self::new(ErrorCode::SlowDown).header(RETRY_AFTER, HeaderValue::from(wait.seconds()))
     }
 }
 

@@ -13,6 +13,7 @@ use weir_proto::{BucketName, Failure, ObjectKey};
 const MAX_ATTEMPTS: usize = 4;
 /// Blocks that are read for a copy have their own, shorter, time-outs.
 const SOURCE_IDLE_TIMEOUT: Duration = Duration::from_secs(120);
+const SOURCE_MIN_BYTES_PER_SECOND: u64 = 1024;
 
 impl Objects {
     /// Copies an object.
@@ -172,7 +173,8 @@ impl Objects {
 /// An object's content as the body of an upload.
 fn body_of(content: ContentStream, algorithm: ChecksumAlgorithm) -> IncomingBody {
     let length = content.left_bytes();
-    let limits = BodyLimits { max_bytes: length, idle_timeout: SOURCE_IDLE_TIMEOUT };
+    let (idle_timeout, min_bytes_per_second) = (SOURCE_IDLE_TIMEOUT, SOURCE_MIN_BYTES_PER_SECOND);
+    let limits = BodyLimits { max_bytes: length, idle_timeout, min_bytes_per_second };
     let mut plan = BodyPlan::undeclared(Some(length), limits);
     plan.stored_algorithm = algorithm;
     IncomingBody::new(content, plan)

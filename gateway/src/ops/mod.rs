@@ -57,7 +57,11 @@ pub struct Context {
 
 impl Context {
     pub fn limits(&self, max_bytes: u64) -> BodyLimits {
-        BodyLimits { max_bytes, idle_timeout: Duration::from_millis(self.settings.body_idle_timeout_ms) }
+        BodyLimits {
+            max_bytes,
+            idle_timeout: Duration::from_millis(self.settings.body_idle_timeout_ms),
+            min_bytes_per_second: self.settings.body_min_bytes_per_second,
+        }
     }
 
     /// The body of an object or a part.

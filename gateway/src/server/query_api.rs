@@ -53,6 +53,7 @@ impl Server {
             api = Some(asked);
             let caller = self.context.gate.admit_query_api(kind, presented, rules, &sha256)?;
             record.sent_by(&caller);
+            self.check_rate(&caller)?;
             let (address, secure) = (record.peer.map(|peer| peer.ip()), record.secure);
             let described = self.context.described(&presented.parts.headers, presented.query, address, secure);
             let access = self.context.access_of(&caller, &described, rules);

@@ -11,6 +11,9 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::task::{Context, Poll};
 use tokio::time::Instant;
 
+/// HTTP/2 writes of at least this size carry an answer's data: pings, settings and the like are shorter.
+const DATA_WRITE_MIN_BYTES: usize = 1 << 10;
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Protocol {
     Http1,
@@ -28,7 +31,13 @@ pub(super) struct Activity {
     head_since: AtomicU64,
     idle_since: AtomicU64,
     write_blocked_since: AtomicU64,
-    last_io: AtomicU64,
+    /// Answers whose last piece the client has not made room for.
+    untaken: AtomicUsize,
+    /// When such a piece, or some of it, was last handed over or taken.
+    last_taken: AtomicU64,
+    answered: AtomicU64,
+    /// Requests that the client took back before their answer began.
+    cancelled: AtomicU64,
 }
 
 impl Activity {
@@ -41,7 +50,10 @@ impl Activity {
             head_since: AtomicU64::new(1),
             idle_since: AtomicU64::new(0),
             write_blocked_since: AtomicU64::new(0),
-            last_io: AtomicU64::new(1),
+            untaken: AtomicUsize::new(0),
+            last_taken: AtomicU64::new(1),
+            answered: AtomicU64::new(0),
+            cancelled: AtomicU64::new(0),
         })
     }
 
@@ -53,12 +65,15 @@ impl Activity {
     pub fn begin(self: &Arc<Self>) -> RequestGuard {
         self.in_flight.fetch_add(1, Relaxed);
         self.head_since.store(0, Relaxed);
-        RequestGuard(self.clone())
+        RequestGuard { activity: self.clone(), is_answered: false }
     }
 
     /// When the connection is to be closed if nothing changes; none while a request is worked on.
     pub fn deadline(&self, limits: &Limits) -> Option<Instant> {
         let at = |since: u64, timeout| Some(self.opened + std::time::Duration::from_millis(since - 1) + timeout);
+        if self.takes_back_too_much(limits) {
+            return Some(self.opened);
+        }
         let write_blocked = self.write_blocked_since.load(Relaxed);
         if write_blocked != 0 {
             return at(write_blocked, limits.write_timeout);
@@ -66,16 +81,26 @@ impl Activity {
         if self.in_flight.load(Relaxed) > 0 {
             return match self.protocol {
                 Protocol::Http1 => None,
-                // A client that opens no window blocks no write, so silence has to tell; twice the time, since
-                // waiting for other roles is silent too.
-                Protocol::Http2 => at(self.last_io.load(Relaxed), limits.write_timeout * 2),
+                // A client that opens no window blocks no write to the socket. Twice the time, since clients with a
+                // large window tell of what they have read only when half of it is used up.
+                Protocol::Http2 if self.untaken.load(Relaxed) > 0 => {
+                    at(self.last_taken.load(Relaxed), limits.write_timeout * 2)
+                }
+                Protocol::Http2 => None,
             };
         }
         match (self.head_since.load(Relaxed), self.idle_since.load(Relaxed)) {
             (0, 0) => at(1, limits.header_timeout),
-            (0, idle) => at(idle, limits.idle_timeout),
+            // Of an answer that has ended, the last may still be on its way.
+            (0, idle) => at(idle.max(self.last_taken.load(Relaxed)), limits.idle_timeout),
             (head, _) => at(head, limits.header_timeout),
         }
+    }
+
+    /// Each request costs work before it is taken back, and HTTP/2's count of streams in flight does not see it.
+    fn takes_back_too_much(&self, limits: &Limits) -> bool {
+        self.protocol == Protocol::Http2
+            && self.cancelled.load(Relaxed) > self.answered.load(Relaxed) + limits.http2.reset_max_count as u64
     }
 
     /// Whether the connection waits for a request that has not begun.
@@ -83,49 +108,97 @@ impl Activity {
         self.in_flight.load(Relaxed) == 0 && self.head_since.load(Relaxed) == 0
     }
 
+    pub fn protocol(&self) -> Protocol {
+        self.protocol
+    }
+
     fn has_read(&self) {
-        match self.protocol {
-            Protocol::Http1 if self.in_flight.load(Relaxed) == 0 && self.head_since.load(Relaxed) == 0 => {
-                self.head_since.store(self.now(), Relaxed);
-            }
-            Protocol::Http1 => {}
-            Protocol::Http2 => self.last_io.store(self.now(), Relaxed),
+        let is_first_of_head = self.in_flight.load(Relaxed) == 0 && self.head_since.load(Relaxed) == 0;
+        if self.protocol == Protocol::Http1 && is_first_of_head {
+            self.head_since.store(self.now(), Relaxed);
         }
     }
 
-    fn has_written(&self, blocked: bool) {
+    fn has_written(&self, result: &Poll<io::Result<usize>>) {
+        self.is_blocked(result.is_pending());
+        let is_data = match (self.protocol, result) {
+            (Protocol::Http1, Poll::Ready(Ok(1..))) => true,
+            (Protocol::Http2, Poll::Ready(Ok(DATA_WRITE_MIN_BYTES..))) => true,
+            (Protocol::Http1 | Protocol::Http2, _) => false,
+        };
+        if is_data {
+            self.last_taken.store(self.now(), Relaxed);
+        }
+    }
+
+    fn is_blocked(&self, blocked: bool) {
         let since = self.write_blocked_since.load(Relaxed);
         if blocked && since == 0 {
             self.write_blocked_since.store(self.now(), Relaxed);
         } else if !blocked && since != 0 {
             self.write_blocked_since.store(0, Relaxed);
         }
-        if !blocked && self.protocol == Protocol::Http2 {
-            self.last_io.store(self.now(), Relaxed);
-        }
     }
 }
 
 /// A request in flight: from its head to the end of its answer's body.
 #[derive(Debug)]
-pub(super) struct RequestGuard(Arc<Activity>);
+pub(super) struct RequestGuard {
+    activity: Arc<Activity>,
+    is_answered: bool,
+}
 
 impl Drop for RequestGuard {
     fn drop(&mut self) {
-        let activity = &self.0;
-        if activity.protocol == Protocol::Http2 {
-            activity.last_io.store(activity.now(), Relaxed);
+        let activity = &self.activity;
+        if !self.is_answered {
+            activity.cancelled.fetch_add(1, Relaxed);
         }
         activity.idle_since.store(activity.now(), Relaxed);
         activity.in_flight.fetch_sub(1, Relaxed);
     }
 }
 
-/// An answer's body that keeps its request in flight.
+/// An answer's body that keeps its request in flight; none: an empty one. It is polled when there is room for more of
+/// it, so the time between a piece and the next poll is the client's.
 #[derive(Debug)]
 pub(super) struct Guarded<B> {
-    pub body: B,
-    pub _guard: RequestGuard,
+    body: Option<B>,
+    is_untaken: bool,
+    guard: RequestGuard,
+}
+
+impl<B> Guarded<B> {
+    pub fn new(body: Option<B>, mut guard: RequestGuard) -> Self {
+        guard.is_answered = true;
+        guard.activity.answered.fetch_add(1, Relaxed);
+        let mut guarded = Self { body, is_untaken: false, guard };
+        guarded.note(true);
+        guarded
+    }
+
+    fn note(&mut self, is_untaken: bool) {
+        let activity = &self.guard.activity;
+        match (self.is_untaken, is_untaken) {
+            (false, true) => {
+                activity.last_taken.store(activity.now(), Relaxed);
+                activity.untaken.fetch_add(1, Relaxed);
+            }
+            (true, false) => {
+                activity.last_taken.store(activity.now(), Relaxed);
+                activity.untaken.fetch_sub(1, Relaxed);
+            }
+            (true, true) => activity.last_taken.store(activity.now(), Relaxed),
+            (false, false) => {}
+        }
+        self.is_untaken = is_untaken;
+    }
+}
+
+impl<B> Drop for Guarded<B> {
+    fn drop(&mut self) {
+        self.note(false);
+    }
 }
 
 impl<B: Body + Unpin> Body for Guarded<B> {
@@ -136,15 +209,20 @@ impl<B: Body + Unpin> Body for Guarded<B> {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
-        Pin::new(&mut self.body).poll_frame(context)
+        let polled = match &mut self.body {
+            Some(body) => Pin::new(body).poll_frame(context),
+            None => Poll::Ready(None),
+        };
+        self.note(matches!(polled, Poll::Ready(Some(_))));
+        polled
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.body.as_ref().is_none_or(Body::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        self.body.as_ref().map_or_else(|| SizeHint::with_exact(0), Body::size_hint)
     }
 }
 
@@ -185,7 +263,7 @@ impl<T: Read + Unpin> Read for Watched<T> {
 impl<T: Write + Unpin> Write for Watched<T> {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
         let result = Pin::new(&mut self.io).poll_write(context, data);
-        self.activity.has_written(result.is_pending());
+        self.activity.has_written(&result);
         result
     }
 
@@ -195,7 +273,7 @@ impl<T: Write + Unpin> Write for Watched<T> {
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let result = Pin::new(&mut self.io).poll_write_vectored(context, slices);
-        self.activity.has_written(result.is_pending());
+        self.activity.has_written(&result);
         result
     }
 
@@ -204,7 +282,10 @@ impl<T: Write + Unpin> Write for Watched<T> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_flush(context)
+        // TLS takes what the socket does not, until it is flushed.
+        let result = Pin::new(&mut self.io).poll_flush(context);
+        self.activity.is_blocked(result.is_pending());
+        result
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {

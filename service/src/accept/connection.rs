@@ -1,10 +1,12 @@
 //! One connection: which protocol it speaks, its requests, its deadlines, its end.
 
 use super::activity::{Guarded, Protocol, Watched};
+use super::linger::Lingering;
 use super::screen::{Screen, Screened};
-use super::{Activity, BoxError, Limits, Peer};
+use super::{Activity, BoxError, Limits, Peer, Protocols};
 use crate::shutdown::Shutdown;
-use http::{Request, Response};
+use crate::tls::{ServerTls, Stream};
+use http::{Request, Response, StatusCode};
 use http_body::Body;
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
@@ -12,9 +14,11 @@ use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use std::future::Future;
 use std::io;
+use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
+use std::time::Duration;
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
@@ -25,12 +29,10 @@ const HTTP2_PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 const FIRST_READ_BYTES: usize = 1 << 10;
 /// A head that is larger goes to hyper in pieces.
 const FIRST_HEAD_MAX_BYTES: usize = 8 << 10;
+/// An HTTP/2 client that is told that its idle connection ends may have a request on its way.
+const LAST_CALL: Duration = Duration::from_secs(1);
 
-const HTTP2_STREAM_WINDOW_BYTES: u32 = 1 << 20;
-const HTTP2_CONNECTION_WINDOW_BYTES: u32 = 4 << 20;
-const HTTP2_SEND_BUFFER_BYTES: usize = 256 << 10;
-
-type WatchedIo = Watched<TokioIo<Screened<TcpStream>>>;
+type WatchedIo = Watched<TokioIo<Screened<Lingering<Stream>>>>;
 
 /// What both protocols' connections can do.
 trait Connection: Future<Output = hyper::Result<()>> {
@@ -64,7 +66,14 @@ where
     }
 }
 
-pub(super) async fn serve<S, B>(mut stream: TcpStream, limits: &Limits, service: S, shutdown: &Shutdown)
+/// What a connection is served with.
+pub(super) struct Terms {
+    pub limits: Limits,
+    pub tls: Option<ServerTls>,
+    pub shutdown: Shutdown,
+}
+
+pub(super) async fn serve<S, B>(stream: TcpStream, address: SocketAddr, terms: &Terms, service: S)
 where
     S: Service<Request<Incoming>, Response = Response<B>> + Send + Sync + 'static,
     S::Future: Send + 'static,
@@ -73,31 +82,40 @@ where
     B::Data: Send,
     B::Error: Into<BoxError>,
 {
+    let (limits, shutdown) = (&terms.limits, &terms.shutdown);
     let opened = Instant::now();
-    let (protocol, mut head) = tokio::select! {
+    let (stream, protocol, mut head) = tokio::select! {
         () = shutdown.begun() => return,
-        first = tokio::time::timeout_at(opened + limits.header_timeout, first_head(&mut stream)) => match first {
-            Ok(Ok(Some(first))) => first,
-            _ => return,
+        begun = tokio::time::timeout_at(opened + limits.header_timeout, begin(stream, terms)) => match begun {
+            Ok(Ok(Some(begun))) => begun,
+            Ok(Err(error)) => return tracing::debug!(%error, %address, "a connection did not begin"),
+            Ok(Ok(None)) | Err(_) => return,
         },
     };
-    let peer = stream.peer_addr().map(|address| Peer { address, secure: false });
     let activity = Activity::new(protocol, opened);
     let screen = match protocol {
         Protocol::Http1 => Screen::new(),
         Protocol::Http2 => Screen::passing(),
     };
-    let screened = Screened::new(stream, screen, &mut head);
+    let peer = Peer { address, secure: stream.is_secure() };
+    let screened = Screened::new(Lingering::new(stream), screen, &mut head);
     let io = Watched::new(TokioIo::new(screened), head, activity.clone());
+    let (proxies, header_max_count) = (limits.trusted_proxies.clone(), limits.header_max_count);
     let counted = {
         let activity = activity.clone();
         service_fn(move |mut request: Request<Incoming>| {
-            if let Ok(peer) = &peer {
-                request.extensions_mut().insert(*peer);
-            }
             let guard = activity.begin();
-            let answer = service.call(request);
-            async move { answer.await.map(|answer| answer.map(|body| Guarded { body, _guard: guard })) }
+            // HTTP/1's are counted before there is a request.
+            let is_within = request.headers().len() <= header_max_count;
+            let answer = is_within.then(|| {
+                let client = proxies.client(peer, request.headers());
+                request.extensions_mut().insert(client);
+                service.call(request)
+            });
+            async move {
+                let Some(answer) = answer else { return Ok(too_many_headers().map(|()| Guarded::new(None, guard))) };
+                answer.await.map(|answer| answer.map(|body| Guarded::new(Some(body), guard)))
+            }
         })
     };
     let result = match protocol {
@@ -107,6 +125,24 @@ where
     if let Err(error) = result {
         tracing::debug!(error = &error as &dyn std::error::Error, "a connection broke");
     }
+}
+
+/// The handshake, if there is to be one, and the first head. None: the client closed, or speaks what is not served.
+async fn begin(stream: TcpStream, terms: &Terms) -> io::Result<Option<(Stream, Protocol, Vec<u8>)>> {
+    let mut stream = match &terms.tls {
+        Some(tls) => tls.accept(stream).await?,
+        None => Stream::Clear(stream),
+    };
+    Ok(match (first_head(&mut stream).await?, terms.limits.protocols) {
+        (None, _) | (Some((Protocol::Http1, _)), Protocols::Http2) => None,
+        (Some((protocol, head)), _) => Some((stream, protocol, head)),
+    })
+}
+
+fn too_many_headers() -> Response<()> {
+    let mut answer = Response::new(());
+    *answer.status_mut() = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+    answer
 }
 
 fn http1(limits: &Limits) -> http1::Builder {
@@ -124,14 +160,21 @@ fn http1(limits: &Limits) -> http1::Builder {
 }
 
 fn http2(limits: &Limits) -> http2::Builder<TokioExecutor> {
+    let own = &limits.http2;
     let mut builder = http2::Builder::new(TokioExecutor::new());
     builder
         .timer(TokioTimer::new())
-        .initial_stream_window_size(HTTP2_STREAM_WINDOW_BYTES)
-        .initial_connection_window_size(HTTP2_CONNECTION_WINDOW_BYTES)
-        .max_send_buf_size(HTTP2_SEND_BUFFER_BYTES)
-        .max_concurrent_streams(limits.stream_max_count)
+        .initial_stream_window_size(own.stream_window_bytes)
+        .initial_connection_window_size(own.connection_window_bytes)
+        .max_frame_size(own.frame_max_bytes)
+        .max_send_buf_size(own.send_buffer_bytes)
+        .max_concurrent_streams(own.stream_max_count)
+        .max_pending_accept_reset_streams(own.reset_max_count)
+        .max_local_error_reset_streams(own.reset_max_count)
         .max_header_list_size(u32::try_from(limits.header_max_bytes).unwrap_or(u32::MAX));
+    if let Some(ping) = own.ping {
+        builder.keep_alive_interval(ping.interval).keep_alive_timeout(ping.timeout);
+    }
     builder
 }
 
@@ -146,17 +189,18 @@ async fn drive<C: Connection>(
     let mut begun = pin!(shutdown.begun());
     let mut timer = pin!(tokio::time::sleep_until(Instant::now() + limits.header_timeout));
     let mut ending = false;
+    let mut last_call: Option<Instant> = None;
     std::future::poll_fn(|context| {
         if !ending && begun.as_mut().poll(context).is_ready() {
             ending = true;
             connection.as_mut().end_gracefully();
         }
-        if let Poll::Ready(result) = connection.as_mut().poll(context) {
-            return Poll::Ready(result);
-        }
-        // The timer may fire early, never late: most requests leave it alone.
         loop {
-            let deadline = activity.deadline(limits);
+            if let Poll::Ready(result) = connection.as_mut().poll(context) {
+                return Poll::Ready(result);
+            }
+            let deadline = activity.deadline(limits).map(|deadline| last_call.map_or(deadline, |at| at.max(deadline)));
+            // The timer may fire early, never late: most requests leave it alone.
             if let Some(deadline) = deadline
                 && deadline < timer.deadline()
             {
@@ -168,6 +212,12 @@ async fn drive<C: Connection>(
             let now = Instant::now();
             match deadline {
                 Some(deadline) if deadline <= now => {
+                    if activity.is_idle() && activity.protocol() == Protocol::Http2 && !ending {
+                        ending = true;
+                        last_call = Some(now + LAST_CALL);
+                        connection.as_mut().end_gracefully();
+                        continue;
+                    }
                     tracing::debug!(idle = activity.is_idle(), "a connection ran out of time");
                     return Poll::Ready(Ok(()));
                 }
@@ -181,7 +231,7 @@ async fn drive<C: Connection>(
 
 /// Waits for the first head, whole, before any of hyper's buffers exist: a client that is slow with it holds little.
 /// Returns what has come with the protocol it is in; none: the client closed.
-async fn first_head(stream: &mut TcpStream) -> io::Result<Option<(Protocol, Vec<u8>)>> {
+async fn first_head(stream: &mut Stream) -> io::Result<Option<(Protocol, Vec<u8>)>> {
     let mut head = Vec::with_capacity(FIRST_READ_BYTES);
     loop {
         // An empty line may have begun in what came before.

@@ -1,9 +1,37 @@
+//! Each session runs in clear and over TLS.
+
+/// Runs these sessions with a server of their own, in clear and over TLS.
+macro_rules! sessions {
+    ($($name:ident with $limits:expr;)*) => {
+        mod in_clear {
+            use super::*;
+            $(#[tokio::test]
+            async fn $name() {
+                super::$name(Server::start($limits, None).await).await;
+            })*
+        }
+        mod over_tls {
+            use super::*;
+            $(#[tokio::test]
+            async fn $name() {
+                super::$name(Server::start($limits, Some(Certificate::new())).await).await;
+            })*
+        }
+    };
+}
+
+mod http2;
+mod tls;
+
 use super::*;
+use crate::config::GatewaySettings;
+use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
 use hyper::service::service_fn;
-use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::time::Instant;
+use tls::Certificate;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::JoinHandle;
 
 const HEADER_TIMEOUT: Duration = Duration::from_millis(300);
@@ -23,34 +51,51 @@ fn limits() -> Limits {
     }
 }
 
+/// A client's end of a connection.
+trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
+
 struct Server {
     address: SocketAddr,
+    certificate: Option<Certificate>,
     shutdown: Shutdown,
     served: JoinHandle<()>,
 }
 
 impl Server {
-    /// Answers `/now` at once, `/later` after 500 ms, `/large` with 64 MiB; reads the request's body first.
-    async fn start(limits: Limits) -> Self {
+    /// Answers `/now` at once, `/later` after 500 ms, `/large` with 64 MiB, `/peer` with what is known of the client;
+    /// reads the request's body first.
+    async fn start(limits: Limits, certificate: Option<Certificate>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let shutdown = Shutdown::new();
-        let own = shutdown.clone();
-        let service = service_fn(|request: Request<Incoming>| async move {
-            let path = request.uri().path().to_owned();
-            let body = request.into_body().collect().await?.to_bytes();
-            if path == "/later" {
-                tokio::time::sleep(Duration::from_millis(500)).await;
-            }
-            let answer = if path == "/large" { Bytes::from(vec![7; 64 << 20]) } else { body };
-            Ok::<_, hyper::Error>(Response::new(Full::new(answer)))
-        });
-        let served = tokio::spawn(async move { serve(listener, limits, service, &own).await });
-        Self { address, shutdown, served }
+        let (own, tls) = (shutdown.clone(), certificate.as_ref().map(|certificate| certificate.server.clone()));
+        let make_service = || {
+            service_fn(|request: Request<Incoming>| async move {
+                let path = request.uri().path().to_owned();
+                let peer = *request.extensions().get::<Peer>().unwrap();
+                let body = request.into_body().collect().await?.to_bytes();
+                if path == "/later" {
+                    tokio::time::sleep(Duration::from_millis(500)).await;
+                }
+                let answer = match path.as_str() {
+                    "/large" => Bytes::from(vec![7; 64 << 20]),
+                    "/peer" => format!("{} {}", peer.address.ip(), peer.secure).into(),
+                    _ => body,
+                };
+                Ok::<_, hyper::Error>(Response::new(Full::new(answer)))
+            })
+        };
+        let served = tokio::spawn(async move { serve(listener, limits, tls, make_service, &own).await });
+        Self { address, certificate, shutdown, served }
     }
 
-    async fn connect(&self) -> TcpStream {
-        TcpStream::connect(self.address).await.unwrap()
+    async fn connect(&self) -> Box<dyn Io> {
+        let stream = TcpStream::connect(self.address).await.unwrap();
+        match &self.certificate {
+            Some(certificate) => Box::new(certificate.handshake(stream, &[]).await.unwrap()),
+            None => Box::new(stream),
+        }
     }
 
     async fn stop(self) -> bool {
@@ -61,32 +106,28 @@ impl Server {
 }
 
 /// What comes until the server closes, and how long that took.
-async fn until_closed(stream: &mut TcpStream) -> (String, Duration) {
+async fn until_closed(stream: &mut (impl AsyncRead + Unpin)) -> (String, Duration) {
     let begun = Instant::now();
     let mut answer = Vec::new();
-    // A reset is an end too.
+    // A reset is an end too, and so is one that TLS was not told of.
     let _ = tokio::time::timeout(Duration::from_secs(5), stream.read_to_end(&mut answer)).await.expect("it closes");
     (String::from_utf8_lossy(&answer).into_owned(), begun.elapsed())
 }
 
-async fn read_answer(stream: &mut TcpStream) -> String {
+async fn read_answer(stream: &mut (impl AsyncRead + Unpin)) -> String {
     let mut bytes = vec![0; 1024];
     let length = stream.read(&mut bytes).await.unwrap();
     String::from_utf8_lossy(&bytes[..length]).into_owned()
 }
 
-#[tokio::test]
-async fn a_connection_that_says_nothing_is_closed_at_the_deadline() {
-    let server = Server::start(limits()).await;
+async fn a_connection_that_says_nothing_is_closed_at_the_deadline(server: Server) {
     let (answer, took) = until_closed(&mut server.connect().await).await;
     assert_eq!(answer, "");
     assert!(took >= HEADER_TIMEOUT - Duration::from_millis(20) && took < 3 * HEADER_TIMEOUT, "{took:?}");
     assert!(server.stop().await);
 }
 
-#[tokio::test]
-async fn a_head_that_comes_a_byte_at_a_time_is_closed_at_the_deadline() {
-    let server = Server::start(limits()).await;
+async fn a_head_that_comes_a_byte_at_a_time_is_closed_at_the_deadline(server: Server) {
     let mut stream = server.connect().await;
     let begun = Instant::now();
     for byte in b"PGET /now HTTP/1.1\r\nhost: weir\r\n".iter().cycle() {
@@ -99,9 +140,7 @@ async fn a_head_that_comes_a_byte_at_a_time_is_closed_at_the_deadline() {
     server.stop().await;
 }
 
-#[tokio::test]
-async fn a_second_head_has_its_own_deadline_and_the_pause_before_it_the_idle_one() {
-    let server = Server::start(limits()).await;
+async fn a_second_head_has_its_own_deadline_and_the_pause_before_it_the_idle_one(server: Server) {
     let mut stream = server.connect().await;
     stream.write_all(REQUEST).await.unwrap();
     assert!(read_answer(&mut stream).await.starts_with("HTTP/1.1 200"));
@@ -115,9 +154,7 @@ async fn a_second_head_has_its_own_deadline_and_the_pause_before_it_the_idle_one
     server.stop().await;
 }
 
-#[tokio::test]
-async fn an_idle_connection_is_closed_after_the_idle_limit() {
-    let server = Server::start(limits()).await;
+async fn an_idle_connection_is_closed_after_the_idle_limit(server: Server) {
     let mut stream = server.connect().await;
     stream.write_all(REQUEST).await.unwrap();
     let (answer, took) = until_closed(&mut stream).await;
@@ -126,9 +163,7 @@ async fn an_idle_connection_is_closed_after_the_idle_limit() {
     server.stop().await;
 }
 
-#[tokio::test]
-async fn a_slow_body_and_a_slow_service_are_not_the_accept_loops_matter() {
-    let server = Server::start(limits()).await;
+async fn a_slow_body_and_a_slow_service_are_not_the_accept_loops_matter(server: Server) {
     let mut stream = server.connect().await;
     stream.write_all(b"PUT /later HTTP/1.1\r\nhost: weir\r\ncontent-length: 4\r\n\r\nwe").await.unwrap();
     tokio::time::sleep(IDLE_TIMEOUT + HEADER_TIMEOUT).await;
@@ -137,9 +172,7 @@ async fn a_slow_body_and_a_slow_service_are_not_the_accept_loops_matter() {
     server.stop().await;
 }
 
-#[tokio::test]
-async fn an_answer_that_is_not_read_is_given_up() {
-    let server = Server::start(limits()).await;
+async fn an_answer_that_is_not_read_is_given_up(server: Server) {
     let mut stream = server.connect().await;
     stream.write_all(b"GET /large HTTP/1.1\r\nhost: weir\r\n\r\n").await.unwrap();
     tokio::time::sleep(2 * WRITE_TIMEOUT + Duration::from_millis(200)).await;
@@ -148,9 +181,7 @@ async fn an_answer_that_is_not_read_is_given_up() {
     server.stop().await;
 }
 
-#[tokio::test]
-async fn a_head_too_large_or_with_too_many_headers_gets_431() {
-    let server = Server::start(limits()).await;
+async fn a_head_too_large_or_with_too_many_headers_gets_431(server: Server) {
     let large = format!("GET /now HTTP/1.1\r\nhost: weir\r\nx: {}\r\n\r\n", "x".repeat(16 << 10));
     let many = format!("GET /now HTTP/1.1\r\nhost: weir\r\n{}\r\n", "x: y\r\n".repeat(20));
     let fine = format!("GET /now HTTP/1.1\r\nhost: weir\r\nconnection: close\r\n{}\r\n", "x: y\r\n".repeat(18));
@@ -163,9 +194,7 @@ async fn a_head_too_large_or_with_too_many_headers_gets_431() {
     server.stop().await;
 }
 
-#[tokio::test]
-async fn a_connection_over_the_cap_gets_503_and_one_in_its_place_is_served() {
-    let server = Server::start(Limits { connection_max_count: 1, ..limits() }).await;
+async fn a_connection_over_the_cap_gets_503_and_one_in_its_place_is_served(server: Server) {
     let mut first = server.connect().await;
     first.write_all(REQUEST).await.unwrap();
     assert!(read_answer(&mut first).await.starts_with("HTTP/1.1 200"));
@@ -181,9 +210,7 @@ async fn a_connection_over_the_cap_gets_503_and_one_in_its_place_is_served() {
     server.stop().await;
 }
 
-#[tokio::test]
-async fn shutdown_finishes_what_is_in_flight_and_closes_the_rest() {
-    let server = Server::start(Limits { idle_timeout: Duration::from_secs(60), ..limits() }).await;
+async fn shutdown_finishes_what_is_in_flight_and_closes_the_rest(server: Server) {
     let mut idle = server.connect().await;
     idle.write_all(REQUEST).await.unwrap();
     read_answer(&mut idle).await;
@@ -200,28 +227,7 @@ async fn shutdown_finishes_what_is_in_flight_and_closes_the_rest() {
     assert!(TcpStream::connect(address).await.is_err());
 }
 
-#[tokio::test]
-async fn http2_with_prior_knowledge_is_served_and_closed_when_idle() {
-    let server = Server::start(limits()).await;
-    let io = hyper_util::rt::TokioIo::new(server.connect().await);
-    let (mut sender, connection) =
-        hyper::client::conn::http2::handshake(hyper_util::rt::TokioExecutor::new(), io).await.unwrap();
-    let connection = tokio::spawn(connection);
-    for text in ["weir", "", "again"] {
-        let body = Full::new(Bytes::from(text)).map_err(|never: Infallible| match never {});
-        let request = Request::put("http://weir/now").body(body).unwrap();
-        let answer = sender.send_request(request).await.unwrap();
-        assert_eq!(answer.into_body().collect().await.unwrap().to_bytes(), text);
-    }
-    let begun = Instant::now();
-    let _ = tokio::time::timeout(Duration::from_secs(5), connection).await.expect("it closes when idle");
-    assert!(begun.elapsed() >= IDLE_TIMEOUT - Duration::from_millis(50), "{:?}", begun.elapsed());
-    assert!(server.stop().await);
-}
-
-#[tokio::test]
-async fn a_head_with_two_meanings_is_answered_400() {
-    let server = Server::start(limits()).await;
+async fn a_head_with_two_meanings_is_answered_400(server: Server) {
     for request in [
         &b"PUT /now HTTP/1.1\r\nhost: a\r\ncontent-length: 5\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n"[..],
         b"PUT /now HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\ncontent-length: 5\r\n\r\n0\r\n\r\n",
@@ -242,9 +248,7 @@ async fn a_head_with_two_meanings_is_answered_400() {
     assert!(server.stop().await);
 }
 
-#[tokio::test]
-async fn a_client_with_an_empty_body_that_waits_is_told_to_go_on() {
-    let server = Server::start(limits()).await;
+async fn a_client_with_an_empty_body_that_waits_is_told_to_go_on(server: Server) {
     let mut stream = server.connect().await;
     for _ in 0..2 {
         let head = b"PUT /now HTTP/1.1\r\nhost: a\r\nexpect: 100-continue\r\ncontent-length: 0\r\n\r\n";
@@ -257,4 +261,72 @@ async fn a_client_with_an_empty_body_that_waits_is_told_to_go_on() {
     }
     drop(stream);
     assert!(server.stop().await);
+}
+
+/// As many connections of one address as are allowed, and one more.
+async fn an_address_has_a_cap_of_its_own(server: Server) {
+    let mut connections = Vec::new();
+    for _ in 0..3 {
+        let mut stream = server.connect().await;
+        stream.write_all(REQUEST).await.unwrap();
+        assert!(read_answer(&mut stream).await.starts_with("HTTP/1.1 200"));
+        connections.push(stream);
+    }
+    let mut one_more = server.connect().await;
+    one_more.write_all(REQUEST).await.unwrap();
+    let (answer, _) = until_closed(&mut one_more).await;
+    assert!(answer.starts_with("HTTP/1.1 503"), "{answer}");
+    connections.pop();
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let mut in_its_place = server.connect().await;
+    in_its_place.write_all(REQUEST).await.unwrap();
+    assert!(read_answer(&mut in_its_place).await.starts_with("HTTP/1.1 200"));
+    server.stop().await;
+}
+
+async fn a_service_knows_its_peer(server: Server) {
+    let secure = server.certificate.is_some();
+    let mut stream = server.connect().await;
+    let forged = b"GET /peer HTTP/1.1\r\nhost: a\r\nx-forwarded-for: 192.0.2.1\r\nx-forwarded-proto: https\r\n\r\n";
+    stream.write_all(forged).await.unwrap();
+    let answer = read_answer(&mut stream).await;
+    assert!(answer.ends_with(&format!("\r\n\r\n127.0.0.1 {secure}")), "{answer}");
+    server.stop().await;
+}
+
+async fn a_trusted_proxy_names_its_client(server: Server) {
+    let mut stream = server.connect().await;
+    let forwarded = b"GET /peer HTTP/1.1\r\nhost: a\r\nx-forwarded-for: 192.0.2.1\r\nx-forwarded-proto: https\r\n\r\n";
+    stream.write_all(forwarded).await.unwrap();
+    let answer = read_answer(&mut stream).await;
+    assert!(answer.ends_with("\r\n\r\n192.0.2.1 true"), "{answer}");
+    // Its connections are those of many, and not counted as one address's.
+    for _ in 0..5 {
+        let mut another = server.connect().await;
+        another.write_all(REQUEST).await.unwrap();
+        assert!(read_answer(&mut another).await.starts_with("HTTP/1.1 200"));
+    }
+    server.stop().await;
+}
+
+fn behind_a_proxy() -> Limits {
+    let trusted_proxies = TrustedProxies::parse(&["127.0.0.0/8".into()]).unwrap();
+    Limits { trusted_proxies, connection_max_count_per_address: 1, ..limits() }
+}
+
+sessions! {
+    a_connection_that_says_nothing_is_closed_at_the_deadline with limits();
+    a_head_that_comes_a_byte_at_a_time_is_closed_at_the_deadline with limits();
+    a_second_head_has_its_own_deadline_and_the_pause_before_it_the_idle_one with limits();
+    an_idle_connection_is_closed_after_the_idle_limit with limits();
+    a_slow_body_and_a_slow_service_are_not_the_accept_loops_matter with limits();
+    an_answer_that_is_not_read_is_given_up with limits();
+    a_head_too_large_or_with_too_many_headers_gets_431 with limits();
+    a_connection_over_the_cap_gets_503_and_one_in_its_place_is_served with Limits { connection_max_count: 1, ..limits() };
+    shutdown_finishes_what_is_in_flight_and_closes_the_rest with Limits { idle_timeout: Duration::from_secs(60), ..limits() };
+    a_head_with_two_meanings_is_answered_400 with limits();
+    a_client_with_an_empty_body_that_waits_is_told_to_go_on with limits();
+    an_address_has_a_cap_of_its_own with Limits { connection_max_count_per_address: 3, ..limits() };
+    a_service_knows_its_peer with limits();
+    a_trusted_proxy_names_its_client with behind_a_proxy();
 }

@@ -44,7 +44,21 @@ pub const KEYS: &[Key] = &[
     key(
         "cluster_secret",
         Secret,
-        "known to all roles of a cluster, at least 16 characters; needed by `metaserver`, `worker` and `gateway`",
+        "known to all roles of a cluster, at least 16 characters; `metaserver`, `worker` and `gateway` need this or \
+         `cluster_certificate`, and may have both",
+    ),
+    key(
+        "cluster_certificate",
+        Text,
+        "PEM file: a role's own certificate, with its chain. With it the roles talk over TLS, and each end asks the \
+         other for a certificate of `cluster_ca`. Its names include the host by which others call the role; with \
+         extended key usages it has serverAuth and clientAuth",
+    ),
+    key("cluster_key", Text, "PEM file: the private key of `cluster_certificate`"),
+    key(
+        "cluster_ca",
+        Text,
+        "PEM file: the authority of all roles' certificates. Whoever has a certificate of it belongs to the cluster",
     ),
     key(
         "admin_listen",
@@ -52,6 +66,8 @@ pub const KEYS: &[Key] = &[
         "address and port of `/healthz`, `/readyz`, `/metrics`; empty: switched off. `metaserver` uses port 19997 and \
          `worker` port 29998 unless it is set",
     ),
+    key("admin_tls_certificate", Text, "PEM file: the certificate of `admin_listen`; empty: served in clear"),
+    key("admin_tls_key", Text, "PEM file: the private key of `admin_tls_certificate`"),
     key(
         "log",
         Text,
@@ -88,7 +104,25 @@ pub const KEYS: &[Key] = &[
     key("gateway.xml_max_bytes", Bytes(KIB, 64 * MIB), "the largest XML document in a request"),
     key("gateway.buffer_max_bytes", Bytes(4 * MIB, TIB), "object data that all requests together may hold in memory"),
     key("gateway.block_grant_count", Count(1, 1_000_000), "block ids asked of the metaserver at a time"),
+    key(
+        "gateway.tls_certificate",
+        Text,
+        "PEM file: the certificate that S3 clients are shown, with its chain; empty: S3 is served in clear",
+    ),
+    key("gateway.tls_key", Text, "PEM file: the private key of `tls_certificate`"),
     key("gateway.connection_max_count", Count(1, 1_000_000), "open connections, in all"),
+    key(
+        "gateway.connection_max_count_per_address",
+        Count(1, 1_000_000),
+        "open connections of one address, an IPv6 network of 64 bits counting as one. Half of all by default: one \
+         machine can't shut the others out, and many clients behind one address still fit. Trusted proxies are exempt",
+    ),
+    key(
+        "gateway.trusted_proxies",
+        List,
+        "addresses and networks, such as `10.0.0.0/8`, whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed; \
+         from everyone else both are ignored",
+    ),
     key(
         "gateway.header_timeout_ms",
         Milliseconds(1, HOUR),
@@ -101,6 +135,12 @@ pub const KEYS: &[Key] = &[
         Milliseconds(1, HOUR),
         "a body that sends nothing for so long is given up, and an answer of which nothing is read",
     ),
+    key(
+        "gateway.body_min_bytes_per_second",
+        Bytes(1, GIB),
+        "a body may keep the gateway waiting for `body_idle_timeout_ms`, and for as much longer as its bytes take at \
+         this rate",
+    ),
     key("gateway.idle_timeout_ms", Milliseconds(1, 24 * HOUR), "a connection without a request for so long is closed"),
     key(
         "gateway.audit_log",
@@ -109,6 +149,8 @@ pub const KEYS: &[Key] = &[
     ),
     key("gateway.audit_max_bytes", Bytes(MIB, TIB), "a file of the audit log that has this size is moved to `NAME.1`"),
     key("gateway.audit_max_count", Count(1, 10_000), "files `NAME.1`, `NAME.2` and so on that are kept"),
+    key("gateway.key_requests_per_second", Count(0, 1_000_000), "requests of one access key; 0: any number"),
+    key("gateway.key_request_burst_count", Count(1, 1_000_000), "requests of one access key that may come at once"),
     key("metaserver.listen", Text, "address and port where gRPC is served"),
     key("metaserver.address", Text, "address and port where gateways, workers and the shell find it"),
     key(

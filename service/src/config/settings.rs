@@ -42,8 +42,15 @@ pub struct GatewaySettings {
     pub buffer_max_bytes: u64,
     /// Block ids asked of the metaserver at a time.
     pub block_grant_count: u32,
+    /// PEM files of the certificate that clients are shown, and of its key; empty: S3 is served in clear.
+    pub tls_certificate: PathBuf,
+    pub tls_key: PathBuf,
     /// Open connections, in all.
     pub connection_max_count: usize,
+    /// Open connections of one address, or of one IPv6 network of 64 bits.
+    pub connection_max_count_per_address: usize,
+    /// Addresses and networks whose X-Forwarded-For and X-Forwarded-Proto are believed.
+    pub trusted_proxies: Vec<String>,
     /// A request's line and headers must have come after so long.
     pub header_timeout_ms: u64,
     /// The largest request line and headers together.
@@ -51,6 +58,8 @@ pub struct GatewaySettings {
     pub header_max_count: usize,
     /// A body that sends nothing for so long is given up.
     pub body_idle_timeout_ms: u64,
+    /// What a client that keeps the gateway waiting longer than that, in all, must have sent on the average.
+    pub body_min_bytes_per_second: u64,
     /// A connection without a request for so long is closed.
     pub idle_timeout_ms: u64,
     /// Where the audit log goes: a file, `-` for standard output; empty: nowhere.
@@ -59,6 +68,10 @@ pub struct GatewaySettings {
     pub audit_max_bytes: u64,
     /// Full files of the audit log that are kept.
     pub audit_max_count: u32,
+    /// Requests of one access key; 0: any number.
+    pub key_requests_per_second: u32,
+    /// So many of them may come at once.
+    pub key_request_burst_count: u32,
 }
 
 impl Default for GatewaySettings {
@@ -80,15 +93,22 @@ impl Default for GatewaySettings {
             xml_max_bytes: 4 * MIB,
             buffer_max_bytes: 64 * MIB,
             block_grant_count: 4096,
+            tls_certificate: PathBuf::new(),
+            tls_key: PathBuf::new(),
             connection_max_count: 20_000,
+            connection_max_count_per_address: 10_000,
+            trusted_proxies: Vec::new(),
             header_timeout_ms: 5_000,
             header_max_bytes: 16 * KIB as usize,
             header_max_count: 100,
             body_idle_timeout_ms: 30_000,
+            body_min_bytes_per_second: KIB,
             idle_timeout_ms: 60_000,
             audit_log: String::new(),
             audit_max_bytes: 64 * MIB,
             audit_max_count: 10,
+            key_requests_per_second: 0,
+            key_request_burst_count: 100,
         }
     }
 }
@@ -207,10 +227,18 @@ impl Default for WorkerSettings {
 pub struct ServiceSettings {
     /// Standalone's data folder.
     pub data: PathBuf,
-    /// Known to all roles of a cluster; needed as soon as they talk over a network.
+    /// Known to all roles of a cluster; this or certificates are needed as soon as they talk over a network.
     pub cluster_secret: String,
+    /// PEM files of a role's certificate, its key, and the authority of all roles' certificates; empty: the roles talk
+    /// to each other in clear.
+    pub cluster_certificate: PathBuf,
+    pub cluster_key: PathBuf,
+    pub cluster_ca: PathBuf,
     /// `/healthz`, `/readyz`, `/metrics`: address and port; empty: switched off.
     pub admin_listen: String,
+    /// PEM files for the admin port; empty: it is served in clear.
+    pub admin_tls_certificate: PathBuf,
+    pub admin_tls_key: PathBuf,
     /// `error`, `warn`, `info`, `debug`, `trace`, or a filter by module.
     pub log: String,
     /// `text` or `json`.
@@ -226,7 +254,12 @@ impl Default for ServiceSettings {
         Self {
             data: "./weir-data".into(),
             cluster_secret: String::new(),
+            cluster_certificate: PathBuf::new(),
+            cluster_key: PathBuf::new(),
+            cluster_ca: PathBuf::new(),
             admin_listen: "127.0.0.1:39998".into(),
+            admin_tls_certificate: PathBuf::new(),
+            admin_tls_key: PathBuf::new(),
             log: "info".into(),
             log_format: "text".into(),
             otlp_endpoint: String::new(),

@@ -3,11 +3,14 @@
 use super::keys;
 use super::value::Kind;
 use super::{Config, ConfigError};
+use crate::accept::TrustedProxies;
 use crate::peer_auth::SECRET_MIN_CHARS;
+use std::path::Path;
 
 pub(super) fn validate(config: &Config) -> Result<(), ConfigError> {
     addresses(config)?;
     texts(config)?;
+    files_of_tls(config)?;
     relations(config)
 }
 
@@ -99,10 +102,35 @@ fn gateway_texts(config: &Config) -> Result<(), ConfigError> {
             return Err(wrong(config, "gateway.domains", domain, "domains in lower case, without a port"));
         }
     }
+    if let Err(proxy) = TrustedProxies::parse(&gateway.trusted_proxies) {
+        let expected = "addresses or networks, such as 10.0.0.1 or 10.0.0.0/8";
+        return Err(wrong(config, "gateway.trusted_proxies", proxy, expected));
+    }
     if gateway.region.is_empty() || !gateway.region.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b)) {
         return Err(wrong(config, "gateway.region", &gateway.region, "letters, digits and hyphens"));
     }
     check_secret_pair(config).map(drop)
+}
+
+/// A certificate is of no use without its key, nor one of the cluster's without its authority.
+fn files_of_tls(config: &Config) -> Result<(), ConfigError> {
+    let (service, gateway) = (&config.service, &config.gateway);
+    let sets: [&[(&str, &Path)]; 3] = [
+        &[("gateway.tls_certificate", &gateway.tls_certificate), ("gateway.tls_key", &gateway.tls_key)],
+        &[("admin_tls_certificate", &service.admin_tls_certificate), ("admin_tls_key", &service.admin_tls_key)],
+        &[
+            ("cluster_certificate", &service.cluster_certificate),
+            ("cluster_key", &service.cluster_key),
+            ("cluster_ca", &service.cluster_ca),
+        ],
+    ];
+    let is_set = |(_, path): &&(&str, &Path)| !path.as_os_str().is_empty();
+    for set in sets {
+        if let (Some((given, _)), Some((missing, _))) = (set.iter().find(is_set), set.iter().find(|of| !is_set(of))) {
+            return Err(wrong(config, missing, "", &format!("a file, since {given} is set")));
+        }
+    }
+    Ok(())
 }
 
 fn relations(config: &Config) -> Result<(), ConfigError> {

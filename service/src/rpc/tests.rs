@@ -1,5 +1,6 @@
 use super::*;
 use crate::channel::{self, Channel};
+use crate::peer_auth::ClusterSecret;
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::{BodyExt as _, Full};
@@ -8,7 +9,7 @@ use std::os::unix::fs::MetadataExt as _;
 use tonic::body::Body;
 use tonic::server::NamedService;
 use tonic::{Code, Status};
-use tower::{Service, ServiceExt as _};
+use tower::Service;
 
 /// Answers every call with what it was sent.
 #[derive(Clone)]
@@ -58,10 +59,6 @@ impl Service<Request<Body>> for Mirror {
     }
 }
 
-fn secret(text: &str) -> ClusterSecret {
-    ClusterSecret::new(text).unwrap()
-}
-
 async fn call(channel: Channel, text: &'static str) -> Result<Bytes, Status> {
     call_method(channel, "/weir.test.Echo/Say", text).await
 }
@@ -75,14 +72,24 @@ async fn call_method(channel: Channel, method: &str, text: &'static str) -> Resu
     }
 }
 
-async fn tcp_server(shutdown: &Shutdown) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+fn credentials(text: &str) -> ClusterCredentials {
+    ClusterSecret::new(text).unwrap().into()
+}
+
+fn right() -> ClusterCredentials {
+    credentials("the right secret")
+}
+
+async fn serve_at(address: &str, credentials: ClusterCredentials, shutdown: &Shutdown) -> String {
+    let listener = TcpListener::bind(address).await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
     let own = shutdown.clone();
-    shutdown.spawn(async move { serve_tcp(listener, routes(), secret("the right secret"), &own).await.unwrap() });
-    // Proofs made before the server began are refused.
-    tokio::time::sleep(Duration::from_millis(20)).await;
+    shutdown.spawn(async move { serve_tcp(listener, routes(), &credentials, &own).await });
     address
+}
+
+async fn tcp_server(shutdown: &Shutdown) -> String {
+    serve_at("127.0.0.1:0", right(), shutdown).await
 }
 
 async fn within_seconds(path: &Path) {
@@ -99,10 +106,10 @@ async fn within_seconds(path: &Path) {
 async fn a_call_with_the_secret_is_answered_and_without_it_refused() {
     let shutdown = Shutdown::new();
     let address = tcp_server(&shutdown).await;
-    let right = channel::connect(&address, &secret("the right secret"));
+    let right = channel::connect(&address, &right());
     assert_eq!(call(right.clone(), "weir").await.unwrap(), "weir");
     assert_eq!(call(right, "again").await.unwrap(), "again");
-    let wrong = channel::connect(&address, &secret("the wrong secret"));
+    let wrong = channel::connect(&address, &credentials("the wrong secret"));
     assert_eq!(call(wrong, "weir").await.unwrap_err().code(), Code::Unauthenticated);
     let none = tonic::transport::Endpoint::from_shared(format!("http://{address}")).unwrap().connect_lazy();
     assert_eq!(call(channel::remote(none), "weir").await.unwrap_err().code(), Code::Unauthenticated);
@@ -113,7 +120,7 @@ async fn a_call_with_the_secret_is_answered_and_without_it_refused() {
 async fn calls_at_the_same_time_over_one_channel_are_all_fresh() {
     let shutdown = Shutdown::new();
     let address = tcp_server(&shutdown).await;
-    let channel = channel::connect(&address, &secret("the right secret"));
+    let channel = channel::connect(&address, &right());
     let calls = (0..500).map(|_| call(channel.clone(), "weir"));
     for answer in futures::future::join_all(calls).await {
         assert_eq!(answer.unwrap(), "weir");
@@ -123,23 +130,37 @@ async fn calls_at_the_same_time_over_one_channel_are_all_fresh() {
 
 #[tokio::test]
 async fn a_peer_that_is_not_there_is_unavailable_and_found_when_it_comes() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    drop(listener);
-    let channel = channel::connect(&address.to_string(), &secret("the right secret"));
-    assert_eq!(call(channel.clone(), "weir").await.unwrap_err().code(), Code::Unavailable);
-    let listener = TcpListener::bind(address).await.unwrap();
+    let address = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().to_string();
+    let channel = channel::connect(&address, &right());
+    let calls = (0..50).map(|_| call(channel.clone(), "weir"));
+    for answer in futures::future::join_all(calls).await {
+        assert_eq!(answer.unwrap_err().code(), Code::Unavailable);
+    }
     let shutdown = Shutdown::new();
-    let own = shutdown.clone();
-    shutdown.spawn(async move { serve_tcp(listener, routes(), secret("the right secret"), &own).await.unwrap() });
-    tokio::time::sleep(Duration::from_millis(20)).await;
+    serve_at(&address, right(), &shutdown).await;
     assert_eq!(call(channel, "weir").await.unwrap(), "weir");
     assert!(shutdown.finish(Duration::from_secs(5)).await);
 }
 
 #[tokio::test]
+async fn a_peer_that_was_restarted_is_greeted_anew_and_no_call_fails() {
+    let mut shutdown = Shutdown::new();
+    let address = tcp_server(&shutdown).await;
+    let channel = channel::connect(&address, &right());
+    for round in 0..5 {
+        assert_eq!(call(channel.clone(), "weir").await.unwrap(), "weir", "{round}");
+        assert!(shutdown.finish(Duration::from_secs(5)).await);
+        // The loss of the connection shows at once; calls made at that very moment may fail with it.
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        shutdown = Shutdown::new();
+        serve_at(&address, right(), &shutdown).await;
+    }
+    assert!(shutdown.finish(Duration::from_secs(5)).await);
+}
+
+#[tokio::test]
 async fn what_is_no_address_fails_each_call_and_is_named() {
-    let channel = channel::connect("no address", &secret("the right secret"));
+    let channel = channel::connect("no address", &right());
     assert!(call(channel, "weir").await.unwrap_err().message().contains("no address"));
 }
 
@@ -174,3 +195,5 @@ async fn the_services_of_two_roles_answer_on_one_channel() {
     let unknown = call_method(channel, "/weir.test.Nothing/Say", "weir").await.unwrap_err();
     assert_eq!(unknown.code(), Code::Unimplemented);
 }
+
+mod hostile;

@@ -7,9 +7,10 @@ use weir_gateway::GatewayError;
 use weir_metaserver::MetaserverError;
 use weir_service::config::ConfigError;
 use weir_service::folder_lock::LockError;
-use weir_service::peer_auth::SecretError;
+use weir_service::peer_auth::{CredentialsError, SecretError};
 use weir_service::rpc::RpcError;
 use weir_service::telemetry::TelemetryError;
+use weir_service::tls::TlsError;
 use weir_worker::WorkerError;
 
 /// Why a role does not start.
@@ -25,6 +26,10 @@ pub enum StartError {
     SecretFile { path: PathBuf, source: io::Error },
     #[error("the secret in {path} is damaged: put it back from a backup; without it no access key can be used")]
     SecretDamaged { path: PathBuf, source: SecretError },
+    #[error(transparent)]
+    Credentials(#[from] CredentialsError),
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     #[error(transparent)]
     Lock(#[from] LockError),
     #[error("{address} is taken by another process: stop that one, or choose another port with {flag} ADDRESS:PORT")]
@@ -59,9 +64,13 @@ impl StartError {
     /// A command line or a configuration that is wrong, or a failure.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Config(_) | Self::Secret(_) | Self::Open { .. } | Self::Replication(_) | Self::WorkerAddress(_) => {
-                USAGE
-            }
+            Self::Config(_)
+            | Self::Credentials(_)
+            | Self::Tls(_)
+            | Self::Gateway(GatewayError::Tls(_))
+            | Self::Open { .. }
+            | Self::Replication(_)
+            | Self::WorkerAddress(_) => USAGE,
             _ => FAILED,
         }
     }

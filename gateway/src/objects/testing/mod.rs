@@ -115,7 +115,7 @@ pub(crate) fn get_request() -> GetObject {
 }
 
 pub(crate) fn limits() -> BodyLimits {
-    BodyLimits { max_bytes: 1 << 30, idle_timeout: Duration::from_secs(5) }
+    BodyLimits { max_bytes: 1 << 30, idle_timeout: Duration::from_secs(5), min_bytes_per_second: 1024 }
 }
 
 /// A body of known length that is there at once.

@@ -62,7 +62,7 @@ fn an_unknown_key_names_the_nearest_known_one() {
     assert_eq!(error_of("", &[], &[("dta", "x")]), "unknown key dta from flag --set: did you mean data?");
     assert!(error_of("replication = 2\n", &[], &[]).ends_with("did you mean metaserver.replication?"));
     assert!(error_of("[gatway]\nlisten = \"x\"\n", &[], &[]).contains("unknown key gatway"));
-    assert!(error_of("[gateway.tls]\ncert = \"x\"\n", &[], &[]).contains("unknown key gateway.tls"));
+    assert!(error_of("[gateway.tls]\ncert = \"x\"\n", &[], &[]).contains("unknown key gateway.tls "));
 }
 
 #[test]
@@ -107,12 +107,31 @@ fn texts_are_checked_where_they_have_a_form() {
         ("log", "warn,weir_gateway=debug", "weir=loud"),
         ("log_format", "json", "xml"),
         ("cluster_secret", "sixteen letters!", "fifteen letters"),
+        ("gateway.trusted_proxies", "10.0.0.1,fd00::/8", "10.0.0.1,proxy.test"),
         ("otlp_endpoint", "http://127.0.0.1:4317", "127.0.0.1:4317"),
         ("metaserver.session_lease_ms", "2000", "1999"),
         ("worker.segment_bytes", "1 MiB", "0"),
     ] {
         from("", &[], &[(key, fine)]).unwrap();
         assert!(error_of("", &[], &[(key, wrong)]).contains(key), "{key}");
+    }
+}
+
+#[test]
+fn files_of_tls_come_in_sets() {
+    for keys in [
+        &["gateway.tls_certificate", "gateway.tls_key"][..],
+        &["admin_tls_certificate", "admin_tls_key"],
+        &["cluster_certificate", "cluster_key", "cluster_ca"],
+    ] {
+        let set: Vec<(&str, &str)> = keys.iter().map(|key| (*key, "/a.pem")).collect();
+        from("", &[], &set).unwrap();
+        for (at, missing) in keys.iter().enumerate() {
+            let mut others = set.clone();
+            others.remove(at);
+            let text = error_of("", &[], &others);
+            assert_eq!(text, format!("{missing} = \"\" by default: expected a file, since {} is set", others[0].0));
+        }
     }
 }
 
