@@ -60,12 +60,10 @@ fn unset(operation: B) -> Unset {
         B::GetBucketMetadataConfiguration => Error(ErrorCode::MetadataConfigurationNotFound),
         B::GetBucketMetadataTableConfiguration => Error(ErrorCode::MetadataTableConfigurationNotFound),
         B::GetBucketOwnershipControls => Error(ErrorCode::OwnershipControlsNotFoundError),
-        B::GetBucketPolicy | B::GetBucketPolicyStatus => Error(ErrorCode::NoSuchBucketPolicy),
         B::GetBucketReplication => Error(ErrorCode::ReplicationConfigurationNotFoundError),
         B::GetBucketTagging => Error(ErrorCode::NoSuchTagSet),
         B::GetBucketWebsite => Error(ErrorCode::NoSuchWebsiteConfiguration),
         B::GetObjectLockConfiguration => Error(ErrorCode::ObjectLockConfigurationNotFoundError),
-        B::GetPublicAccessBlock => Error(ErrorCode::NoSuchPublicAccessBlockConfiguration),
         _ => Unset::NotSetting,
     }
 }
@@ -100,15 +98,12 @@ mod tests {
         for operation in [
             B::GetBucketLifecycleConfiguration,
             B::GetBucketCors,
-            B::GetBucketPolicy,
-            B::GetBucketPolicyStatus,
             B::GetBucketTagging,
             B::GetBucketWebsite,
             B::GetBucketReplication,
             B::GetObjectLockConfiguration,
             B::GetBucketEncryption,
             B::GetBucketOwnershipControls,
-            B::GetPublicAccessBlock,
             B::GetBucketInventoryConfiguration,
         ] {
             let Unset::Error(code) = unset(operation) else { panic!("{operation:?}") };

@@ -6,6 +6,7 @@
 
 mod abort_multipart_upload;
 mod acl;
+mod bucket_policy;
 mod bucket_settings;
 mod complete_multipart_upload;
 mod copy_object;
@@ -24,6 +25,7 @@ mod list_objects;
 mod list_parts;
 mod object_lock;
 mod post_object;
+mod public_access_block;
 mod put_object;
 mod upload_part;
 mod upload_part_copy;
@@ -154,6 +156,13 @@ async fn on_bucket(
         B::PostObject => post_object::post_object(context, request, bucket, body).await,
         B::GetBucketLocation => get_bucket_location::get_bucket_location(context, bucket).await,
         B::GetBucketAcl => acl::get_bucket_acl(context, bucket).await,
+        B::GetBucketPolicy => bucket_policy::get_bucket_policy(context, bucket).await,
+        B::PutBucketPolicy => bucket_policy::put_bucket_policy(context, request, bucket, body).await,
+        B::DeleteBucketPolicy => bucket_policy::delete_bucket_policy(context, bucket).await,
+        B::GetBucketPolicyStatus => bucket_policy::get_bucket_policy_status(context, bucket).await,
+        B::GetPublicAccessBlock => public_access_block::get_public_access_block(context, bucket).await,
+        B::PutPublicAccessBlock => public_access_block::put_public_access_block(context, request, bucket, body).await,
+        B::DeletePublicAccessBlock => public_access_block::delete_public_access_block(context, bucket).await,
         B::GetBucketAbac
         | B::GetBucketAccelerateConfiguration
         | B::GetBucketAnalyticsConfiguration
@@ -173,9 +182,6 @@ async fn on_bucket(
         | B::GetBucketNotificationConfiguration
         | B::GetObjectLockConfiguration
         | B::GetBucketOwnershipControls
-        | B::GetBucketPolicy
-        | B::GetBucketPolicyStatus
-        | B::GetPublicAccessBlock
         | B::GetBucketReplication
         | B::GetBucketRequestPayment
         | B::GetBucketTagging
@@ -211,10 +217,6 @@ async fn on_bucket(
         | B::PutObjectLockConfiguration
         | B::PutBucketOwnershipControls
         | B::DeleteBucketOwnershipControls
-        | B::PutBucketPolicy
-        | B::DeleteBucketPolicy
-        | B::PutPublicAccessBlock
-        | B::DeletePublicAccessBlock
         | B::PutBucketReplication
         | B::DeleteBucketReplication
         | B::PutBucketRequestPayment

@@ -1,7 +1,7 @@
 //! The document of DeleteObjects.
 //! <https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html>
 
-use super::element::once;
+use super::element::{boolean, once};
 use super::{Element, MalformedXml};
 
 /// The most keys of one request.
@@ -63,14 +63,6 @@ fn object(element: &Element) -> Result<ObjectToDelete, MalformedXml> {
     let key = key.ok_or_else(|| MalformedXml::new("an object has no key"))?;
     let given = |text: &String| !text.is_empty();
     Ok(ObjectToDelete { key, version_id: version_id.filter(given), etag: etag.filter(given), has_directory_condition })
-}
-
-fn boolean(element: &Element) -> Result<bool, MalformedXml> {
-    match element.leaf()?.trim() {
-        "true" | "1" | "True" => Ok(true),
-        "false" | "0" | "False" | "" => Ok(false),
-        _ => Err(MalformedXml::new(format!("{} is neither true nor false", element.name))),
-    }
 }
 
 #[cfg(test)]

@@ -238,6 +238,18 @@ fn check_declaration(declaration: &BytesDecl<'_>) -> Result<(), MalformedXml> {
     }
 }
 
+/// A truth value.
+///
+/// # Errors
+/// [`MalformedXml`] for anything else.
+pub(super) fn boolean(element: &Element) -> Result<bool, MalformedXml> {
+    match element.leaf()?.trim() {
+        "true" | "1" | "True" | "TRUE" => Ok(true),
+        "false" | "0" | "False" | "FALSE" | "" => Ok(false),
+        _ => Err(MalformedXml::new(format!("{} is neither true nor false", element.name))),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
