@@ -14,7 +14,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from session import ACCESS_KEY, BASE_PATH, ENDPOINT, MIB, SECRET_KEY, WORK, Checks, payload, run, sha256
+from session import BASE_PATH, ENDPOINT, KEYS, MIB, WORK, Checks, payload, run, sha256
 
 BUCKET = "bucket-of-post"
 
@@ -31,8 +31,8 @@ def client():
     return boto3.client(
         "s3",
         endpoint_url=ENDPOINT + BASE_PATH,
-        aws_access_key_id=ACCESS_KEY,
-        aws_secret_access_key=SECRET_KEY,
+        aws_access_key_id=KEYS.access,
+        aws_secret_access_key=KEYS.secret,
         region_name="us-east-1",
         config=Config(signature_version="s3v4", s3={"addressing_style": "path"}, retries={"total_max_attempts": 1}),
     )
@@ -64,8 +64,8 @@ def version_2(conditions, fields):
     until = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(hours=1)
     document = {"expiration": until.strftime("%Y-%m-%dT%H:%M:%S.000Z"), "conditions": conditions}
     policy = base64.b64encode(json.dumps(document).encode()).decode()
-    signature = base64.b64encode(hmac.new(SECRET_KEY.encode(), policy.encode(), hashlib.sha1).digest()).decode()
-    return {**fields, "AWSAccessKeyId": ACCESS_KEY, "policy": policy, "signature": signature}
+    signature = base64.b64encode(hmac.new(KEYS.secret.encode(), policy.encode(), hashlib.sha1).digest()).decode()
+    return {**fields, "AWSAccessKeyId": KEYS.access, "policy": policy, "signature": signature}
 
 
 class Session:
@@ -161,7 +161,7 @@ class Session:
                 assert code_of(post(url, swapped, payload(1))) == (403, "SignatureDoesNotMatch")
                 unsigned = {name: value for name, value in fields.items() if name != "x-amz-signature"}
                 assert post(url, unsigned, payload(1))[0] in (400, 403)
-                credential = fields["x-amz-credential"].replace(ACCESS_KEY, "nobody")
+                credential = fields["x-amz-credential"].replace(KEYS.access, "nobody")
                 assert post(url, {**fields, "x-amz-credential": credential}, payload(1))[0] == 403
             with self.checks.check("a form that nobody signed"):
                 assert code_of(post(self.url, {"key": "no/anonymous"}, payload(1))) == (403, "AccessDenied")

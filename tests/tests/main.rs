@@ -1,5 +1,6 @@
 //! Sessions with a running server: each module tells of one subject.
 
+mod access;
 mod audit;
 mod bad_chunks;
 mod bad_forms;

@@ -106,7 +106,8 @@ impl Server {
             return Err(QueryErrorCode::MissingAuthenticationToken.into());
         }
         if caller.session.as_ref().is_some_and(|session| !session.may_call_iam()) {
-            return Err(QueryErrorCode::InvalidClientTokenId.into());
+            let message = "IAM can't be called with credentials of GetSessionToken that no second factor vouched for";
+            return Err(QueryError::new(QueryErrorCode::AccessDenied, message));
         }
         for permission in permissions(directory, identity, action, parameters)? {
             let decision = access.decide_on(permission.action, &permission.resource, &permission.conditions);
