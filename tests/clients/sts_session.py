@@ -50,6 +50,8 @@ def aws(*words, credentials=None, **more):
     keys = credentials or {"AccessKeyId": KEYS.access, "SecretAccessKey": KEYS.secret}
     environment = {
         **os.environ,
+        # It keeps what it was given there, and would take it to another server.
+        "HOME": str(SCRATCH),
         "AWS_ACCESS_KEY_ID": keys["AccessKeyId"],
         "AWS_SECRET_ACCESS_KEY": keys["SecretAccessKey"],
         "AWS_CONFIG_FILE": str(SCRATCH / "none"),

@@ -83,7 +83,8 @@ fn a_user_may_do_what_its_policies_say() {
     let alice = session.user("alice");
     let may = |target: &str, method: &str| code(&session.s3(Some(&alice), method, target, ""));
     assert_eq!(may("/photos/cat", "GET"), "AccessDenied");
-    session.iam(&format!("Action=PutUserPolicy&UserName=alice&PolicyName=read&PolicyDocument={}", encoded(READ_PHOTOS)));
+    session
+        .iam(&format!("Action=PutUserPolicy&UserName=alice&PolicyName=read&PolicyDocument={}", encoded(READ_PHOTOS)));
     assert_eq!(session.s3(Some(&alice), "GET", "/photos/cat", "").text(), "meow");
     assert_eq!(may("/photos?list-type=2", "GET"), "200");
     assert_eq!(may("/photos/cat", "DELETE"), "AccessDenied");
@@ -143,7 +144,8 @@ fn temporary_credentials_are_bounded_and_end_with_their_role() {
     let alice = session.user("alice");
     let trust = r#"{"Statement":{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::000000000000:user/alice"},"Action":"sts:AssumeRole"}}"#;
     session.iam(&format!("Action=CreateRole&RoleName=reader&AssumeRolePolicyDocument={}", encoded(trust)));
-    session.iam(&format!("Action=PutRolePolicy&RoleName=reader&PolicyName=read&PolicyDocument={}", encoded(READ_PHOTOS)));
+    session
+        .iam(&format!("Action=PutRolePolicy&RoleName=reader&PolicyName=read&PolicyDocument={}", encoded(READ_PHOTOS)));
     let assume = "Action=AssumeRole&RoleArn=arn:aws:iam::000000000000:role/reader&RoleSessionName=s1";
     let taken = session.query(&alice, "sts", assume);
     assert_eq!(taken.status, 200, "{}", taken.text());
@@ -183,7 +185,8 @@ fn users_keys_and_policies_outlive_the_process() {
     let mut session = Session::start();
     session.s3(Some(&root()), "PUT", "/photos", "");
     let alice = session.user("alice");
-    session.iam(&format!("Action=PutUserPolicy&UserName=alice&PolicyName=read&PolicyDocument={}", encoded(READ_PHOTOS)));
+    session
+        .iam(&format!("Action=PutUserPolicy&UserName=alice&PolicyName=read&PolicyDocument={}", encoded(READ_PHOTOS)));
     session.server.kill9();
     session.server.restart();
     assert_eq!(code(&session.s3(Some(&alice), "GET", "/photos", "")), "200");
