@@ -206,10 +206,21 @@ fn operators_see_the_cluster_and_its_blocks() {
     assert_eq!(weir.line("fsadmin getBlockInfo 999999999").out, "Block 999999999 does not exist.\n");
 }
 
+const READERS: &str = r#"{
+	"Version": "2012-10-17",
+	"Statement": {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}
+}
+"#;
+const TRUST: &str = r#"{
+	"Statement": {"Effect": "Allow", "Principal": {"AWS": "000000000000"}, "Action": "sts:AssumeRole"}
+}
+"#;
+
 #[test]
 fn an_operator_manages_users_and_what_they_may_do() {
     let weir = Weir::start();
-    fs::write(weir.local("readers.json"), "{\n\t\"Version\": \"2012-10-17\",\n\t\"Statement\": []\n}\n").unwrap();
+    fs::write(weir.local("readers.json"), READERS).unwrap();
+    fs::write(weir.local("trust.json"), TRUST).unwrap();
     fs::write(weir.local("broken.json"), "{").unwrap();
     for (command, expected) in weir::transcript(include_str!("shell/access.txt")) {
         let done = weir.line(&command);
