@@ -133,13 +133,16 @@ fn a_session_over_one_connection_with_tls() {
     a_session(&Server::shared_over_tls(), "/http2-session");
 }
 
+/// What is wrong, a path, headers.
+type Case<'a> = (&'a str, &'a str, &'a [(&'a str, &'a str)]);
+
 fn what_is_ambiguous_or_too_large_is_refused(server: &Server, bucket: &str) {
     Connection::open(server).expect("PUT", bucket, b"", 200);
     let path = format!("{bucket}/k");
     let long = format!("{bucket}/{}", "u".repeat(60_000));
     let (many, large): (Vec<String>, String) = ((0..101).map(|n| format!("x-{n}")).collect(), "x".repeat(20_000));
     let many: Vec<(&str, &str)> = many.iter().map(|name| (name.as_str(), "v")).collect();
-    let cases: [(&str, &str, &[(&str, &str)]); 9] = [
+    let cases: [Case<'_>; 9] = [
         ("a transfer coding", &path, &[("transfer-encoding", "chunked")]),
         ("another host", &path, &[("host", "elsewhere.test")]),
         ("two hosts", &path, &[("host", "a.test"), ("host", "b.test")]),

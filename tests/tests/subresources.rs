@@ -85,8 +85,6 @@ fn operations_that_are_not_there_answer_with_their_name_and_make_nothing() {
         ("notification", "PutBucketNotificationConfiguration"),
         ("object-lock", "PutObjectLockConfiguration"),
         ("ownershipControls", "PutBucketOwnershipControls"),
-        ("policy", "PutBucketPolicy"),
-        ("publicAccessBlock", "PutPublicAccessBlock"),
         ("replication", "PutBucketReplication"),
         ("requestPayment", "PutBucketRequestPayment"),
         ("tagging", "PutBucketTagging"),
