@@ -25,7 +25,8 @@ pub(super) fn trusts_caller(request: &StsRequest<'_>, ask: &TrustAsk<'_>) -> boo
     let sources = Sources { bucket: Some(&document), ..request.sources };
     ask.actions.iter().all(|action| {
         let ask = ask.of(request.identity, action);
-        matches!(document.judge(&ask), Verdict::Allow | Verdict::AllowAccount) && decide(&ask, &sources).is_allowed()
+        matches!(document.judge(&ask), Verdict::Allow | Verdict::AllowHolder | Verdict::AllowAccount)
+            && decide(&ask, &sources).is_allowed()
     })
 }
 

@@ -70,6 +70,14 @@ impl Condition {
         Ok(conditions)
     }
 
+    /// Does the request have a value for each variable in it?
+    pub fn has_values(&self, facts: &Facts) -> bool {
+        match &self.test {
+            Test::Null { .. } => true,
+            Test::Compare(compare) => compare.operands.iter().all(|operand| operand.has_values(facts)),
+        }
+    }
+
     pub fn holds(&self, facts: &Facts) -> bool {
         let values = facts.get(&self.key);
         match &self.test {
@@ -106,7 +114,10 @@ impl Test {
 
 impl Compare {
     fn holds(&self, values: Option<&[String]>, facts: &Facts) -> bool {
-        let Some(values) = values.filter(|values| !values.is_empty()) else {
+        // In a set an empty text is no value.
+        let is_none =
+            |values: &[String]| values.is_empty() || self.set != Set::Single && values.iter().all(String::is_empty);
+        let Some(values) = values.filter(|values| !is_none(values)) else {
             return match self.set {
                 Set::Single => self.negated || self.if_exists,
                 Set::All => true,

@@ -69,12 +69,16 @@ pub fn decide(ask: &Ask<'_>, sources: &Sources<'_>) -> Decision {
         Identity::Anonymous => match bucket {
             Verdict::Deny => Decision::Denied(Reason::BucketPolicy),
             Verdict::Allow => Decision::Allowed(Reason::BucketPolicy),
-            Verdict::AllowAccount | Verdict::Silent => Decision::NotAllowed(Reason::BucketPolicy),
+            Verdict::AllowHolder | Verdict::AllowAccount | Verdict::Silent => {
+                Decision::NotAllowed(Reason::BucketPolicy)
+            }
         },
         Identity::Root => match (bucket, session_verdict(ask, sources)) {
             (Verdict::Deny, _) if !MENDING.contains(&ask.action) => Decision::Denied(Reason::BucketPolicy),
             (_, Some(Verdict::Deny)) => Decision::Denied(Reason::SessionPolicy),
-            (_, Some(Verdict::Silent | Verdict::AllowAccount)) => Decision::NotAllowed(Reason::SessionPolicy),
+            (_, Some(Verdict::Silent | Verdict::AllowHolder | Verdict::AllowAccount)) => {
+                Decision::NotAllowed(Reason::SessionPolicy)
+            }
             (_, Some(Verdict::Allow) | None) => Decision::Allowed(Reason::Account),
         },
         Identity::User { .. } | Identity::AssumedRole { .. } => of_identity(ask, sources, bucket),
@@ -95,20 +99,24 @@ fn of_identity(ask: &Ask<'_>, sources: &Sources<'_>, bucket: Verdict) -> Decisio
             return Decision::Denied(reason);
         }
     }
-    let is_named = bucket == Verdict::Allow;
-    // A bucket's policy that names a user speaks for itself; a role's session stays within its bounds.
-    if is_named && matches!(ask.identity, Identity::User { .. }) && session.is_none() {
+    // A bucket's policy that names a session, or everyone, speaks for itself; so does one that names a user, within what
+    // bounds the user's session; one that names a role stays within all that bounds the role's.
+    if bucket == Verdict::Allow {
         return Decision::Allowed(Reason::BucketPolicy);
     }
-    for (limit, reason) in [(boundary, Reason::Boundary), (session, Reason::SessionPolicy)] {
+    let is_for_user = bucket == Verdict::AllowHolder && matches!(ask.identity, Identity::User { .. });
+    let limits = [(boundary.filter(|_| !is_for_user), Reason::Boundary), (session, Reason::SessionPolicy)];
+    for (limit, reason) in limits {
         if limit.is_some_and(|verdict| verdict != Verdict::Allow) {
             return Decision::NotAllowed(reason);
         }
     }
-    match (identity, is_named) {
+    match (identity, bucket) {
+        (_, Verdict::AllowHolder) => Decision::Allowed(Reason::BucketPolicy),
         (Verdict::Allow, _) => Decision::Allowed(Reason::IdentityPolicy),
-        (_, true) => Decision::Allowed(Reason::BucketPolicy),
-        (_, false) => Decision::NotAllowed(Reason::IdentityPolicy),
+        (_, Verdict::Deny | Verdict::Allow | Verdict::AllowAccount | Verdict::Silent) => {
+            Decision::NotAllowed(Reason::IdentityPolicy)
+        }
     }
 }
 
@@ -123,7 +131,7 @@ fn combined(documents: &[Arc<PolicyDocument>], ask: &Ask<'_>) -> Verdict {
         match document.judge(ask) {
             Verdict::Deny => return Verdict::Deny,
             Verdict::Allow => combined = Verdict::Allow,
-            Verdict::AllowAccount | Verdict::Silent => {}
+            Verdict::AllowHolder | Verdict::AllowAccount | Verdict::Silent => {}
         }
     }
     combined

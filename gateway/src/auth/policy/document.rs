@@ -50,6 +50,8 @@ pub enum Verdict {
     Deny,
     /// For whoever asks.
     Allow,
+    /// For the user or the role: within what bounds a session of theirs.
+    AllowHolder,
     /// For the account: for those of it whose own policies allow it too.
     AllowAccount,
     Silent,
@@ -113,10 +115,11 @@ impl PolicyDocument {
         for statement in &self.statements {
             match (statement.speaks_of(ask, &action), statement.effect) {
                 (Named::No, _) => {}
-                (Named::ByAccount | Named::ByName, Effect::Deny) => return Verdict::Deny,
+                (Named::ByAccount | Named::ByHolder | Named::ByName, Effect::Deny) => return Verdict::Deny,
                 (Named::ByName, Effect::Allow) => verdict = Verdict::Allow,
+                (Named::ByHolder, Effect::Allow) if verdict != Verdict::Allow => verdict = Verdict::AllowHolder,
                 (Named::ByAccount, Effect::Allow) if verdict == Verdict::Silent => verdict = Verdict::AllowAccount,
-                (Named::ByAccount, Effect::Allow) => {}
+                (Named::ByAccount | Named::ByHolder, Effect::Allow) => {}
             }
         }
         verdict

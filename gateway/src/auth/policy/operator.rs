@@ -110,6 +110,15 @@ impl Operand {
         })
     }
 
+    /// Does the request have a value for each variable in it?
+    pub fn has_values(&self, facts: &Facts) -> bool {
+        match self {
+            Self::Text(pattern) => pattern.has_values(facts),
+            Self::Arn(parts) => parts.iter().all(|part| part.has_values(facts)),
+            Self::Number(_) | Self::Date(_) | Self::Bool(_) | Self::Binary(_) | Self::Network(..) => true,
+        }
+    }
+
     /// Does a value of the request satisfy the comparison with this one?
     pub fn accepts(&self, comparison: Comparison, value: &str, facts: &Facts) -> bool {
         match (self, comparison) {
@@ -125,7 +134,7 @@ impl Operand {
                 date(value).and_then(|value| value.partial_cmp(own)).is_some_and(|found| order.holds(found))
             }
             (Self::Bool(own), _) => boolean(value) == Some(*own),
-            (Self::Binary(own), _) => BASE64.decode(value).is_ok_and(|value| value == *own),
+            (Self::Binary(own), _) => value.as_bytes() == own,
             (Self::Network(network, bits), _) => {
                 value.parse::<IpAddr>().is_ok_and(|address| contains(*network, *bits, address))
             }
@@ -223,8 +232,8 @@ mod tests {
             ("DateEquals", "2026-01-01", "2026-01-01T00:00:00Z", true),
             ("Bool", "true", "TRUE", true),
             ("Bool", "true", "1", false),
-            ("BinaryEquals", "QUJD", "QUJD", true),
-            ("BinaryEquals", "QUJD", "QUJE", false),
+            ("BinaryEquals", "QUJD", "ABC", true),
+            ("BinaryEquals", "QUJD", "QUJD", false),
             ("IpAddress", "10.0.0.0/8", "10.255.0.1", true),
             ("IpAddress", "10.0.0.0/8", "11.0.0.1", false),
             ("IpAddress", "10.0.0.0/8", "::ffff:10.1.2.3", true),

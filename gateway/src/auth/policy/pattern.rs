@@ -84,6 +84,14 @@ impl Pattern {
         }
     }
 
+    /// Does the request have a value for each variable?
+    pub fn has_values(&self, facts: &Facts) -> bool {
+        match self {
+            Self::Fixed(_) => true,
+            Self::Variable(parts) => expanded(parts, facts).is_some(),
+        }
+    }
+
     /// Has it neither wildcards nor variables?
     pub fn is_literal(&self) -> bool {
         match self {

@@ -19,6 +19,8 @@ pub enum Principal {
     Federated(String),
     /// A service of AWS, of which there is none here.
     Service(String),
+    /// Another account, or an identity of one: nobody here.
+    Stranger(String),
 }
 
 /// How a statement's principal speaks of an identity.
@@ -27,7 +29,9 @@ pub enum Named {
     No,
     /// By its account: what it may is its own policies' matter.
     ByAccount,
-    /// As everyone, or by its own name.
+    /// By the user, or the role that was taken: a session of theirs may be bounded.
+    ByHolder,
+    /// As everyone, by the name of its session, or as the account that it is.
     ByName,
 }
 
@@ -55,6 +59,7 @@ impl Principal {
         Some(match kind {
             "AWS" if value == "*" => Self::Everyone,
             "AWS" if value == ACCOUNT_ID || value == format!("arn:aws:iam::{ACCOUNT_ID}:root") => Self::Account,
+            "AWS" if is_of_another_account(value) => Self::Stranger(value.to_owned()),
             "AWS" if is_arn_of_identity(value) => Self::Arn(value.to_owned()),
             "CanonicalUser" if value == ACCOUNT_CANONICAL_ID => Self::Account,
             "Federated" if !value.is_empty() => Self::Federated(value.to_owned()),
@@ -74,14 +79,22 @@ impl Principal {
                 Identity::User { .. } | Identity::AssumedRole { .. } => Named::ByAccount,
             },
             Self::Arn(arn) => {
-                let is_own = identity.arn().as_ref() == Some(arn) || identity.role_arn().as_ref() == Some(arn);
-                if is_own { Named::ByName } else { Named::No }
+                let is_holder = match identity {
+                    Identity::User { .. } => identity.arn().as_ref() == Some(arn),
+                    Identity::AssumedRole { .. } => identity.role_arn().as_ref() == Some(arn),
+                    Identity::Anonymous | Identity::Root => false,
+                };
+                match identity.arn().as_ref() == Some(arn) {
+                    _ if is_holder => Named::ByHolder,
+                    true => Named::ByName,
+                    false => Named::No,
+                }
             }
             Self::Federated(issuer) => match facts.one("aws:federatedprovider") {
                 Some(provider) if provider == issuer => Named::ByName,
                 Some(_) | None => Named::No,
             },
-            Self::Service(_) => Named::No,
+            Self::Service(_) | Self::Stranger(_) => Named::No,
         }
     }
 
@@ -89,8 +102,21 @@ impl Principal {
     pub fn arn(&self) -> Option<&str> {
         match self {
             Self::Arn(arn) => Some(arn),
-            Self::Everyone | Self::Account | Self::Federated(_) | Self::Service(_) => None,
+            Self::Everyone | Self::Account | Self::Federated(_) | Self::Service(_) | Self::Stranger(_) => None,
         }
+    }
+}
+
+/// Is an identity one of those that `NotPrincipal` leaves out? Its account and its role have to be named beside it.
+/// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_notprincipal.html>
+pub fn leave_out(principals: &[Principal], identity: &Identity, facts: &Facts) -> bool {
+    let is_named = |how: Named| principals.iter().any(|principal| principal.names(identity, facts) == how);
+    let has_account = principals.contains(&Principal::Account);
+    match identity {
+        _ if principals.contains(&Principal::Everyone) => true,
+        Identity::Anonymous | Identity::Root => is_named(Named::ByName),
+        Identity::User { .. } => has_account && is_named(Named::ByHolder),
+        Identity::AssumedRole { .. } => has_account && is_named(Named::ByName) && is_named(Named::ByHolder),
     }
 }
 
@@ -102,6 +128,15 @@ pub fn texts(element: &Json) -> Option<Vec<&str>> {
             items.iter().map(|item| if let Json::Text(text) = item { Some(text.as_str()) } else { None }).collect()
         }
         _ => None,
+    }
+}
+
+fn is_of_another_account(text: &str) -> bool {
+    let is_account = |id: &str| id.len() == 12 && id.bytes().all(|b| b.is_ascii_digit()) && id != ACCOUNT_ID;
+    match text.split(':').collect::<Vec<_>>()[..] {
+        [id] => is_account(id),
+        ["arn", "aws", "iam" | "sts", "", id, name] => is_account(id) && !name.is_empty() && !name.contains(['*', '?']),
+        _ => false,
     }
 }
 
@@ -134,7 +169,7 @@ mod tests {
             "{}",
             r#"{"AWS": []}"#,
             r#"{"AWS": 1}"#,
-            r#"{"AWS": "arn:aws:iam::111122223333:user/a"}"#,
+            r#"{"AWS": "arn:aws:iam::1111:user/a"}"#,
             r#"{"AWS": "arn:aws:iam::000000000000:user/*"}"#,
             r#"{"AWS": "arn:aws:iam::000000000000:group/a"}"#,
             r#"{"CanonicalUser": "abc"}"#,
@@ -155,9 +190,9 @@ mod tests {
         assert_eq!(named(Principal::Account, &Identity::Anonymous), Named::No);
         assert_eq!(named(Principal::Account, &user), Named::ByAccount);
         assert_eq!(named(Principal::Account, &Identity::Root), Named::ByName);
-        assert_eq!(named(arn("arn:aws:iam::000000000000:user/a"), &user), Named::ByName);
+        assert_eq!(named(arn("arn:aws:iam::000000000000:user/a"), &user), Named::ByHolder);
         assert_eq!(named(arn("arn:aws:iam::000000000000:user/b"), &user), Named::No);
-        assert_eq!(named(arn("arn:aws:iam::000000000000:role/p/r"), &role), Named::ByName);
+        assert_eq!(named(arn("arn:aws:iam::000000000000:role/p/r"), &role), Named::ByHolder);
         assert_eq!(named(arn("arn:aws:sts::000000000000:assumed-role/r/s"), &role), Named::ByName);
         assert_eq!(named(arn("arn:aws:sts::000000000000:assumed-role/r/t"), &role), Named::No);
     }

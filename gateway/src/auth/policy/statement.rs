@@ -5,7 +5,7 @@ use super::document::{DocumentKind, PolicyError};
 use super::facts::Ask;
 use super::json::Json;
 use super::pattern::Pattern;
-use super::principal::{Named, Principal, texts};
+use super::principal::{Named, Principal, leave_out, texts};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Effect {
@@ -85,8 +85,11 @@ impl Statement {
                 named.max().unwrap_or(Named::No)
             }
             Some(Selection::AllBut(principals)) => {
-                let is_named = |principal: &Principal| principal.names(ask.identity, ask.facts) != Named::No;
-                if principals.iter().any(is_named) { Named::No } else { Named::ByName }
+                if leave_out(principals, ask.identity, ask.facts) {
+                    Named::No
+                } else {
+                    Named::ByName
+                }
             }
         };
         let applies = named != Named::No
@@ -95,8 +98,20 @@ impl Statement {
                 .resources
                 .as_ref()
                 .is_none_or(|resources| resources.selects(|pattern| pattern.matches(ask.resource, ask.facts)))
-            && self.conditions.iter().all(|condition| condition.holds(ask.facts));
+            && self.conditions.iter().all(|condition| condition.holds(ask.facts))
+            && (self.effect == Effect::Deny || self.has_values_for_its_variables(ask));
         if applies { named } else { Named::No }
+    }
+
+    /// Not one of what the statement must not be can be told from a variable without a value: then it allows nothing,
+    /// and what it denies it denies.
+    fn has_values_for_its_variables(&self, ask: &Ask<'_>) -> bool {
+        let left_out = match &self.resources {
+            Some(Selection::AllBut(patterns)) => patterns.as_slice(),
+            Some(Selection::Only(_)) | None => &[],
+        };
+        left_out.iter().all(|pattern| pattern.has_values(ask.facts))
+            && self.conditions.iter().all(|condition| condition.has_values(ask.facts))
     }
 }
 
