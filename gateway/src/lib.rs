@@ -44,7 +44,7 @@ pub mod xml;
 
 use crate::audit::{Audit, AuditError};
 use crate::auth::token::SessionTokens;
-use crate::auth::{AccessError, Follower, Gate};
+use crate::auth::{ACCOUNT, AccessError, Follower, Gate};
 use crate::blocks::WorkerConnector;
 use crate::metrics::Metrics;
 use crate::objects::{Objects, ObjectsOptions};
@@ -62,7 +62,8 @@ use std::convert::Infallible;
 use std::io;
 use std::sync::Arc;
 use tokio::net::TcpListener;
-use weir_proto::Failure;
+use weir_proto::v1::{self, Reason};
+use weir_proto::{BucketName, Failure, NameError};
 use weir_service::accept::{self, Limits};
 use weir_service::channel::Channel;
 use weir_service::clock::Clock;
@@ -86,6 +87,10 @@ pub enum GatewayError {
     BasePath(#[from] BasePathError),
     #[error(transparent)]
     Authorities(#[from] RootsError),
+    #[error("gateway.buckets: {0}")]
+    BucketName(#[from] NameError),
+    #[error("a bucket of gateway.buckets can't be made: {0}")]
+    FirstBucket(#[source] Failure),
     #[error("no session with the metaserver: {0}")]
     Session(#[source] Failure),
     #[error("the gateway's listener has no address: {0}")]
@@ -137,6 +142,7 @@ impl Gateway {
         }
         objects.register_metrics(registry);
         let metrics = Metrics::register(registry);
+        first_buckets(&objects, &settings.buckets).await?;
         let rate = RateLimiter::from_settings(&settings);
         let context = Context { objects, settings, follower, gate, clock };
         Ok(Self { server: Arc::new(Server { context, router, metrics, audit, identity, sts, rate }), limits, tls })
@@ -165,6 +171,20 @@ impl Gateway {
         self.server.audit.flush().await;
         Ok(())
     }
+}
+
+/// Makes the buckets that the settings name, where they are not there.
+async fn first_buckets(objects: &Objects, names: &[String]) -> Result<(), GatewayError> {
+    for name in names {
+        let name = BucketName::new(name)?.to_string();
+        let create = v1::CreateBucketRequest { name, owner: ACCOUNT.id.to_owned(), ..Default::default() };
+        match objects.create_bucket(create).await {
+            Ok(_) => {}
+            Err(failure) if failure.reason == Reason::BucketExists => {}
+            Err(failure) => return Err(GatewayError::FirstBucket(failure)),
+        }
+    }
+    Ok(())
 }
 
 /// The answer to a connection over the cap, as it goes over the wire.

@@ -195,3 +195,15 @@ fn users_keys_and_policies_outlive_the_process() {
     let log = session.server.log();
     assert!(!log.contains(&alice.secret) && !log.contains("root secret"));
 }
+
+#[test]
+fn first_buckets_are_made_at_start() {
+    let settings = format!("{SETTINGS}\nbuckets = [\"photos\", \"films\"]");
+    let mut session = Session { server: Server::start_with(&settings) };
+    session.s3(Some(&root()), "PUT", "/photos/cat", "meow").expect(200);
+    session.server.stop();
+    session.server.restart();
+    let listed = session.s3(Some(&root()), "GET", "/", "").expect(200).text();
+    assert!(listed.contains("<Name>films</Name>") && listed.contains("<Name>photos</Name>"), "{listed}");
+    session.s3(Some(&root()), "GET", "/photos/cat", "").expect(200);
+}

@@ -82,6 +82,7 @@ pub const KEYS: &[Key] = &[
     key("gateway.region", Text, "answered by GetBucketLocation, and expected in signatures"),
     key("gateway.access_key", Secret, "root access key; empty: anyone may do anything, on loopback only"),
     key("gateway.secret_key", Secret, "root secret key; set together with `access_key`"),
+    key("gateway.buckets", List, "buckets that are made at start where they are not there"),
     key(
         "gateway.signature_v2",
         Switch,
@@ -210,5 +211,8 @@ pub const KEYS: &[Key] = &[
 ];
 
 /// Other names in the environment for a key.
-pub const ALIASES: &[(&str, &str)] =
-    &[("WEIR_ROOT_ACCESS_KEY", "gateway.access_key"), ("WEIR_ROOT_SECRET_KEY", "gateway.secret_key")];
+pub const ALIASES: &[(&str, &str)] = &[
+    ("WEIR_ROOT_ACCESS_KEY", "gateway.access_key"),
+    ("WEIR_ROOT_SECRET_KEY", "gateway.secret_key"),
+    ("WEIR_BUCKETS", "gateway.buckets"),
+];

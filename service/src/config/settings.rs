@@ -22,6 +22,8 @@ pub struct GatewaySettings {
     /// Root keys; empty: anyone may do anything, on loopback only.
     pub access_key: String,
     pub secret_key: String,
+    /// Buckets that are made at start where they are not there.
+    pub buckets: Vec<String>,
     /// Is Signature Version 2 taken?
     pub signature_v2: bool,
     /// PEM file of the authorities that issuers' certificates are checked against. Empty: those of the machine.
@@ -83,6 +85,7 @@ impl Default for GatewaySettings {
             region: "us-east-1".into(),
             access_key: String::new(),
             secret_key: String::new(),
+            buckets: Vec::new(),
             signature_v2: true,
             oidc_ca: PathBuf::new(),
             inline_max_bytes: 8 * KIB,
