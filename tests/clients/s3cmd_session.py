@@ -1,4 +1,5 @@
-"""s3cmd, at the base path, by Signature Version 4 and 2."""
+"""s3cmd: by Signature Version 4 at `/`, since it leaves the base path out of what it signs; by Version 2, whose signature
+has no base path, at the base path."""
 
 import functools
 import urllib.parse
@@ -7,9 +8,9 @@ from session import BASE_PATH, ENDPOINT, REGION, finish, run, session
 
 
 class S3cmd:
-    def __init__(self, bucket, scratch, keys, options=()):
+    def __init__(self, bucket, scratch, keys, options=(), base_path=""):
         self.bucket, self.scratch, self.options = bucket, scratch, options
-        host = urllib.parse.urlsplit(ENDPOINT).netloc + BASE_PATH
+        host = urllib.parse.urlsplit(ENDPOINT).netloc + base_path
         self.config = scratch / "s3cfg"
         self.config.write_text(
             f"[default]\naccess_key = {keys.access}\nsecret_key = {keys.secret}\n"
@@ -78,5 +79,5 @@ class S3cmd:
 
 
 if __name__ == "__main__":
-    by_version_2 = functools.partial(S3cmd, options=["--signature-v2"])
+    by_version_2 = functools.partial(S3cmd, options=["--signature-v2"], base_path=BASE_PATH)
     finish(session("s3cmd", S3cmd), session("s3cmd-v2", by_version_2, brief=True))
