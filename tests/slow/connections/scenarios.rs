@@ -1,0 +1,130 @@
+//! Who comes, to a server with which limits, and what may become of them.
+
+use super::figures::{Figures, Pair};
+use std::time::Duration;
+use weir_tests::crowd::{Crowd, Manner, Paths, Plan, SMALL_OBJECT};
+use weir_tests::latency::{Connections, Latency, measure};
+use weir_tests::{Server, noise};
+
+const MIB: u64 = 1 << 20;
+/// Long enough for all to be there at the same time, with the handshakes of both ends on this machine, and for the
+/// latencies to be measured meanwhile.
+const TIMEOUT: Duration = Duration::from_secs(40);
+/// An HTTP/2 connection that is idle is told so before it is closed.
+const LAST_CALL: Duration = Duration::from_secs(1);
+const ARRIVAL_SECONDS: u64 = 35;
+const INTERVAL: Duration = Duration::from_secs(2);
+const BUCKET: &str = "/crowd";
+const PATHS: Paths = Paths { small: "/crowd/small", large: "/crowd/large", bucket: BUCKET };
+/// No socket's buffers hold it.
+const LARGE_BYTES: usize = 32 << 20;
+const ROUNDS: usize = 7;
+const REQUESTS_PER_ROUND: usize = 200;
+/// After the last of a crowd was closed, its sockets are.
+const SOCKETS_SECONDS: u64 = 20;
+
+/// A crowd and its server.
+pub struct Scenario {
+    manner: Manner,
+    pub over_tls: bool,
+    count: usize,
+    /// Of the crowd, so many may be there.
+    cap: usize,
+    rss_max_bytes: u64,
+}
+
+/// All of them, for crowds of this size.
+pub fn all(count: usize) -> Vec<Scenario> {
+    let manners = [
+        (Manner::Idle, 128),
+        (Manner::SlowHead, 160),
+        (Manner::Silent, 128),
+        (Manner::Http2Idle, 128),
+        (Manner::Http2Silent, 160),
+        (Manner::Http2SlowHead, 160),
+        (Manner::Http2Continuations, 160),
+        (Manner::SlowHandshake, 160),
+        (Manner::StalledHandshake, 160),
+        (Manner::SlowBody, 300),
+        (Manner::Unread, 300),
+    ];
+    let mut scenarios = Vec::new();
+    for over_tls in [false, true] {
+        let scenario = |manner, mib: u64| Scenario { manner, over_tls, count, cap: count, rss_max_bytes: mib * MIB };
+        let served = manners.iter().filter(|(manner, _)| over_tls || !manner.is_below_tls());
+        scenarios.extend(served.map(|&(manner, mib)| scenario(manner, mib)));
+        scenarios.push(Scenario { count: 2 * count, ..scenario(Manner::SlowHead, 160) });
+    }
+    scenarios
+}
+
+impl Scenario {
+    pub fn name(&self) -> String {
+        let over = if self.over_tls { "TLS" } else { "clear" };
+        let cap = if self.cap < self.count { format!(", cap {}", self.cap) } else { String::new() };
+        format!("{:?} {over}{cap}", self.manner)
+    }
+
+    fn settings(&self) -> String {
+        let timeout_ms = TIMEOUT.as_millis();
+        // Two for the well-behaved client, which is there first.
+        let cap = if self.cap < self.count { self.cap + 2 } else { 20_000 };
+        format!(
+            "[gateway]\nconnection_max_count = {cap}\nheader_timeout_ms = {timeout_ms}\nidle_timeout_ms = \
+             {timeout_ms}\nbody_idle_timeout_ms = {timeout_ms}\n"
+        )
+    }
+
+    pub fn run(&self) -> Figures {
+        let settings = self.settings();
+        let server =
+            if self.over_tls { Server::start_over_tls_with(&settings) } else { Server::start_with(&settings) };
+        let client = server.client();
+        client.bucket("crowd");
+        client.put(PATHS.small, SMALL_OBJECT).expect(200);
+        if self.manner == Manner::Unread {
+            client.put(PATHS.large, noise(1, LARGE_BYTES)).expect(200);
+        }
+        let latency = |connections| measure(&client, PATHS.small, connections, ROUNDS, REQUESTS_PER_ROUND);
+        let kept_before = latency(Connections::Kept);
+        let new_before = latency(Connections::New);
+        let (sockets_before, rss_before) = (server.socket_count(), server.rss_bytes());
+
+        let crowd = Crowd::gather(Plan {
+            server: server.address(),
+            trust: server.trust(),
+            paths: PATHS,
+            manner: self.manner,
+            count: self.count,
+            interval: INTERVAL,
+            patience: 2 * TIMEOUT,
+        });
+        crowd.await_arrival(ARRIVAL_SECONDS);
+        let kept_during = latency(Connections::Kept);
+        let new_during = if self.cap < self.count { Latency::default() } else { latency(Connections::New) };
+        let (held, gone_early) = (server.socket_count().saturating_sub(sockets_before), crowd.gone_count());
+        let rss_during = server.rss_bytes();
+        let fates = crowd.fates();
+        weir_tests::eventually(SOCKETS_SECONDS, "all sockets are closed", || server.socket_count() <= sockets_before);
+        server.assert_alive();
+        Figures {
+            name: self.name(),
+            count: self.count,
+            cap: self.cap,
+            held,
+            gone_early,
+            rss_before,
+            rss_during,
+            rss_peak: server.peak_rss_bytes(),
+            rss_max: self.rss_max_bytes,
+            kept: Pair { before: kept_before, during: kept_during },
+            new: Pair { before: new_before, during: new_during },
+            deadline: self.manner.reads().then(|| self.deadline()),
+            fates,
+        }
+    }
+
+    fn deadline(&self) -> Duration {
+        if self.manner == Manner::Http2Idle { TIMEOUT + LAST_CALL } else { TIMEOUT }
+    }
+}
