@@ -6,6 +6,9 @@
 
 mod activity;
 mod connection;
+mod counted;
+mod drive;
+mod first_head;
 mod limits;
 mod linger;
 mod peer;

@@ -30,7 +30,8 @@ pub struct Figures {
     pub rss_peak: u64,
     pub rss_max: u64,
     pub kept: Pair,
-    pub new: Pair,
+    /// None: it got none.
+    pub new: Option<Pair>,
     /// None: the client can't see when it is closed.
     pub deadline: Option<Duration>,
     pub fates: Vec<Fate>,
@@ -62,7 +63,7 @@ impl Figures {
             seconds(lifetimes.get(lifetimes.len() / 2)),
             seconds(lifetimes.last()),
             self.kept.text(),
-            self.new.text(),
+            self.new.as_ref().map_or("–".into(), Pair::text),
         );
     }
 
@@ -109,7 +110,7 @@ impl Figures {
             }
         }
         failures.extend(self.kept.failure("a kept connection"));
-        failures.extend(self.new.failure("new connections"));
+        failures.extend(self.new.as_ref().and_then(|new| new.failure("new connections")));
         failures
     }
 }

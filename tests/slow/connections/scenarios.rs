@@ -3,16 +3,16 @@
 use super::figures::{Figures, Pair};
 use std::time::Duration;
 use weir_tests::crowd::{Crowd, Manner, Paths, Plan, SMALL_OBJECT};
-use weir_tests::latency::{Connections, Latency, measure};
+use weir_tests::latency::Prober;
 use weir_tests::{Server, noise};
 
 const MIB: u64 = 1 << 20;
 /// Long enough for all to be there at the same time, with the handshakes of both ends on this machine, and for the
 /// latencies to be measured meanwhile.
-const TIMEOUT: Duration = Duration::from_secs(40);
+const TIMEOUT: Duration = Duration::from_secs(30);
 /// An HTTP/2 connection that is idle is told so before it is closed.
 const LAST_CALL: Duration = Duration::from_secs(1);
-const ARRIVAL_SECONDS: u64 = 35;
+const ARRIVAL_SECONDS: u64 = 25;
 const INTERVAL: Duration = Duration::from_secs(2);
 const BUCKET: &str = "/crowd";
 const PATHS: Paths = Paths { small: "/crowd/small", large: "/crowd/large", bucket: BUCKET };
@@ -67,7 +67,7 @@ impl Scenario {
 
     fn settings(&self) -> String {
         let timeout_ms = TIMEOUT.as_millis();
-        // Two for the well-behaved client, which is there first.
+        // The well-behaved client was there first, with two.
         let cap = if self.cap < self.count { self.cap + 2 } else { 20_000 };
         format!(
             "[gateway]\nconnection_max_count = {cap}\nheader_timeout_ms = {timeout_ms}\nidle_timeout_ms = \
@@ -77,17 +77,16 @@ impl Scenario {
 
     pub fn run(&self) -> Figures {
         let settings = self.settings();
-        let server =
-            if self.over_tls { Server::start_over_tls_with(&settings) } else { Server::start_with(&settings) };
+        let server = if self.over_tls { Server::start_over_tls_with(&settings) } else { Server::start_with(&settings) };
         let client = server.client();
         client.bucket("crowd");
         client.put(PATHS.small, SMALL_OBJECT).expect(200);
         if self.manner == Manner::Unread {
             client.put(PATHS.large, noise(1, LARGE_BYTES)).expect(200);
         }
-        let latency = |connections| measure(&client, PATHS.small, connections, ROUNDS, REQUESTS_PER_ROUND);
-        let kept_before = latency(Connections::Kept);
-        let new_before = latency(Connections::New);
+        let mut prober = Prober::new(&client, PATHS.small);
+        let new_before = prober.over_new(ROUNDS, REQUESTS_PER_ROUND);
+        let kept_before = prober.over_kept(ROUNDS, REQUESTS_PER_ROUND);
         let (sockets_before, rss_before) = (server.socket_count(), server.rss_bytes());
 
         let crowd = Crowd::gather(Plan {
@@ -100,8 +99,9 @@ impl Scenario {
             patience: 2 * TIMEOUT,
         });
         crowd.await_arrival(ARRIVAL_SECONDS);
-        let kept_during = latency(Connections::Kept);
-        let new_during = if self.cap < self.count { Latency::default() } else { latency(Connections::New) };
+        let kept_during = prober.over_kept(ROUNDS, REQUESTS_PER_ROUND);
+        // Over the cap there is no place for a new one.
+        let new_during = (self.cap == self.count).then(|| prober.over_new(ROUNDS, REQUESTS_PER_ROUND));
         let (held, gone_early) = (server.socket_count().saturating_sub(sockets_before), crowd.gone_count());
         let rss_during = server.rss_bytes();
         let fates = crowd.fates();
@@ -118,7 +118,7 @@ impl Scenario {
             rss_peak: server.peak_rss_bytes(),
             rss_max: self.rss_max_bytes,
             kept: Pair { before: kept_before, during: kept_during },
-            new: Pair { before: new_before, during: new_during },
+            new: new_during.map(|during| Pair { before: new_before, during }),
             deadline: self.manner.reads().then(|| self.deadline()),
             fates,
         }
