@@ -3,6 +3,9 @@
 use crate::{Client, Connection};
 use std::time::{Duration, Instant};
 
+/// Between two rounds, so that they are not all in the same moment.
+const PAUSE: Duration = Duration::from_millis(150);
+
 /// Of requests one after the other.
 #[derive(Clone, Copy, Debug)]
 pub struct Latency {
@@ -56,6 +59,7 @@ fn ask(connection: &mut Connection, request: &[u8]) {
 fn best_of(rounds: usize, count: usize, mut ask: impl FnMut()) -> Latency {
     let mut best = Latency { p50: Duration::MAX, p99: Duration::MAX };
     for _ in 0..rounds {
+        std::thread::sleep(PAUSE);
         let mut times: Vec<Duration> = Vec::with_capacity(count);
         for _ in 0..count {
             let begun = Instant::now();

@@ -23,14 +23,38 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
+use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
+
+/// SETTINGS without any, as the first frame has to be, and GOAWAY: no stream was begun, ENHANCE_YOUR_CALM. RFC 9113, 3.4,
+/// 6.5, 6.8 and 7.
+const HTTP2_GO_AWAY: &[u8] = b"\0\0\0\x04\0\0\0\0\0\0\0\x08\x07\0\0\0\0\0\0\0\0\0\0\0\0\x0b";
 
 /// What a connection is served with.
 pub(super) struct Terms {
     pub limits: Limits,
     pub tls: Option<ServerTls>,
     pub shutdown: Shutdown,
+    /// Places for connections that speak HTTP/2.
+    pub http2_places: Arc<Semaphore>,
+}
+
+impl Terms {
+    pub fn new(limits: Limits, tls: Option<ServerTls>, shutdown: Shutdown) -> Self {
+        let places = limits.http2.connection_max_count.min(Semaphore::MAX_PERMITS);
+        Self { limits, tls, shutdown, http2_places: Arc::new(Semaphore::new(places)) }
+    }
+
+    /// The server's side of a handshake. What there is no place for is not offered.
+    async fn accept(&self, tls: &ServerTls, stream: TcpStream) -> io::Result<Stream> {
+        if self.http2_places.available_permits() > 0 {
+            tls.accept(stream).await
+        } else {
+            tls.accept_http1(stream).await
+        }
+    }
 }
 
 /// An HTTP/1 connection without a request.
@@ -61,6 +85,7 @@ where
             serve_http1(Resting { io, head, service }, &activity, terms).await;
         }
         Protocol::Http2 => {
+            let Ok(_place) = terms.http2_places.try_acquire() else { return send_away(stream, opened, terms).await };
             let io = Screened::new(Lingering::new(stream), Screen::passing(), &mut head);
             let io = Watched::new(TokioIo::new(io), head, activity.clone());
             let mut connection = Box::pin(http2(&terms.limits).serve_connection(io, service));
@@ -133,7 +158,10 @@ async fn begin(
     let deadline = opened + terms.limits.header_timeout;
     let noted = |error: io::Error| tracing::debug!(%error, %address, "a connection did not begin");
     let mut stream = match &terms.tls {
-        Some(tls) => in_time(deadline, &terms.shutdown, Box::pin(tls.accept(stream))).await.map_err(noted).ok()??,
+        Some(tls) => {
+            let accepting = Box::pin(terms.accept(tls, stream));
+            in_time(deadline, &terms.shutdown, accepting).await.map_err(noted).ok()??
+        }
         None => Stream::Clear(stream),
     };
     let mut head = Vec::new();
@@ -142,6 +170,17 @@ async fn begin(
         (Protocol::Http1, Protocols::Http2) => None,
         (protocol, _) => Some((stream, protocol, head)),
     }
+}
+
+/// For a client that insists on HTTP/2 when there is no place for one.
+async fn send_away(mut stream: Stream, opened: Instant, terms: &Terms) {
+    let going = async {
+        stream.write_all(HTTP2_GO_AWAY).await?;
+        // Whatever it has sent meanwhile must not reset the connection before it has read this.
+        Lingering::new(stream).shutdown().await
+    };
+    // Nobody else is to be told if this client is not.
+    let _ = in_time(opened + terms.limits.header_timeout, &terms.shutdown, going).await;
 }
 
 /// None: the deadline or shutdown came first.

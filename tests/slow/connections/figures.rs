@@ -22,6 +22,7 @@ pub struct Figures {
     pub name: String,
     pub count: usize,
     pub cap: usize,
+    pub is_http2: bool,
     /// The server's sockets while the crowd is there, beyond those before.
     pub held: usize,
     pub gone_early: usize,
@@ -81,6 +82,15 @@ impl Figures {
         self.cap < self.count && (fate.was_refused || fate.last_words.starts_with(b"HTTP/1.1 503") || is_early())
     }
 
+    /// 503; of HTTP/2 GOAWAY, or that it is not offered.
+    fn was_told(&self, fate: &Fate) -> bool {
+        if self.is_http2 {
+            fate.was_refused || !fate.last_words.is_empty()
+        } else {
+            fate.last_words.starts_with(b"HTTP/1.1 503")
+        }
+    }
+
     /// What was not as it has to be.
     pub fn failures(&self) -> Vec<String> {
         let mut failures = Vec::new();
@@ -92,8 +102,8 @@ impl Figures {
         }
         let refused: Vec<&Fate> = self.fates.iter().filter(|fate| self.is_refusal(fate)).collect();
         if self.cap < self.count {
-            let told = refused.iter().filter(|fate| fate.last_words.starts_with(b"HTTP/1.1 503")).count();
-            println!("| {} refused, {told} of them were told 503 | | | | | | |", refused.len());
+            let told = refused.iter().filter(|fate| self.was_told(fate)).count();
+            println!("| {} refused, {told} of them were told | | | | | | |", refused.len());
             if told == 0 {
                 failures.push("nobody was told of the cap".into());
             }

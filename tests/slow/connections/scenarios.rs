@@ -18,7 +18,10 @@ const BUCKET: &str = "/crowd";
 const PATHS: Paths = Paths { small: "/crowd/small", large: "/crowd/large", bucket: BUCKET };
 /// No socket's buffers hold it.
 const LARGE_BYTES: usize = 32 << 20;
-const ROUNDS: usize = 7;
+// The server's defaults.
+const CONNECTION_MAX_COUNT: usize = 20_000;
+const HTTP2_CONNECTION_MAX_COUNT: usize = 2_000;
+const ROUNDS: usize = 10;
 const REQUESTS_PER_ROUND: usize = 200;
 /// After the last of a crowd was closed, its sockets are.
 const SOCKETS_SECONDS: u64 = 20;
@@ -30,6 +33,7 @@ pub struct Scenario {
     count: usize,
     /// Of the crowd, so many may be there.
     cap: usize,
+    connection_max_count: usize,
     rss_max_bytes: u64,
 }
 
@@ -50,10 +54,19 @@ pub fn all(count: usize) -> Vec<Scenario> {
     ];
     let mut scenarios = Vec::new();
     for over_tls in [false, true] {
-        let scenario = |manner, mib: u64| Scenario { manner, over_tls, count, cap: count, rss_max_bytes: mib * MIB };
+        let scenario = |manner: Manner, mib: u64| Scenario {
+            manner,
+            over_tls,
+            count,
+            cap: if manner.protocol() == "h2" { count.min(HTTP2_CONNECTION_MAX_COUNT) } else { count },
+            connection_max_count: CONNECTION_MAX_COUNT,
+            rss_max_bytes: mib * MIB,
+        };
         let served = manners.iter().filter(|(manner, _)| over_tls || !manner.is_below_tls());
         scenarios.extend(served.map(|&(manner, mib)| scenario(manner, mib)));
-        scenarios.push(Scenario { count: 2 * count, ..scenario(Manner::SlowHead, 160) });
+        // The well-behaved client is there first, with a connection that it keeps.
+        let (count, connection_max_count) = (2 * count, count + 1);
+        scenarios.push(Scenario { count, connection_max_count, ..scenario(Manner::SlowHead, 160) });
     }
     scenarios
 }
@@ -67,11 +80,10 @@ impl Scenario {
 
     fn settings(&self) -> String {
         let timeout_ms = TIMEOUT.as_millis();
-        // The well-behaved client was there first, with two.
-        let cap = if self.cap < self.count { self.cap + 2 } else { 20_000 };
         format!(
-            "[gateway]\nconnection_max_count = {cap}\nheader_timeout_ms = {timeout_ms}\nidle_timeout_ms = \
-             {timeout_ms}\nbody_idle_timeout_ms = {timeout_ms}\n"
+            "[gateway]\nconnection_max_count = {}\nhttp2_connection_max_count = {HTTP2_CONNECTION_MAX_COUNT}\n\
+             header_timeout_ms = {timeout_ms}\nidle_timeout_ms = {timeout_ms}\nbody_idle_timeout_ms = {timeout_ms}\n",
+            self.connection_max_count
         )
     }
 
@@ -100,8 +112,8 @@ impl Scenario {
         });
         crowd.await_arrival(ARRIVAL_SECONDS);
         let kept_during = prober.over_kept(ROUNDS, REQUESTS_PER_ROUND);
-        // Over the cap there is no place for a new one.
-        let new_during = (self.cap == self.count).then(|| prober.over_new(ROUNDS, REQUESTS_PER_ROUND));
+        let has_place = self.count < self.connection_max_count;
+        let new_during = has_place.then(|| prober.over_new(ROUNDS, REQUESTS_PER_ROUND));
         let (held, gone_early) = (server.socket_count().saturating_sub(sockets_before), crowd.gone_count());
         let rss_during = server.rss_bytes();
         let fates = crowd.fates();
@@ -111,6 +123,7 @@ impl Scenario {
             name: self.name(),
             count: self.count,
             cap: self.cap,
+            is_http2: self.manner.protocol() == "h2",
             held,
             gone_early,
             rss_before,

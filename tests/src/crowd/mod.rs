@@ -120,7 +120,7 @@ async fn live_all(plan: Plan, arrived: Arc<AtomicUsize>, gone: Arc<AtomicUsize>)
                 arrived.fetch_add(1, Relaxed);
                 drop(permit);
                 let fate = match came {
-                    Ok((stream, answered)) => live(&plan, stream, answered.unwrap_or(begun)).await,
+                    Ok((stream, since)) => live(&plan, stream, since).await,
                     Err(_) => Fate { lifetime: Some(begun.elapsed()), last_words: Vec::new(), was_refused: true },
                 };
                 gone.fetch_add(1, Relaxed);
@@ -135,12 +135,13 @@ async fn live_all(plan: Plan, arrived: Arc<AtomicUsize>, gone: Arc<AtomicUsize>)
     fates
 }
 
-/// The connection after its opening; when its answer had come, if it is answered.
-async fn arrive(plan: &Plan, number: usize) -> io::Result<(Box<dyn Io>, Option<Instant>)> {
+/// The connection after its opening, and from where its deadline counts: its answer, if it is answered.
+async fn arrive(plan: &Plan, number: usize) -> io::Result<(Box<dyn Io>, Instant)> {
     let socket = TcpSocket::new_v4()?;
     let source = u8::try_from(2 + number / CONNECTIONS_PER_SOURCE).map_err(io::Error::other)?;
     socket.bind(SocketAddrV4::new(Ipv4Addr::new(127, 0, 0, source), 0).into())?;
     let stream = socket.connect(plan.server).await?;
+    let connected = Instant::now();
     stream.set_nodelay(true)?;
     let mut stream: Box<dyn Io> = match &plan.trust {
         Some(trust) if !plan.manner.is_below_tls() => {
@@ -152,7 +153,7 @@ async fn arrive(plan: &Plan, number: usize) -> io::Result<(Box<dyn Io>, Option<I
     stream.write_all(&plan.manner.opening(plan.server, plan.paths, plan.trust.as_ref())).await?;
     stream.flush().await?;
     if !plan.manner.is_answered() {
-        return Ok((stream, None));
+        return Ok((stream, connected));
     }
     let mut answer = Vec::new();
     while !answer.ends_with(SMALL_OBJECT) {
@@ -160,7 +161,7 @@ async fn arrive(plan: &Plan, number: usize) -> io::Result<(Box<dyn Io>, Option<I
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
     }
-    Ok((stream, Some(Instant::now())))
+    Ok((stream, Instant::now()))
 }
 
 /// Goes on as its manner is, until the server closes or its patience ends.
