@@ -113,38 +113,41 @@ where
         if let End::Over(result) = driven {
             return note(result);
         }
-        let Some(rested) = rest(*connection, activity, terms).await else { return };
-        resting = rested;
+        let Some(rested) = Resting::new(*connection) else { return };
+        let Some(woken) = rested.wake(activity, terms).await else { return };
+        resting = woken;
     }
 }
 
-/// Waits for the next request without hyper's buffers; none: the connection is over.
-async fn rest<S, B>(
-    connection: http1::Connection<WatchedIo, S>,
-    activity: &Arc<Activity>,
-    terms: &Terms,
-) -> Option<Resting<S>>
-where
-    S: Service<Request<Incoming>, Response = Response<B>>,
-    S::Error: Into<BoxError>,
-    B: Body + 'static,
-    B::Error: Into<BoxError>,
-{
-    let http1::Parts { io, read_buf, service, .. } = connection.into_parts();
-    let mut io = io.into_inner().into_inner();
-    let mut head = Vec::from(read_buf);
-    if !io.screen().begins_with(&head) {
-        // A body that the service neither read nor dropped: no request is read out of it.
-        return None;
+impl<S> Resting<S> {
+    /// Takes a connection of hyper's apart, with all its buffers. None: a body was neither read nor dropped by the
+    /// service, and no request is read out of it.
+    fn new<B>(connection: http1::Connection<WatchedIo, S>) -> Option<Self>
+    where
+        S: Service<Request<Incoming>, Response = Response<B>>,
+        S::Error: Into<BoxError>,
+        B: Body + 'static,
+        B::Error: Into<BoxError>,
+    {
+        let http1::Parts { io, read_buf, service, .. } = connection.into_parts();
+        let io = io.into_inner().into_inner();
+        // A copy: hyper's buffer is kept as long as anything of it is, even nothing.
+        let head = read_buf.to_vec();
+        io.screen().begins_with(&head).then_some(Self { io, head, service })
     }
-    if head.is_empty() {
+
+    /// Waits for the next head. None: the connection is over.
+    async fn wake(mut self, activity: &Arc<Activity>, terms: &Terms) -> Option<Self> {
+        if self.head.is_empty() {
+            let deadline = activity.deadline(&terms.limits)?;
+            let reading = read_piece(&mut self.io, &mut self.head);
+            in_time(deadline, &terms.shutdown, reading).await.ok()?.filter(|count| *count > 0)?;
+        }
+        activity.has_read();
         let deadline = activity.deadline(&terms.limits)?;
-        in_time(deadline, &terms.shutdown, read_piece(&mut io, &mut head)).await.ok()?.filter(|count| *count > 0)?;
+        in_time(deadline, &terms.shutdown, next_head(&mut self.io, &mut self.head)).await.ok()??;
+        Some(self)
     }
-    activity.has_read();
-    let deadline = activity.deadline(&terms.limits)?;
-    in_time(deadline, &terms.shutdown, next_head(&mut io, &mut head)).await.ok()??;
-    Some(Resting { io, head, service })
 }
 
 /// The handshake, if there is to be one, and the first head. None: the client closed, was too slow, or speaks what is

@@ -9,10 +9,10 @@ use weir_tests::{Server, noise};
 const MIB: u64 = 1 << 20;
 /// Long enough for all to be there at the same time, with the handshakes of both ends on this machine, and for the
 /// latencies to be measured meanwhile.
-const TIMEOUT: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(45);
 /// An HTTP/2 connection that is idle is told so before it is closed.
 const LAST_CALL: Duration = Duration::from_secs(1);
-const ARRIVAL_SECONDS: u64 = 25;
+const ARRIVAL_SECONDS: u64 = 40;
 const INTERVAL: Duration = Duration::from_secs(2);
 const BUCKET: &str = "/crowd";
 const PATHS: Paths = Paths { small: "/crowd/small", large: "/crowd/large", bucket: BUCKET };
