@@ -95,7 +95,7 @@ fn a_crowd_over_the_cap_is_refused_by(server: &Server) {
     client.bucket("crowd");
     let mut kept = server.connect();
     let mut ask = || {
-        kept.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+        kept.send(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
         kept.read_answer("GET").unwrap().expect(200)
     };
     ask();
@@ -132,7 +132,7 @@ fn a_body_has_a_least_rate_at(server: &Server) {
     let bucket = client.bucket("rates");
     let put = |pause: Duration, piece: usize| {
         let mut connection = server.connect();
-        let head = format!("PUT {bucket}/k HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n", 20 * piece);
+        let head = format!("PUT {bucket}/k HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n", 20 * piece);
         connection.send(head.as_bytes()).unwrap();
         for _ in 0..20 {
             std::thread::sleep(pause);
