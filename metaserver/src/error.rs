@@ -72,6 +72,8 @@ pub enum Error {
     NoSuchBlock { block_id: u64 },
     #[error("there is no such {kind}")]
     NoSuchEntity { kind: &'static str, name: String },
+    #[error("there is no such user or role")]
+    NoSuchPrincipal { arn: String },
     #[error("there is such a {kind} already; names differ by more than case")]
     EntityExists { kind: &'static str, name: String },
     #[error("{detail}")]
@@ -125,6 +127,7 @@ impl Error {
             Self::SessionOver { .. } => Reason::SessionOver,
             Self::NoSuchBlock { .. } => Reason::NoSuchBlock,
             Self::NoSuchEntity { .. } => Reason::NoSuchEntity,
+            Self::NoSuchPrincipal { .. } => Reason::NoSuchPrincipal,
             Self::EntityExists { .. } => Reason::EntityExists,
             Self::DeleteConflict { .. } => Reason::DeleteConflict,
             Self::LimitExceeded { .. } => Reason::LimitExceeded,
@@ -165,6 +168,7 @@ impl Error {
             Self::NoSuchEntity { name, .. } | Self::EntityExists { name, .. } | Self::DeleteConflict { name, .. } => {
                 name.clone()
             }
+            Self::NoSuchPrincipal { arn } => arn.clone(),
             Self::LimitExceeded { what, .. } => (*what).to_owned(),
             Self::Record(error) => error.key.clone(),
             Self::WrongCluster { .. } | Self::Stopping | Self::Raced | Self::Sealed(_) | Self::Store(_) => {

@@ -43,6 +43,7 @@ impl Failure {
     fn code(&self) -> Code {
         match self.reason {
             Reason::InvalidRequest
+            | Reason::NoSuchPrincipal
             | Reason::InvalidPart
             | Reason::InvalidPartOrder
             | Reason::PartTooSmall

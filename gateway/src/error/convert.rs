@@ -42,6 +42,9 @@ impl From<Failure> for S3Error {
             Reason::SessionOver | Reason::Unavailable | Reason::NotConfirmed => {
                 Self::new(ErrorCode::ServiceUnavailable).cause(text())
             }
+            Reason::NoSuchPrincipal => {
+                Self::with_message(ErrorCode::MalformedPolicy, "Invalid principal in policy").element("Detail", resource)
+            }
             Reason::NoSuchBlock
             | Reason::Damaged
             | Reason::StoreFailed
