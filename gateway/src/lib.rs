@@ -123,7 +123,7 @@ impl Gateway {
         shutdown: &Shutdown,
     ) -> Result<Self, GatewayError> {
         // What can be refused without a metaserver is.
-        let tokens = SessionTokens::new(sealer.clone(), clock.clone());
+        let tokens = SessionTokens::new(sealer.clone(), clock.clone(), &settings.access_key, &settings.secret_key);
         let gate = Gate::new(&settings, tokens.clone(), clock.clone())?;
         let authorities = Some(settings.oidc_ca.as_path()).filter(|path| !path.as_os_str().is_empty());
         let verifier = TokenVerifier::new(authorities, clock.clone())?;

@@ -2,7 +2,7 @@
 
 use super::Identity;
 use super::directory::Directory;
-use super::policy::{DocumentKind, PolicyDocument};
+use super::policy::{DocumentKind, PolicyDocument, PolicyError};
 use super::token::Session;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -18,6 +18,8 @@ pub struct Rules {
     users: HashMap<String, Read<v1::User>>,
     groups: HashMap<String, Read<v1::Group>>,
     policies: HashMap<String, Read<v1::ManagedPolicy>>,
+    /// Of managed policies, by id.
+    policy_names: HashMap<String, String>,
     roles: HashMap<String, Read<v1::Role>>,
     buckets: HashMap<String, Read<v1::BucketAccess>>,
 }
@@ -52,10 +54,12 @@ impl Rules {
                 let document = version.map_or("", |version| version.document.as_str());
                 vec![read(&DocumentKind::Identity, document, &policy.name)]
             }),
+            policy_names: directory.policies.iter().map(|(name, policy)| (policy.id.clone(), name.clone())).collect(),
             buckets: read_all(&directory.buckets, &known.buckets, |bucket| {
                 let kind = DocumentKind::Bucket { bucket: bucket.bucket.clone() };
                 let text = Some(bucket.policy_document.as_str()).filter(|text| !text.is_empty());
-                text.map(|text| read(&kind, text, &bucket.bucket)).into_iter().collect()
+                let parse = |text| PolicyDocument::parse(&kind, text)?.bound_to(&bucket.policy_principals);
+                text.map(|text| or_refusing(parse(text), &bucket.bucket)).into_iter().collect()
             }),
             directory,
         }
@@ -106,11 +110,16 @@ impl Rules {
         known.cloned().unwrap_or_else(|| Arc::new(PolicyDocument::refusing_everything()))
     }
 
+    /// The same by its id: another policy of its name is not meant.
+    fn managed_by_id(&self, id: &str) -> Arc<PolicyDocument> {
+        self.managed(self.policy_names.get(id).map_or("", String::as_str))
+    }
+
     /// What a session's own policies allow; none: they do not restrict it.
     pub fn session_documents(&self, session: &Session) -> Option<Vec<Arc<PolicyDocument>>> {
         let policies = &session.policies;
         let inline = policies.inline.iter().map(|text| read(&DocumentKind::Session, text, "a session's policy"));
-        let documents: Vec<_> = inline.chain(policies.managed.iter().map(|name| self.managed(name))).collect();
+        let documents: Vec<_> = inline.chain(policies.managed_ids.iter().map(|id| self.managed_by_id(id))).collect();
         (!documents.is_empty()).then_some(documents)
     }
 
@@ -162,7 +171,11 @@ fn read_all<'a, T: 'a>(
 }
 
 fn read(kind: &DocumentKind, text: &str, what: &str) -> Arc<PolicyDocument> {
-    let document = PolicyDocument::parse(kind, text).unwrap_or_else(|error| {
+    or_refusing(PolicyDocument::parse(kind, text), what)
+}
+
+fn or_refusing(document: Result<PolicyDocument, PolicyError>, what: &str) -> Arc<PolicyDocument> {
+    let document = document.unwrap_or_else(|error| {
         tracing::error!(what, "a policy document can't be read, and refuses everything: {error}");
         PolicyDocument::refusing_everything()
     });

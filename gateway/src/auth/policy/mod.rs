@@ -9,9 +9,11 @@
 //! | `principal` | whom a statement is about |
 //! | `condition`, `operator` | when it holds |
 //! | `decide` | several documents, one decision |
+//! | `current` | a saved document with the names of now |
 //! | `public` | does a bucket's policy let everyone in? |
 
 mod condition;
+mod current;
 mod decide;
 mod document;
 mod facts;
@@ -24,6 +26,7 @@ mod principal;
 mod public;
 mod statement;
 
+pub use current::as_of_now;
 pub use decide::{Decision, Reason, Sources, decide};
 pub use document::{DocumentKind, PolicyDocument, PolicyError, Verdict};
 pub use facts::{Ask, Facts};

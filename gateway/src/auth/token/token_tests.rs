@@ -9,8 +9,12 @@ const NOW_MS: i64 = 1_767_225_600_000;
 const HOUR_MS: i64 = 3_600_000;
 
 fn tokens_of(secret: &str) -> SessionTokens {
+    tokens_of_root(secret, "root-key", "root-secret")
+}
+
+fn tokens_of_root(secret: &str, root_access_key_id: &str, root_secret: &str) -> SessionTokens {
     let sealer = Sealer::new(&ClusterSecret::new(secret).unwrap());
-    SessionTokens::new(Arc::new(sealer), Arc::new(ManualClock::at(NOW_MS)))
+    SessionTokens::new(Arc::new(sealer), Arc::new(ManualClock::at(NOW_MS)), root_access_key_id, root_secret)
 }
 
 fn tokens() -> SessionTokens {
@@ -41,7 +45,7 @@ fn largest_session() -> Session {
         session: "s".repeat(64),
     };
     let web_identity = WebIdentity { provider: "h".repeat(255), audience: "a".repeat(255), subject: "s".repeat(255) };
-    let policies = SessionPolicies { inline: Some("i".repeat(2048)), managed: vec!["m".repeat(128); 10] };
+    let policies = SessionPolicies { inline: Some("i".repeat(2048)), managed_ids: vec!["m".repeat(128); 10] };
     let mut session = Session { policies, web_identity: Some(web_identity), ..session(identity) };
     session.tags = vec![Tag { key: "k".repeat(128), value: "v".repeat(256) }];
     let rest = PACKED_MAX_BYTES - payload::packed_bytes(&session);
@@ -147,10 +151,26 @@ fn altered_foreign_and_oversized_tokens_are_refused() {
 }
 
 #[test]
+fn sessions_of_the_root_end_with_its_keys_and_no_others_do() {
+    let secret = "a secret of 16 characters";
+    let (of_root, of_user) =
+        (tokens().issue(&session(Identity::Root)).unwrap(), tokens().issue(&session(user())).unwrap());
+    let open = |tokens: &SessionTokens, credentials: &TemporaryCredentials| {
+        tokens.open(&credentials.access_key_id, &credentials.session_token, NOW_MS).map(drop)
+    };
+    assert_eq!(open(&tokens_of_root(secret, "root-key", "root-secret"), &of_root), Ok(()));
+    for (root_access_key_id, root_secret) in [("root-key", "other-secret"), ("other-key", "root-secret"), ("", "")] {
+        let changed = tokens_of_root(secret, root_access_key_id, root_secret);
+        assert_eq!(open(&changed, &of_root), Err(TokenError::HolderGone), "{root_access_key_id} {root_secret}");
+        assert_eq!(open(&changed, &of_user), Ok(()));
+    }
+}
+
+#[test]
 fn what_was_sealed_for_another_purpose_is_no_token() {
     let tokens = tokens();
     let key = tokens.issue(&session(user())).unwrap().access_key_id;
-    let payload = payload::encode(&session(Identity::Root)).unwrap();
+    let payload = payload::encode(&session(Identity::Root), &tokens.root).unwrap();
     let sealed = tokens.sealer.seal(&*tokens.clock, "access key", &key, &payload).unwrap();
     assert_eq!(tokens.open(&key, &BASE64_URL.encode(sealed), NOW_MS), Err(TokenError::Invalid));
 }
