@@ -23,6 +23,7 @@ mod objects;
 mod oidc;
 mod page_cost;
 mod post_object;
+mod principals;
 mod reading;
 mod subresources;
 mod tls;
