@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 const PATIENCE: Duration = Duration::from_secs(30);
-const SECRET: &str = "a secret of the tests";
+const SECRET: &str = "a secret that only the tests know";
 
 /// `weir` without settings of whoever runs the tests, in a folder of its own.
 fn weir(folder: &Path, arguments: &[&str]) -> Command {

@@ -309,9 +309,9 @@ fn a_cluster_is_reached_by_its_metaserver_and_its_secret() {
     cluster.ok("fs copyFromLocal file /far/file");
     cluster.ok("fs mv /far/file /far/moved");
     assert!(cluster.ok("fs cat /far/moved").raw == vec![3; 200_000]);
-    let refused = cluster.line("fs ls /", "a secret that someone made up");
+    let refused = cluster.line("fs ls /", "a secret that someone has made up");
     assert_eq!((refused.code, refused.out.contains("/far")), (255, false), "{}", refused.out);
-    let backup = cluster.line("fsadmin backup", "a secret that someone made up");
+    let backup = cluster.line("fsadmin backup", "a secret that someone has made up");
     assert!(backup.out.starts_with("Name an absolute path"), "{}", backup.out);
 }
 

@@ -102,7 +102,7 @@ mod tests {
     #[test]
     fn a_configured_secret_is_taken_and_none_is_made() {
         let folder = tempfile::tempdir().unwrap();
-        assert!(secret(folder.path(), "a secret of 16 characters").is_ok());
+        assert!(secret(folder.path(), "a secret of 32 characters or more").is_ok());
         assert!(matches!(secret(folder.path(), "short"), Err(StartError::Secret(_))));
         assert!(!folder.path().join(NAME).exists());
     }

@@ -8,7 +8,7 @@ use weir_service::peer_auth::ClusterSecret;
 const ALLOW: &str = r#"{"Statement":{"Effect":"Allow","Action":"s3:GetObject","Resource":"*"}}"#;
 
 fn sealer() -> Sealer {
-    Sealer::new(&ClusterSecret::new("a secret of 16 characters").unwrap())
+    Sealer::new(&ClusterSecret::new("a secret of 32 characters or more").unwrap())
 }
 
 fn rules(entries: Vec<Entry>) -> Rules {
@@ -99,7 +99,7 @@ fn a_key_speaks_for_its_user_while_it_is_active_and_its_secret_opens() {
         let (access_key_id, user_name) = (id.to_owned(), "alice".to_owned());
         Entry::AccessKey(v1::AccessKey { access_key_id, user_name, sealed_secret, active, created_ms: 0 })
     };
-    let other = Sealer::new(&ClusterSecret::new("another secret, as long").unwrap());
+    let other = Sealer::new(&ClusterSecret::new("another secret of 32 characters or more").unwrap());
     let rules = rules(vec![
         user(None, &[]),
         key("AKIAACTIVE", true, &sealer()),

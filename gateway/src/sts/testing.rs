@@ -28,7 +28,7 @@ pub struct Account {
 impl Account {
     pub fn new() -> Self {
         let clock = Arc::new(ManualClock::at(NOW_MS));
-        let sealer = Sealer::new(&ClusterSecret::new("a secret of 16 characters").unwrap());
+        let sealer = Sealer::new(&ClusterSecret::new("a secret of 32 characters or more").unwrap());
         let tokens = SessionTokens::new(Arc::new(sealer), clock.clone(), ROOT_KEY, "root-secret");
         let verifier = TokenVerifier::new(None, clock.clone()).unwrap();
         let api = StsApi::new(tokens.clone(), verifier, clock, ROOT_KEY);

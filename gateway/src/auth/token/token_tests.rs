@@ -18,7 +18,7 @@ fn tokens_of_root(secret: &str, root_access_key_id: &str, root_secret: &str) -> 
 }
 
 fn tokens() -> SessionTokens {
-    tokens_of("a secret of 16 characters")
+    tokens_of("a secret of 32 characters or more")
 }
 
 fn user() -> Identity {
@@ -105,7 +105,10 @@ fn access_keys_and_secrets_have_the_form_of_those_of_aws() {
     assert!(is_temporary(&credentials.access_key_id), "{}", credentials.access_key_id);
     assert_eq!(credentials.secret_access_key.len(), 40);
     assert_eq!(credentials.secret_access_key, tokens().secret(&credentials.access_key_id));
-    assert_ne!(credentials.secret_access_key, tokens_of("another secret, as long").secret(&credentials.access_key_id));
+    assert_ne!(
+        credentials.secret_access_key,
+        tokens_of("another secret of 32 characters or more").secret(&credentials.access_key_id)
+    );
     for other in
         ["AKIAABCDEFGHIJKLMNOP", "ASIA", "ASIAABCDEFGHIJKLMNO", "ASIAABCDEFGHIJKLMNOPQ", "ASIAabcdefghijklmnop"]
     {
@@ -144,7 +147,10 @@ fn altered_foreign_and_oversized_tokens_are_refused() {
     }
     let other_key = tokens.issue(&session(user())).unwrap().access_key_id;
     assert_eq!(tokens.open(&other_key, &token, NOW_MS), Err(TokenError::Invalid));
-    assert_eq!(tokens_of("another secret, as long").open(&key, &token, NOW_MS), Err(TokenError::Invalid));
+    assert_eq!(
+        tokens_of("another secret of 32 characters or more").open(&key, &token, NOW_MS),
+        Err(TokenError::Invalid)
+    );
     for text in [format!("{token}=="), format!(" {token}"), "A".repeat(TOKEN_MAX_BYTES + 4), "é".into()] {
         assert_eq!(tokens.open(&key, &text, NOW_MS), Err(TokenError::Invalid), "{text}");
     }
@@ -152,7 +158,7 @@ fn altered_foreign_and_oversized_tokens_are_refused() {
 
 #[test]
 fn sessions_of_the_root_end_with_its_keys_and_no_others_do() {
-    let secret = "a secret of 16 characters";
+    let secret = "a secret of 32 characters or more";
     let (of_root, of_user) =
         (tokens().issue(&session(Identity::Root)).unwrap(), tokens().issue(&session(user())).unwrap());
     let open = |tokens: &SessionTokens, credentials: &TemporaryCredentials| {
