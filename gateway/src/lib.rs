@@ -137,6 +137,11 @@ impl Gateway {
         let objects = Objects::open(metaserver.clone(), workers, options, clock.clone(), shutdown).await;
         let objects = objects.map_err(GatewayError::Session)?;
         let follower = Follower::open(metaserver, sealer, shutdown).await.map_err(GatewayError::Session)?;
+        if follower.fresh().await.is_ok_and(|rules| rules.directory.access_keys.contains_key(&settings.access_key)) {
+            tracing::warn!(
+                "a user's access key has the id of gateway.access_key: it speaks for the root, not for the user"
+            );
+        }
         if let Some(tls) = &tls {
             tls.watch(shutdown);
         }
