@@ -71,21 +71,23 @@ impl Rules {
         Some((self.directory.users.get(&key.user_name)?, self.secrets.get(access_key_id)?))
     }
 
-    /// What an identity may do by its own policies. One that is gone may do nothing.
+    /// What an identity may do by its own policies. One that is gone may do nothing, whoever has its name.
     pub fn grants_of(&self, identity: &Identity) -> Grants {
         let mut grants = Grants::default();
         match identity {
             Identity::Anonymous | Identity::Root => {}
-            Identity::User { name, .. } => {
-                let Some(Read { source: user, documents }) = self.users.get(name) else { return grants };
+            Identity::User { name, id, .. } => {
+                let known = self.users.get(name).filter(|known| known.source.id == *id);
+                let Some(Read { source: user, documents }) = known else { return grants };
                 self.add(&mut grants, user.permissions.as_ref(), documents);
                 for Read { source: group, documents } in user.groups.iter().filter_map(|name| self.groups.get(name)) {
                     self.add(&mut grants, group.permissions.as_ref(), documents);
                 }
                 grants.boundary = self.boundary(user.permissions.as_ref());
             }
-            Identity::AssumedRole { role, .. } => {
-                let Some(Read { source: role, documents }) = self.roles.get(role) else { return grants };
+            Identity::AssumedRole { role, role_id, .. } => {
+                let known = self.roles.get(role).filter(|known| known.source.id == *role_id);
+                let Some(Read { source: role, documents }) = known else { return grants };
                 self.add(&mut grants, role.permissions.as_ref(), documents);
                 grants.boundary = self.boundary(role.permissions.as_ref());
             }

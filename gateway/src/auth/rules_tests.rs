@@ -81,6 +81,8 @@ fn a_user_has_its_own_policies_and_those_of_its_groups() {
     assert_eq!(verdicts(&[grants.boundary.unwrap()]), [Verdict::Allow]);
     let bob = Identity::User { name: "bob".into(), path: "/".into(), id: "AIDA2".into() };
     assert!(rules.grants_of(&bob).documents.is_empty());
+    let another = Identity::User { name: "alice".into(), path: "/".into(), id: "AIDA2".into() };
+    assert!(rules.grants_of(&another).documents.is_empty());
 }
 
 #[test]
