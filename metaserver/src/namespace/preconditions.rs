@@ -9,7 +9,8 @@ use weir_proto::v1::Precondition;
 /// Decides whether a request may go on, on the object as it is.
 ///
 /// # Errors
-/// [`Error::NoSuchKey`]: it must match, and there is none. [`Error::PreconditionFailed`].
+/// [`Error::NoSuchKey`]: it must match, and there is none. [`Error::NotOwner`], [`Error::Conflict`],
+/// [`Error::PreconditionFailed`].
 pub(crate) fn check(
     precondition: Option<&Precondition>,
     object: Option<&ObjectRecord>,
@@ -24,6 +25,12 @@ pub(crate) fn check(
             Ok(())
         };
     };
+    if !precondition.owner.is_empty() && precondition.owner != object.owner {
+        return Err(Error::NotOwner { resource: resource() });
+    }
+    if precondition.object_id != 0 && precondition.object_id != object.object_id {
+        return Err(Error::Conflict { resource: resource() });
+    }
     let etag = etag(&object.md5, object.part_count);
     let lists = |tags: &[String]| tags.iter().any(|tag| tag == "*" || *tag == etag);
     // HTTP dates have whole seconds.
@@ -46,12 +53,12 @@ pub(crate) fn check(
 }
 
 fn restricts_to_existing(precondition: &Precondition) -> bool {
-    !precondition.if_match.is_empty()
+    !precondition.if_match.is_empty() || precondition.object_id != 0
 }
 
-/// Whether it restricts at all.
+/// Whether it restricts at all what is there, and does not only ask whose it is.
 pub(crate) fn restricts(precondition: Option<&Precondition>) -> bool {
-    precondition.is_some_and(|precondition| *precondition != Precondition::default())
+    precondition.is_some_and(|given| *given != Precondition { owner: given.owner.clone(), ..Default::default() })
 }
 
 #[cfg(test)]
@@ -67,12 +74,32 @@ mod tests {
             Ok(()) => "go on",
             Err(Error::PreconditionFailed { condition, .. }) => condition,
             Err(Error::NoSuchKey { .. }) => "no such key",
+            Err(Error::NotOwner { .. }) => "someone else's",
+            Err(Error::Conflict { .. }) => "another version",
             Err(error) => panic!("{error}"),
         }
     }
 
     fn tags(tags: &[&str]) -> Vec<String> {
         tags.iter().map(|tag| (*tag).to_owned()).collect()
+    }
+
+    #[test]
+    fn whose_it_is_and_which_version_come_first() {
+        let object = ObjectRecord { owner: "aa".into(), object_id: 7, ..object() };
+        let of = |owner: &str, object_id| Precondition { owner: owner.into(), object_id, ..Default::default() };
+        for (condition, expected, without) in [
+            (of("aa", 0), "go on", "go on"),
+            (of("bb", 0), "someone else's", "go on"),
+            (of("bb", 8), "someone else's", "no such key"),
+            (of("", 7), "go on", "no such key"),
+            (of("", 8), "another version", "no such key"),
+            (Precondition { if_none_match: tags(&["*"]), ..of("bb", 0) }, "someone else's", "go on"),
+        ] {
+            assert_eq!(verdict(condition.clone(), Some(&object)), expected, "{condition:?}");
+            assert_eq!(verdict(condition.clone(), None), without, "{condition:?}");
+        }
+        assert!(!restricts(Some(&of("aa", 0))) && restricts(Some(&of("aa", 7))) && !restricts(None));
     }
 
     #[test]
