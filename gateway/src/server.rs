@@ -129,9 +129,8 @@ impl Server {
         let described = self.context.described(&parts.headers, &query, address, secure);
         let access = self.context.access_of(&caller, &described, &rules);
         // Hoisted headers ask for something too.
-        for need in auth::needs(&route.operation, &parts.headers, &query) {
-            access.require(&need)?;
-        }
+        let needs = auth::needs(&route.operation, &parts.headers, &query);
+        let pending = access.begin(&needs, auth::by_object_acl(&route.operation))?;
         auth::check_expected_owner(&parts.headers, &auth::ACCOUNT)?;
         let request = Request {
             headers: parts.headers,
@@ -143,6 +142,8 @@ impl Server {
             address,
             caller,
             access,
+            pending,
+            rules,
             form_key: OnceLock::new(),
             form_caller: OnceLock::new(),
         };

@@ -2,14 +2,27 @@
 //! came.
 
 use super::Identity;
+use super::acl::{self, AclSettings, By};
 use super::caller::Caller;
 use super::need::{Need, Resource};
-use super::policy::{Ask, Decision, Facts, PolicyDocument, Reason, Sources, decide};
+use super::policy::{Ask, Decision, Facts, PolicyDocument, Reason, Sources, decide, is_within_bounds};
 use super::rules::{Grants, Rules};
 use crate::error::{ErrorCode, S3Error};
 use std::fmt;
 use std::sync::Arc;
-use weir_proto::v1;
+use weir_proto::{BucketName, v1};
+
+/// What no policy allows and none denies, and the ACL of an object still may.
+#[derive(Clone, Debug)]
+pub struct Pending {
+    action: &'static str,
+    /// The object's ARN.
+    resource: String,
+    bucket: BucketName,
+    permission: v1::Permission,
+    /// What is answered when it does not.
+    refusal: S3Error,
+}
 
 /// Answers for one request. Cheap to clone.
 #[derive(Clone)]
@@ -86,6 +99,73 @@ impl Access {
         if decision.is_allowed() { Ok(()) } else { Err(self.denied(need, decision)) }
     }
 
+    /// Asks for all that an operation needs before it begins. `by_object_acl` stands for the first of them in the ACL
+    /// of the object: where that could be decisive, the operation has to [`settle`](Self::settle) it when it has read
+    /// the object.
+    ///
+    /// # Errors
+    /// `AccessDenied`.
+    pub fn begin(&self, needs: &[Need<'_>], by_object_acl: Option<v1::Permission>) -> Result<Option<Pending>, S3Error> {
+        let (mut pending, mut makes_its_own) = (None, false);
+        for (index, need) in needs.iter().enumerate() {
+            let decision = self.decide(need.action, &need.resource);
+            makes_its_own |= need.action == "s3:PutObject" && decision == Decision::Allowed(Reason::Acl);
+            match decision {
+                Decision::Allowed(_) => {}
+                Decision::NotAllowed(_) if makes_its_own && need.action == "s3:PutObjectAcl" => {}
+                _ => match by_object_acl.filter(|_| index == 0) {
+                    Some(permission) => pending = Some(self.pending(need, decision, permission)?),
+                    None => return Err(self.denied(need, decision)),
+                },
+            }
+        }
+        Ok(pending)
+    }
+
+    fn pending(&self, need: &Need<'_>, decision: Decision, permission: v1::Permission) -> Result<Pending, S3Error> {
+        let refusal = self.denied(need, decision);
+        match (decision, need.resource.bucket()) {
+            (Decision::NotAllowed(_), Some(bucket)) if AclSettings::of(self.bucket(bucket.as_str())).are_on() => {
+                let (action, resource, bucket) = (need.action, need.resource.to_string(), bucket.clone());
+                Ok(Pending { action, resource, bucket, permission, refusal })
+            }
+            _ => Err(refusal),
+        }
+    }
+
+    /// Decides what was left to the ACL of an object, on the version that was read.
+    ///
+    /// # Errors
+    /// `AccessDenied`.
+    pub fn settle(&self, pending: Option<&Pending>, object: &v1::Object) -> Result<(), S3Error> {
+        let (Some(Pending { action, resource, bucket, permission, refusal }), Some(ruled)) = (pending, &self.ruled)
+        else {
+            return Ok(());
+        };
+        let settings = AclSettings::of(self.bucket(bucket.as_str()));
+        let set = object.attributes.as_ref().and_then(|attributes| attributes.acl.clone());
+        let acl = set.unwrap_or_else(|| acl::owners_alone(settings.owner_of(&object.owner)));
+        let ask = ruled.ask(action, resource);
+        if ruled.is_let_in(&acl, *permission, &ask, bucket.as_str()) { Ok(()) } else { Err(refusal.clone()) }
+    }
+
+    /// The condition on what a write or a delete takes away, beside the one that the client set. Whom an ACL alone lets
+    /// in takes away what is its own; the account's users and roles own whatever is the bucket's.
+    pub fn own_alone(
+        &self,
+        action: &str,
+        resource: &Resource<'_>,
+        condition: Option<v1::Precondition>,
+    ) -> Option<v1::Precondition> {
+        let identity = self.ruled.as_ref().map(|ruled| &ruled.identity);
+        match identity.filter(|identity| **identity == Identity::Anonymous) {
+            Some(identity) if self.decide(action, resource) == Decision::Allowed(Reason::Acl) => {
+                Some(v1::Precondition { owner: identity.canonical_id().to_owned(), ..condition.unwrap_or_default() })
+            }
+            _ => condition,
+        }
+    }
+
     /// What the rules say of a bucket; none: nothing, or no keys are set.
     pub fn bucket(&self, bucket: &str) -> Option<&v1::BucketAccess> {
         self.ruled.as_ref().and_then(|ruled| ruled.rules.bucket(bucket))
@@ -112,9 +192,42 @@ impl Access {
 }
 
 impl Ruled {
+    fn ask<'a>(&'a self, action: &'a str, arn: &'a str) -> Ask<'a> {
+        Ask { identity: &self.identity, action, resource: arn, facts: &self.facts }
+    }
+
     fn decide(&self, action: &str, arn: &str, bucket: Option<&str>) -> Decision {
-        let ask = Ask { identity: &self.identity, action, resource: arn, facts: &self.facts };
-        match decide(&ask, &self.sources(bucket)) {
+        let ask = self.ask(action, arn);
+        match (self.by_policies(&ask, bucket), bucket, acl::bucket_permission(action)) {
+            (Decision::NotAllowed(_), Some(name), Some(permission))
+                if self
+                    .rules
+                    .bucket(name)
+                    .and_then(|bucket| bucket.acl.as_ref())
+                    .is_some_and(|acl| self.is_let_in(acl, permission, &ask, name)) =>
+            {
+                Decision::Allowed(Reason::Acl)
+            }
+            (decision, _, _) => decision,
+        }
+    }
+
+    /// The rule is written down in [`acl`].
+    fn is_let_in(&self, acl: &v1::Acl, permission: v1::Permission, ask: &Ask<'_>, bucket: &str) -> bool {
+        let settings = AclSettings::of(self.rules.bucket(bucket));
+        let is_kept_out = self.identity == Identity::Anonymous && self.shuts_strangers_out(bucket);
+        if !settings.are_on() || is_kept_out {
+            return false;
+        }
+        match acl::let_in(acl, &self.identity, permission, settings.ignores_public) {
+            Some(By::Itself) => true,
+            Some(By::Key) => is_within_bounds(ask, &self.sources(Some(bucket))),
+            None => false,
+        }
+    }
+
+    fn by_policies(&self, ask: &Ask<'_>, bucket: Option<&str>) -> Decision {
+        match decide(ask, &self.sources(bucket)) {
             // Whatever a public policy allows, strangers are kept out.
             Decision::Allowed(Reason::BucketPolicy)
                 if self.identity == Identity::Anonymous

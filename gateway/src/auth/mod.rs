@@ -9,9 +9,11 @@
 //! | `caller`, `identity` | who it is |
 //! | `follow`, `directory`, `rules` | what the metaserver says of users, keys, policies and buckets |
 //! | [`policy`] | documents, and what they decide |
+//! | [`acl`] | access control lists, and who owns objects |
 //! | `need`, `access`, `facts` | what an operation needs to be allowed, and whether it is |
 
 mod access;
+pub mod acl;
 mod arn;
 mod caller;
 mod directory;
@@ -35,7 +37,7 @@ mod testing;
 mod time;
 pub mod token;
 
-pub use access::Access;
+pub use access::{Access, Pending};
 pub use arn::{group_arn, local_policy_arn, policy_arn, provider_arn, user_arn};
 pub use caller::{Caller, Proof, check_expected_owner};
 pub use directory::{Directory, provider_name};
@@ -44,7 +46,7 @@ pub use follow::Follower;
 pub use gate::{AccessError, Gate, Presented, hoist};
 pub use identity::{Identity, role_arn};
 pub use kind::Authentication;
-pub use need::{Need, Resource, needs};
+pub use need::{Need, Resource, by_object_acl, needs};
 pub use rules::Rules;
 pub use signed_head::SignedHead;
 

@@ -4,9 +4,11 @@
 //! What shows only while it runs (the keys of DeleteObjects, the source of a copy in its headers, the ACL of the very
 //! version that is read) is asked for there.
 
+use super::acl::Given;
 use crate::route::{BucketOperation, ObjectOperation, Operation, Query, ServiceOperation};
 use http::HeaderMap;
 use std::fmt;
+use weir_proto::v1::Permission;
 use weir_proto::{BucketName, ObjectKey};
 
 /// What an action is about.
@@ -45,9 +47,6 @@ pub struct Need<'a> {
     pub resource: Resource<'a>,
 }
 
-/// Headers of grants to a new object or bucket.
-const GRANT_PREFIX: &str = "x-amz-grant-";
-
 /// Everything that must be allowed before the operation begins, the most telling first.
 pub fn needs<'a>(operation: &'a Operation, headers: &HeaderMap, query: &Query) -> Vec<Need<'a>> {
     let (resource, main, more) = match operation {
@@ -61,6 +60,19 @@ pub fn needs<'a>(operation: &'a Operation, headers: &HeaderMap, query: &Query) -
         }
     };
     main.into_iter().chain(more).map(|action| Need { action, resource }).collect()
+}
+
+/// The permission of an object's ACL that stands for an operation; none: none does. An operation that has one reads the
+/// object, and asks the ACL of the very version that it read.
+/// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/acl-overview.html#acl-access-policy-permission-mapping>
+pub fn by_object_acl(operation: &Operation) -> Option<Permission> {
+    use ObjectOperation as O;
+    match operation {
+        Operation::Object(_, _, O::GetObject | O::HeadObject) => Some(Permission::Read),
+        Operation::Object(_, _, O::GetObjectAcl) => Some(Permission::ReadAcp),
+        Operation::Object(_, _, O::PutObjectAcl) => Some(Permission::WriteAcp),
+        Operation::Service(_) | Operation::Bucket(..) | Operation::Object(..) => None,
+    }
 }
 
 fn of_service(operation: ServiceOperation) -> Option<&'static str> {
@@ -150,7 +162,7 @@ fn of_bucket(operation: BucketOperation) -> Option<&'static str> {
 fn more_of_bucket(operation: BucketOperation, headers: &HeaderMap) -> Vec<&'static str> {
     let mut more = Vec::new();
     if operation == BucketOperation::CreateBucket {
-        if sets_acl(headers) {
+        if Given::is_in(headers) {
             more.push("s3:PutBucketAcl");
         }
         if headers.contains_key("x-amz-object-ownership") {
@@ -204,7 +216,7 @@ fn more_of_object(operation: ObjectOperation, headers: &HeaderMap) -> Vec<&'stat
     use ObjectOperation as O;
     let mut more = Vec::new();
     if matches!(operation, O::PutObject | O::CopyObject | O::CreateMultipartUpload) {
-        if sets_acl(headers) {
+        if Given::is_in(headers) {
             more.push("s3:PutObjectAcl");
         }
         if headers.contains_key("x-amz-tagging") {
@@ -212,10 +224,6 @@ fn more_of_object(operation: ObjectOperation, headers: &HeaderMap) -> Vec<&'stat
         }
     }
     more
-}
-
-fn sets_acl(headers: &HeaderMap) -> bool {
-    headers.contains_key("x-amz-acl") || headers.keys().any(|name| name.as_str().starts_with(GRANT_PREFIX))
 }
 
 #[cfg(test)]

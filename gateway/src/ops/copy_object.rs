@@ -28,6 +28,7 @@ pub async fn copy_object(context: &Context, request: &Request, bucket: &BucketNa
     // Also when nothing is replaced: what can't be obeyed is refused.
     let mut replacing = attributes::of_new_object(headers)?;
     let tags = std::mem::take(&mut replacing.tags);
+    let new = request.new_object(bucket)?;
     let algorithm = checksum::asked_algorithm(headers)?.unwrap_or(ChecksumAlgorithm::None);
     let changes_nothing =
         for_metadata == Directive::Copy && for_tags == Directive::Copy && algorithm == ChecksumAlgorithm::None;
@@ -44,11 +45,12 @@ pub async fn copy_object(context: &Context, request: &Request, bucket: &BucketNa
         source_precondition: Conditions::of_copy_source(headers).into_precondition(),
         bucket: bucket.clone(),
         key: key.clone(),
-        precondition: conditions::of_write(headers)?,
+        precondition: request.condition("s3:PutObject", (bucket, key), conditions::of_write(headers)?),
         replace_attributes: (for_metadata == Directive::Replace).then_some(replacing),
         replace_tags: (for_tags == Directive::Replace).then_some(tags),
         checksum_algorithm: algorithm,
-        owner: request.owner().id.to_owned(),
+        owner: new.owner,
+        acl: new.acl,
     };
     let object = context.objects.copy_object(copy).await?;
     let mut xml = Writer::new("CopyObjectResult");

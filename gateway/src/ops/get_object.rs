@@ -104,6 +104,7 @@ async fn open(
             false => context.objects.head_object(get).await?,
         };
         let object = &opened.object;
+        request.check_acl(object)?;
         if read.range.is_none() || conditions::range_holds(&request.headers, &object.etag, object.modified_ms) {
             return Ok((read, opened));
         }

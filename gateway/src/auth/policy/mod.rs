@@ -24,7 +24,7 @@ mod principal;
 mod public;
 mod statement;
 
-pub use decide::{Decision, Reason, Sources, decide};
+pub use decide::{Decision, Reason, Sources, decide, is_within_bounds};
 pub use document::{DocumentKind, PolicyDocument, PolicyError, Verdict};
 pub use facts::{Ask, Facts};
 pub use pattern::Pattern;
