@@ -5,7 +5,7 @@ mod body;
 pub use body::{BodyState, RequestBody};
 
 use crate::auth::acl::{AclSettings, NewObject};
-use crate::auth::{Access, Caller, Owner, Pending, Resource, Rules};
+use crate::auth::{Access, Caller, Owner, Resource, Rules};
 use crate::error::{ErrorCode, S3Error};
 use crate::route::Query;
 use crate::xml::url_encoded;
@@ -30,8 +30,6 @@ pub struct Request {
     pub address: Option<IpAddr>,
     pub caller: Caller,
     pub access: Access,
-    /// What is left to the ACL of the object.
-    pub pending: Option<Pending>,
     /// As they were when the request came.
     pub rules: Arc<Rules>,
     /// The key that a form names, once it is read: what is logged of the request has it too.
@@ -57,14 +55,6 @@ impl Request {
     /// Those of [`AclSettings::new_object`].
     pub fn new_object(&self, bucket: &BucketName) -> Result<NewObject, S3Error> {
         self.acl_settings(bucket).new_object(&self.headers, self.owner().id)
-    }
-
-    /// May it have this object? To be asked of the version that was read, before anything of it is told.
-    ///
-    /// # Errors
-    /// `AccessDenied`.
-    pub fn check_acl(&self, object: &v1::Object) -> Result<(), S3Error> {
-        self.access.settle(self.pending.as_ref(), object)
     }
 
     /// The condition on the object that a write or a delete takes away: what the client set, and whose it may be.
@@ -184,7 +174,6 @@ pub mod tests {
             caller: Caller::everyone(),
             access: Access::everything(),
             rules: Arc::default(),
-            pending: None,
             form_key: OnceLock::new(),
             form_caller: OnceLock::new(),
         }

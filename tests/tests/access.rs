@@ -26,7 +26,7 @@ impl Session {
         self.s3_with(keys, method, target, &[], body)
     }
 
-    /// The same with headers.
+    /// The same with headers, which are signed.
     pub fn s3_with(
         &self,
         keys: Option<&Keys>,
@@ -61,6 +61,12 @@ impl Session {
         let answer = self.query(&root(), "iam", form);
         assert_eq!(answer.status, 200, "{form}: {}", answer.text());
         answer.text()
+    }
+
+    /// Gives a user a policy of one statement.
+    pub fn allow(&self, user: &str, name: &str, statement: &str) {
+        let document = encoded(&format!(r#"{{"Version":"2012-10-17","Statement":{statement}}}"#));
+        self.iam(&format!("Action=PutUserPolicy&UserName={user}&PolicyName={name}&PolicyDocument={document}"));
     }
 
     /// A user with a key.

@@ -98,6 +98,7 @@ pub async fn copy(shell: &Shell, from: &ShellPath, to: &ShellPath, existing: Exi
     let request = CopyObject {
         source_bucket,
         source_key,
+        source_object_id: 0,
         source_precondition: None,
         bucket,
         key,
@@ -106,6 +107,7 @@ pub async fn copy(shell: &Shell, from: &ShellPath, to: &ShellPath, existing: Exi
         replace_tags: None,
         checksum_algorithm: v1::ChecksumAlgorithm::None,
         owner: OWNER.into(),
+        acl: None,
     };
     let copied = shell.objects().await?.copy_object(request).await;
     let missing = match &copied {

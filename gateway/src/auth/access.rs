@@ -10,19 +10,11 @@ use super::rules::{Grants, Rules};
 use crate::error::{ErrorCode, S3Error};
 use std::fmt;
 use std::sync::Arc;
-use weir_proto::{BucketName, v1};
+use weir_proto::v1;
 
-/// What no policy allows and none denies, and the ACL of an object still may.
-#[derive(Clone, Debug)]
-pub struct Pending {
-    action: &'static str,
-    /// The object's ARN.
-    resource: String,
-    bucket: BucketName,
-    permission: v1::Permission,
-    /// What is answered when it does not.
-    refusal: S3Error,
-}
+/// What an operation does once it has opened the object, so that the object itself can count. Their operations ask
+/// [`Access::require_of`].
+const OPENING: [&str; 4] = ["s3:GetObject", "s3:GetObjectAcl", "s3:GetObjectTagging", "s3:PutObjectAcl"];
 
 /// Answers for one request. Cheap to clone.
 #[derive(Clone)]
@@ -64,7 +56,7 @@ impl Access {
     pub fn decide(&self, action: &str, resource: &Resource<'_>) -> Decision {
         match &self.ruled {
             None => Decision::Allowed(Reason::Account),
-            Some(ruled) => ruled.decide(action, &resource.to_string(), resource.bucket().map(|bucket| bucket.as_str())),
+            Some(ruled) => ruled.decide(action, resource),
         }
     }
 
@@ -99,54 +91,67 @@ impl Access {
         if decision.is_allowed() { Ok(()) } else { Err(self.denied(need, decision)) }
     }
 
-    /// Asks for all that an operation needs before it begins. `by_object_acl` stands for the first of them in the ACL
-    /// of the object: where that could be decisive, the operation has to [`settle`](Self::settle) it when it has read
-    /// the object.
+    /// Asks for all that an operation needs before it begins: the first tells what it does, the others what its headers
+    /// ask for besides.
     ///
     /// # Errors
     /// `AccessDenied`.
-    pub fn begin(&self, needs: &[Need<'_>], by_object_acl: Option<v1::Permission>) -> Result<Option<Pending>, S3Error> {
-        let (mut pending, mut makes_its_own) = (None, false);
-        for (index, need) in needs.iter().enumerate() {
-            let decision = self.decide(need.action, &need.resource);
-            makes_its_own |= need.action == "s3:PutObject" && decision == Decision::Allowed(Reason::Acl);
-            match decision {
-                Decision::Allowed(_) => {}
-                Decision::NotAllowed(_) if makes_its_own && need.action == "s3:PutObjectAcl" => {}
-                _ => match by_object_acl.filter(|_| index == 0) {
-                    Some(permission) => pending = Some(self.pending(need, decision, permission)?),
-                    None => return Err(self.denied(need, decision)),
-                },
-            }
-        }
-        Ok(pending)
+    pub fn begin(&self, needs: &[Need<'_>]) -> Result<(), S3Error> {
+        let Some((first, others)) = needs.split_first() else { return Ok(()) };
+        self.require_before(first)?;
+        // Whoever may make an object by an ACL may say who else may read it: it is its own.
+        let makes_its_own = first.action == "s3:PutObject"
+            && self.decide(first.action, &first.resource) == Decision::Allowed(Reason::Acl);
+        others.iter().try_for_each(|need| match self.decide(need.action, &need.resource) {
+            Decision::Allowed(_) => Ok(()),
+            Decision::NotAllowed(_) if makes_its_own && need.action == "s3:PutObjectAcl" => Ok(()),
+            decision => Err(self.denied(need, decision)),
+        })
     }
 
-    fn pending(&self, need: &Need<'_>, decision: Decision, permission: v1::Permission) -> Result<Pending, S3Error> {
-        let refusal = self.denied(need, decision);
-        match (decision, need.resource.bucket()) {
-            (Decision::NotAllowed(_), Some(bucket)) if AclSettings::of(self.bucket(bucket.as_str())).are_on() => {
-                let (action, resource, bucket) = (need.action, need.resource.to_string(), bucket.clone());
-                Ok(Pending { action, resource, bucket, permission, refusal })
-            }
-            _ => Err(refusal),
-        }
+    /// May it turn on the object itself whether this is allowed: on its tags, or its ACL?
+    pub fn turns_on_object(&self, need: &Need<'_>) -> bool {
+        let Some(ruled) = &self.ruled else { return false };
+        let bucket = need.resource.bucket().map(|bucket| bucket.as_str());
+        OPENING.contains(&need.action) && ruled.sources(bucket).turn_on_object() || self.is_left_to_acl(need)
     }
 
-    /// Decides what was left to the ACL of an object, on the version that was read.
+    /// Is it the object's ACL alone that may allow this?
+    pub fn is_left_to_acl(&self, need: &Need<'_>) -> bool {
+        let Some(ruled) = &self.ruled else { return false };
+        let Resource::Object(bucket, _) = need.resource else { return false };
+        let is_asked = OPENING.contains(&need.action)
+            && acl::object_permission(need.action).is_some()
+            && AclSettings::of(self.bucket(bucket.as_str())).are_on();
+        is_asked && matches!(ruled.decide(need.action, &need.resource), Decision::NotAllowed(_))
+    }
+
+    /// Refuses what nothing about the object could allow. Where something could, whoever opens the object asks
+    /// [`Access::require_of`].
     ///
     /// # Errors
     /// `AccessDenied`.
-    pub fn settle(&self, pending: Option<&Pending>, object: &v1::Object) -> Result<(), S3Error> {
-        let (Some(Pending { action, resource, bucket, permission, refusal }), Some(ruled)) = (pending, &self.ruled)
-        else {
-            return Ok(());
-        };
-        let settings = AclSettings::of(self.bucket(bucket.as_str()));
-        let set = object.attributes.as_ref().and_then(|attributes| attributes.acl.clone());
-        let acl = set.unwrap_or_else(|| acl::owners_alone(settings.owner_of(&object.owner)));
-        let ask = ruled.ask(action, resource);
-        if ruled.is_let_in(&acl, *permission, &ask, bucket.as_str()) { Ok(()) } else { Err(refusal.clone()) }
+    pub fn require_before(&self, need: &Need<'_>) -> Result<(), S3Error> {
+        if self.turns_on_object(need) { Ok(()) } else { self.require(need) }
+    }
+
+    /// Now that the object is open, for one of the [`OPENING`] actions: its tags and its ACL count, those of the very
+    /// version that was opened.
+    ///
+    /// # Errors
+    /// `AccessDenied`.
+    pub fn require_of(&self, need: &Need<'_>, object: &v1::Object) -> Result<(), S3Error> {
+        let Some(ruled) = self.ruled.as_ref().filter(|_| self.turns_on_object(need)) else { return self.require(need) };
+        let mut facts = ruled.facts.clone();
+        facts.add_existing(object.attributes.as_ref().map_or(&[], |attributes| &attributes.tags));
+        let arn = need.resource.to_string();
+        let ask = Ask { identity: &ruled.identity, action: need.action, resource: &arn, facts: &facts };
+        let bucket = need.resource.bucket().map(|bucket| bucket.as_str());
+        match ruled.by_policies(&ask, bucket) {
+            Decision::Allowed(_) => Ok(()),
+            Decision::NotAllowed(_) if bucket.is_some_and(|bucket| ruled.is_let_in_by(object, &ask, bucket)) => Ok(()),
+            decision => Err(self.denied(need, decision)),
+        }
     }
 
     /// The condition on what a write or a delete takes away, beside the one that the client set. Whom an ACL alone lets
@@ -192,23 +197,36 @@ impl Access {
 }
 
 impl Ruled {
-    fn ask<'a>(&'a self, action: &'a str, arn: &'a str) -> Ask<'a> {
-        Ask { identity: &self.identity, action, resource: arn, facts: &self.facts }
-    }
-
-    fn decide(&self, action: &str, arn: &str, bucket: Option<&str>) -> Decision {
-        let ask = self.ask(action, arn);
-        match (self.by_policies(&ask, bucket), bucket, acl::bucket_permission(action)) {
-            (Decision::NotAllowed(_), Some(name), Some(permission))
-                if self
-                    .rules
-                    .bucket(name)
-                    .and_then(|bucket| bucket.acl.as_ref())
-                    .is_some_and(|acl| self.is_let_in(acl, permission, &ask, name)) =>
-            {
+    fn decide(&self, action: &str, resource: &Resource<'_>) -> Decision {
+        let arn = resource.to_string();
+        let ask = Ask { identity: &self.identity, action, resource: &arn, facts: &self.facts };
+        let bucket = resource.bucket().map(|bucket| bucket.as_str());
+        match self.by_policies(&ask, bucket) {
+            Decision::NotAllowed(_) if bucket.is_some_and(|bucket| self.is_let_in_to(&ask, bucket)) => {
                 Decision::Allowed(Reason::Acl)
             }
-            (decision, _, _) => decision,
+            decision => decision,
+        }
+    }
+
+    /// Does the bucket's own ACL let it in?
+    fn is_let_in_to(&self, ask: &Ask<'_>, bucket: &str) -> bool {
+        let acl = self.rules.bucket(bucket).and_then(|access| access.acl.as_ref());
+        match (acl, acl::bucket_permission(ask.action)) {
+            (Some(acl), Some(permission)) => self.is_let_in(acl, permission, ask, bucket),
+            _ => false,
+        }
+    }
+
+    /// Does the ACL of an object in it?
+    fn is_let_in_by(&self, object: &v1::Object, ask: &Ask<'_>, bucket: &str) -> bool {
+        let Some(permission) = acl::object_permission(ask.action) else { return false };
+        match object.attributes.as_ref().and_then(|attributes| attributes.acl.as_ref()) {
+            Some(acl) => self.is_let_in(acl, permission, ask, bucket),
+            None => {
+                let owner = AclSettings::of(self.rules.bucket(bucket)).owner_of(&object.owner);
+                self.is_let_in(&acl::owners_alone(owner), permission, ask, bucket)
+            }
         }
     }
 

@@ -37,7 +37,7 @@ mod testing;
 mod time;
 pub mod token;
 
-pub use access::{Access, Pending};
+pub use access::Access;
 pub use arn::{group_arn, local_policy_arn, policy_arn, provider_arn, user_arn};
 pub use caller::{Caller, Proof, check_expected_owner};
 pub use directory::{Directory, provider_name};
@@ -46,7 +46,7 @@ pub use follow::Follower;
 pub use gate::{AccessError, Gate, Presented, hoist};
 pub use identity::{Identity, role_arn};
 pub use kind::Authentication;
-pub use need::{Need, Resource, by_object_acl, needs};
+pub use need::{Need, Resource, creates_object, needs};
 pub use rules::Rules;
 pub use signed_head::SignedHead;
 

@@ -8,7 +8,6 @@ use super::acl::Given;
 use crate::route::{BucketOperation, ObjectOperation, Operation, Query, ServiceOperation};
 use http::HeaderMap;
 use std::fmt;
-use weir_proto::v1::Permission;
 use weir_proto::{BucketName, ObjectKey};
 
 /// What an action is about.
@@ -60,19 +59,6 @@ pub fn needs<'a>(operation: &'a Operation, headers: &HeaderMap, query: &Query) -
         }
     };
     main.into_iter().chain(more).map(|action| Need { action, resource }).collect()
-}
-
-/// The permission of an object's ACL that stands for an operation; none: none does. An operation that has one reads the
-/// object, and asks the ACL of the very version that it read.
-/// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/acl-overview.html#acl-access-policy-permission-mapping>
-pub fn by_object_acl(operation: &Operation) -> Option<Permission> {
-    use ObjectOperation as O;
-    match operation {
-        Operation::Object(_, _, O::GetObject | O::HeadObject) => Some(Permission::Read),
-        Operation::Object(_, _, O::GetObjectAcl) => Some(Permission::ReadAcp),
-        Operation::Object(_, _, O::PutObjectAcl) => Some(Permission::WriteAcp),
-        Operation::Service(_) | Operation::Bucket(..) | Operation::Object(..) => None,
-    }
 }
 
 fn of_service(operation: ServiceOperation) -> Option<&'static str> {
@@ -209,6 +195,18 @@ fn of_object(operation: ObjectOperation, has_version: bool) -> Option<&'static s
         O::DeleteObjectTagging => "s3:DeleteObjectTagging",
         O::RestoreObject => "s3:RestoreObject",
     })
+}
+
+/// Does it make an object? None: it writes nothing under a key. Parts are not objects yet.
+/// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes-enforce.html>
+pub fn creates_object(operation: &Operation) -> Option<bool> {
+    use ObjectOperation as O;
+    match operation {
+        Operation::Object(_, _, O::PutObject | O::CopyObject | O::CompleteMultipartUpload)
+        | Operation::Bucket(_, BucketOperation::PostObject) => Some(true),
+        Operation::Object(_, _, O::CreateMultipartUpload | O::UploadPart | O::UploadPartCopy) => Some(false),
+        Operation::Object(..) | Operation::Bucket(..) | Operation::Service(_) => None,
+    }
 }
 
 /// What the headers of a new object ask for besides.

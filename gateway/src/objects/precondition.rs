@@ -6,12 +6,12 @@ use weir_proto::{Failure, ObjectKey};
 /// Is what the client expects of the object true?
 ///
 /// # Errors
-/// `NO_SUCH_KEY` when it must exist, `NOT_OWNER`, `CONFLICT`, `PRECONDITION_FAILED`.
+/// `NO_SUCH_KEY` when it must exist, `NOT_OWNER`, `PRECONDITION_FAILED`.
 pub(super) fn check(precondition: &Precondition, object: Option<&Object>, key: &ObjectKey) -> Result<(), Failure> {
     let matches = |tags: &[String], object: &Object| tags.iter().any(|tag| tag == "*" || *tag == object.etag);
     let failed = |name| Err(Failure::new(Reason::PreconditionFailed, key.to_string(), format!("{name} does not hold")));
     let Some(object) = object else {
-        return if precondition.if_match.is_empty() && precondition.object_id == 0 {
+        return if precondition.if_match.is_empty() {
             Ok(())
         } else {
             Err(Failure::new(Reason::NoSuchKey, key.to_string(), "there is no such key"))
@@ -19,9 +19,6 @@ pub(super) fn check(precondition: &Precondition, object: Option<&Object>, key: &
     };
     if !precondition.owner.is_empty() && precondition.owner != object.owner {
         return Err(Failure::new(Reason::NotOwner, key.to_string(), "what is there is someone else's"));
-    }
-    if precondition.object_id != 0 && precondition.object_id != object.object_id {
-        return Err(Failure::new(Reason::Conflict, key.to_string(), "it is another version by now"));
     }
     // S3 compares whole seconds: that is all that an HTTP date holds.
     let modified_s = object.modified_ms.div_euclid(1000);
@@ -66,14 +63,12 @@ mod tests {
     }
 
     #[test]
-    fn whose_it_is_and_which_version_are_compared_where_something_is() {
-        let object = Object { owner: "aa".into(), object_id: 7, ..Default::default() };
-        let of = |owner: &str, object_id| Precondition { owner: owner.into(), object_id, ..Default::default() };
-        assert_eq!(reason(&of("aa", 7), Some(&object)), None);
-        assert_eq!(reason(&of("bb", 0), Some(&object)), Some(Reason::NotOwner));
-        assert_eq!(reason(&of("bb", 0), None), None);
-        assert_eq!(reason(&of("", 8), Some(&object)), Some(Reason::Conflict));
-        assert_eq!(reason(&of("", 8), None), Some(Reason::NoSuchKey));
+    fn whose_it_is_counts_where_something_is() {
+        let object = Object { owner: "aa".into(), ..Default::default() };
+        let of = |owner: &str| Precondition { owner: owner.into(), ..Default::default() };
+        assert_eq!(reason(&of("aa"), Some(&object)), None);
+        assert_eq!(reason(&of("bb"), Some(&object)), Some(Reason::NotOwner));
+        assert_eq!(reason(&of("bb"), None), None);
     }
 
     #[test]

@@ -3,12 +3,12 @@
 //! <https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObjectAcl.html>
 
 use super::Context;
+use super::reading::open_head;
 use crate::answer::{self, Outcome};
 use crate::auth::ACCOUNT;
 use crate::auth::acl::{Given, owners_alone};
 use crate::body::BodyKind;
 use crate::error::{ErrorCode, S3Error};
-use crate::objects::GetObject;
 use crate::request::{Request, RequestBody};
 use crate::xml::{acl_document, parse_acl};
 use http::StatusCode;
@@ -49,7 +49,7 @@ pub async fn put_object_acl(
     let asked = asked(context, request, body).await?;
     let settings = request.acl_settings(bucket);
     for attempt in 1.. {
-        let object = open(context, request, bucket, key).await?;
+        let object = open_head(context, request, "s3:PutObjectAcl", bucket, key).await?.object;
         let owner = settings.owner_of(&object.owner);
         asked.check_owner(owner)?;
         let set = v1::SetObjectAclRequest {
@@ -73,24 +73,11 @@ pub async fn put_object_acl(
 
 pub async fn get_object_acl(context: &Context, request: &Request, bucket: &BucketName, key: &ObjectKey) -> Outcome {
     request.check_version()?;
-    let object = open(context, request, bucket, key).await?;
+    let object = open_head(context, request, "s3:GetObjectAcl", bucket, key).await?.object;
     let settings = request.acl_settings(bucket);
     let set = object.attributes.and_then(|attributes| attributes.acl).filter(|_| settings.are_on());
     let acl = set.unwrap_or_else(|| owners_alone(settings.owner_of(&object.owner)));
     Ok(answer::document(acl_document(&acl)))
-}
-
-/// The object, if its ACL lets the caller in where policies do not.
-async fn open(
-    context: &Context,
-    request: &Request,
-    bucket: &BucketName,
-    key: &ObjectKey,
-) -> Result<v1::Object, S3Error> {
-    let get = GetObject { bucket: bucket.clone(), key: key.clone(), range: None, part_number: 0 };
-    let object = context.objects.head_object(get).await?.object;
-    request.check_acl(&object)?;
-    Ok(object)
 }
 
 /// The ACL that a request asks for.

@@ -11,7 +11,7 @@ use crate::request::{Request, RequestBody};
 use crate::xml::{BucketConfiguration, parse_bucket_configuration};
 use http::header::LOCATION;
 use http::{HeaderMap, StatusCode};
-use weir_proto::v1::{self, Reason};
+use weir_proto::v1::{self, ObjectOwnership, Reason};
 use weir_proto::{BucketName, Failure};
 
 /// The one region where making one's own bucket again succeeds.
@@ -22,10 +22,18 @@ pub async fn create_bucket(context: &Context, request: &Request, bucket: &Bucket
     let NewBucket { ownership, acl } = NewBucket::of_headers(&request.headers)?;
     let document = context.document(request, body, BodyKind::Document).await?;
     check_location(&parse_bucket_configuration(&document)?, &context.settings.region)?;
+    // Also where another bucket had the name: what that one said is gone.
+    let says_something =
+        ownership != ObjectOwnership::Unset || acl.is_some() || request.rules.bucket(bucket.as_str()).is_some();
     let (name, owner) = (bucket.to_string(), request.owner().id.to_owned());
     let create = v1::CreateBucketRequest { name, owner, ownership: ownership.into(), acl, ..Default::default() };
     match context.objects.create_bucket(create).await {
-        Ok(_) => Ok(made(bucket)),
+        Ok(_) => {
+            if says_something {
+                context.follower.catch_up().await?;
+            }
+            Ok(made(bucket))
+        }
         Err(failure) if failure.reason == Reason::BucketExists => exists(context, request, bucket, failure).await,
         Err(failure) => Err(failure.into()),
     }

@@ -102,7 +102,6 @@ impl Namespace {
         match checked {
             Err(Error::PreconditionFailed { .. }) => return Ok((true, Reason::PreconditionFailed)),
             Err(Error::NotOwner { .. }) => return Ok((true, Reason::NotOwner)),
-            Err(Error::Conflict { .. }) => return Ok((true, Reason::Conflict)),
             checked => checked?,
         }
         // A key that is named twice is gone the second time.
@@ -120,7 +119,6 @@ fn answer(delete: &Delete<'_>, outcomes: &DeleteOutcomes) -> DeleteObjectsRespon
         failure: match Reason::try_from(reason) {
             Ok(Reason::NoSuchKey) => Some(Error::NoSuchKey { resource: resource(&delete.bucket, key) }),
             Ok(Reason::NotOwner) => Some(Error::NotOwner { resource: resource(&delete.bucket, key) }),
-            Ok(Reason::Conflict) => Some(Error::Conflict { resource: resource(&delete.bucket, key) }),
             Ok(Reason::PreconditionFailed) => {
                 Some(Error::PreconditionFailed { resource: resource(&delete.bucket, key), condition: "its condition" })
             }

@@ -9,7 +9,7 @@ use weir_proto::v1::Precondition;
 /// Decides whether a request may go on, on the object as it is.
 ///
 /// # Errors
-/// [`Error::NoSuchKey`]: it must match, and there is none. [`Error::NotOwner`], [`Error::Conflict`],
+/// [`Error::NoSuchKey`]: it must match, and there is none. [`Error::NotOwner`],
 /// [`Error::PreconditionFailed`].
 pub(crate) fn check(
     precondition: Option<&Precondition>,
@@ -27,9 +27,6 @@ pub(crate) fn check(
     };
     if !precondition.owner.is_empty() && precondition.owner != object.owner {
         return Err(Error::NotOwner { resource: resource() });
-    }
-    if precondition.object_id != 0 && precondition.object_id != object.object_id {
-        return Err(Error::Conflict { resource: resource() });
     }
     let etag = etag(&object.md5, object.part_count);
     let lists = |tags: &[String]| tags.iter().any(|tag| tag == "*" || *tag == etag);
@@ -53,7 +50,7 @@ pub(crate) fn check(
 }
 
 fn restricts_to_existing(precondition: &Precondition) -> bool {
-    !precondition.if_match.is_empty() || precondition.object_id != 0
+    !precondition.if_match.is_empty()
 }
 
 /// Whether it restricts at all what is there, and does not only ask whose it is.
@@ -75,7 +72,6 @@ mod tests {
             Err(Error::PreconditionFailed { condition, .. }) => condition,
             Err(Error::NoSuchKey { .. }) => "no such key",
             Err(Error::NotOwner { .. }) => "someone else's",
-            Err(Error::Conflict { .. }) => "another version",
             Err(error) => panic!("{error}"),
         }
     }
@@ -85,21 +81,20 @@ mod tests {
     }
 
     #[test]
-    fn whose_it_is_and_which_version_come_first() {
-        let object = ObjectRecord { owner: "aa".into(), object_id: 7, ..object() };
-        let of = |owner: &str, object_id| Precondition { owner: owner.into(), object_id, ..Default::default() };
-        for (condition, expected, without) in [
-            (of("aa", 0), "go on", "go on"),
-            (of("bb", 0), "someone else's", "go on"),
-            (of("bb", 8), "someone else's", "no such key"),
-            (of("", 7), "go on", "no such key"),
-            (of("", 8), "another version", "no such key"),
-            (Precondition { if_none_match: tags(&["*"]), ..of("bb", 0) }, "someone else's", "go on"),
+    fn whose_it_is_comes_first() {
+        let object = ObjectRecord { owner: "aa".into(), ..object() };
+        let of = |owner: &str| Precondition { owner: owner.into(), ..Default::default() };
+        let unless_there = |owner| Precondition { if_none_match: tags(&["*"]), ..of(owner) };
+        for (condition, expected) in [
+            (of("aa"), "go on"),
+            (of("bb"), "someone else's"),
+            (unless_there("aa"), "If-None-Match"),
+            (unless_there("bb"), "someone else's"),
         ] {
             assert_eq!(verdict(condition.clone(), Some(&object)), expected, "{condition:?}");
-            assert_eq!(verdict(condition.clone(), None), without, "{condition:?}");
+            assert_eq!(verdict(condition, None), "go on");
         }
-        assert!(!restricts(Some(&of("aa", 0))) && restricts(Some(&of("aa", 7))) && !restricts(None));
+        assert!(!restricts(Some(&of("aa"))) && restricts(Some(&unless_there("aa"))) && !restricts(None));
     }
 
     #[test]

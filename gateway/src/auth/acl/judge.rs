@@ -26,6 +26,16 @@ pub fn bucket_permission(action: &str) -> Option<Permission> {
     }
 }
 
+/// The same of an object's.
+pub fn object_permission(action: &str) -> Option<Permission> {
+    match action {
+        "s3:GetObject" => Some(Permission::Read),
+        "s3:GetObjectAcl" => Some(Permission::ReadAcp),
+        "s3:PutObjectAcl" => Some(Permission::WriteAcp),
+        _ => None,
+    }
+}
+
 /// Does it let this one do that? None: no.
 pub fn let_in(acl: &Acl, identity: &Identity, permission: Permission, ignores_public: bool) -> Option<By> {
     let gives = |grant: &&Grant| [permission, Permission::FullControl].contains(&grant.permission());
@@ -122,6 +132,15 @@ mod tests {
             ("s3:GetBucketLocation", None),
         ] {
             assert_eq!(bucket_permission(action), expected, "{action}");
+        }
+        for (action, expected) in [
+            ("s3:GetObject", Some(Permission::Read)),
+            ("s3:GetObjectAcl", Some(Permission::ReadAcp)),
+            ("s3:PutObjectAcl", Some(Permission::WriteAcp)),
+            ("s3:GetObjectTagging", None),
+            ("s3:PutObject", None),
+        ] {
+            assert_eq!(object_permission(action), expected, "{action}");
         }
     }
 }

@@ -37,5 +37,5 @@ pub use grants::{
     MAX_GRANTS, grantee_of_id, grantee_of_uri, group_uri, is_owners_alone, is_public, owners_alone, permission_name,
     permission_of,
 };
-pub use judge::{By, bucket_permission, let_in};
+pub use judge::{By, bucket_permission, let_in, object_permission};
 pub use settings::{AclSettings, NewBucket, NewObject, ownership_name, ownership_of};
