@@ -273,3 +273,7 @@ impl Ruled {
             && self.rules.bucket_policy(bucket).is_some_and(PolicyDocument::is_public)
     }
 }
+
+#[cfg(test)]
+#[path = "access_tests.rs"]
+mod tests;
