@@ -67,6 +67,19 @@ impl Request {
         self.access.own_alone(action, &Resource::Object(bucket, key), condition)
     }
 
+    /// Uploads in parts are for those who can be told apart: a stranger whom an ACL alone lets in could put its own into
+    /// another's.
+    ///
+    /// # Errors
+    /// `AccessDenied`, in S3's words.
+    pub fn check_multipart(&self, bucket: &BucketName, key: &ObjectKey) -> Result<(), S3Error> {
+        if self.access.is_strangers_by_acl("s3:PutObject", &Resource::Object(bucket, key)) {
+            let message = "Anonymous users cannot initiate multipart uploads. Please authenticate.";
+            return Err(S3Error::with_message(ErrorCode::AccessDenied, message));
+        }
+        Ok(())
+    }
+
     /// Upload ids are decimal numbers; whatever else comes names no upload.
     ///
     /// # Errors

@@ -317,6 +317,17 @@ fn strangers_whom_write_lets_in_replace_and_delete_what_is_their_own() {
     assert_eq!(stranger("PUT", "/photos/cat", "woof"), "AccessDenied");
     assert_eq!(stranger("DELETE", "/photos/cat", ""), "AccessDenied");
     assert_eq!(session.do_it("GET", "/photos/cat", &[], "").text(), "meow");
+    let begun = session.do_it("POST", "/photos/film?uploads", &[], "").expect(200).text();
+    let upload = format!("/photos/film?uploadId={}", between(&begun, "UploadId"));
+    for (method, target) in [
+        ("POST", "/photos/mine?uploads"),
+        ("PUT", &format!("{upload}&partNumber=1")),
+        ("POST", &upload),
+        ("DELETE", &upload),
+        ("GET", &upload),
+    ] {
+        assert_eq!(stranger(method, target, "x"), "AccessDenied", "{method} {target}");
+    }
     assert_eq!(stranger("DELETE", "/photos/absent", ""), "204");
     assert_eq!(stranger("PUT", "/photos/dog", "woof"), "200");
     assert_eq!(stranger("PUT", "/photos/dog", "wuff"), "200");

@@ -162,13 +162,17 @@ impl Access {
         resource: &Resource<'_>,
         condition: Option<v1::Precondition>,
     ) -> Option<v1::Precondition> {
-        let identity = self.ruled.as_ref().map(|ruled| &ruled.identity);
-        match identity.filter(|identity| **identity == Identity::Anonymous) {
-            Some(identity) if self.decide(action, resource) == Decision::Allowed(Reason::Acl) => {
-                Some(v1::Precondition { owner: identity.canonical_id().to_owned(), ..condition.unwrap_or_default() })
-            }
-            _ => condition,
+        if !self.is_strangers_by_acl(action, resource) {
+            return condition;
         }
+        let owner = Identity::Anonymous.canonical_id().to_owned();
+        Some(v1::Precondition { owner, ..condition.unwrap_or_default() })
+    }
+
+    /// Is it a stranger that asks, whom an ACL alone lets do this?
+    pub fn is_strangers_by_acl(&self, action: &str, resource: &Resource<'_>) -> bool {
+        let identity = self.ruled.as_ref().map(|ruled| &ruled.identity);
+        identity == Some(&Identity::Anonymous) && self.decide(action, resource) == Decision::Allowed(Reason::Acl)
     }
 
     /// What the rules say of a bucket; none: nothing, or no keys are set.

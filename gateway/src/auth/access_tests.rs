@@ -14,7 +14,8 @@ const ALLOW_LISTING: &str = r#"{"Statement":{"Effect":"Allow","Action":"s3:ListB
 const DENY: &str = r#"{"Statement":{"Effect":"Deny","Action":"s3:*","Resource":"*"}}"#;
 const DENY_ALL: &str =
     r#"{"Statement":{"Effect":"Deny","Principal":"*","Action":"s3:*","Resource":"arn:aws:s3:::photos/*"}}"#;
-const PUBLIC: &str = r#"{"Statement":{"Effect":"Allow","Principal":"*","Action":"s3:GetObject","Resource":"arn:aws:s3:::photos/open/*"}}"#;
+const PUBLIC: &str = r#"{"Statement":{"Effect":"Allow","Principal":"*","Action":"s3:GetObject",
+    "Resource":"arn:aws:s3:::photos/open/*"}}"#;
 
 /// What the user alice has, and what the bucket photos says.
 #[derive(Clone, Default)]

@@ -6,7 +6,7 @@ use super::Context;
 use super::reading::open_head;
 use crate::answer::{self, Outcome};
 use crate::auth::ACCOUNT;
-use crate::auth::acl::{Given, owners_alone};
+use crate::auth::acl::{AclSettings, Given, owners_alone};
 use crate::body::BodyKind;
 use crate::error::{ErrorCode, S3Error};
 use crate::request::{Request, RequestBody};
@@ -24,7 +24,7 @@ pub async fn put_bucket_acl(context: &Context, request: &Request, bucket: &Bucke
     asked.check_owner(ACCOUNT.id)?;
     let change = v1::SetBucketAccess {
         bucket: bucket.to_string(),
-        acl: Some(request.acl_settings(bucket).bucket_acl(asked.given)?),
+        acl: Some(settings(context, bucket).await?.bucket_acl(asked.given)?),
         ..v1::SetBucketAccess::default()
     };
     context.change_access(Change::SetBucketAccess(change)).await?;
@@ -47,7 +47,7 @@ pub async fn put_object_acl(
 ) -> Outcome {
     request.check_version()?;
     let asked = asked(context, request, body).await?;
-    let settings = request.acl_settings(bucket);
+    let settings = settings(context, bucket).await?;
     for attempt in 1.. {
         let object = open_head(context, request, "s3:PutObjectAcl", bucket, key).await?.object;
         let owner = settings.owner_of(&object.owner);
@@ -78,6 +78,11 @@ pub async fn get_object_acl(context: &Context, request: &Request, bucket: &Bucke
     let set = object.attributes.and_then(|attributes| attributes.acl).filter(|_| settings.are_on());
     let acl = set.unwrap_or_else(|| owners_alone(settings.owner_of(&object.owner)));
     Ok(answer::document(acl_document(&acl)))
+}
+
+/// What the bucket says about ACLs now: the document may have come slowly.
+async fn settings(context: &Context, bucket: &BucketName) -> Result<AclSettings, S3Error> {
+    Ok(AclSettings::of(context.follower.fresh().await?.bucket(bucket.as_str())))
 }
 
 /// The ACL that a request asks for.

@@ -20,9 +20,9 @@ pub async fn complete_multipart_upload(
     key: &ObjectKey,
     body: RequestBody,
 ) -> Outcome {
+    request.check_multipart(bucket, key)?;
     let upload_id = request.upload_id()?;
     let precondition = conditions::of_write(&request.headers)?;
-    let precondition = request.condition("s3:PutObject", (bucket, key), precondition);
     let checksum = checksum::of_completion(&request.headers)?;
     let expected_size_bytes = expected_size(request)?;
     let document = context.document(request, body, BodyKind::Completion).await?;

@@ -25,6 +25,7 @@ pub async fn create_multipart_upload(
     key: &ObjectKey,
     body: RequestBody,
 ) -> Outcome {
+    request.check_multipart(bucket, key)?;
     let (algorithm, kind) = checksum::of_new_upload(&request.headers)?;
     let new = request.new_object(bucket)?;
     let create = v1::CreateUploadRequest {

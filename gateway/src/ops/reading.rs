@@ -1,8 +1,7 @@
 //! Reading an object for a caller: whether it may, and what it is told of an object that is not there.
 //!
-//! What policies say may turn on the object itself (`s3:ExistingObjectTag/…`), and its ACL may let in whom they do not,
-//! so it is judged by the version that was
-//! opened, never by another look at the key.
+//! What policies say may turn on the object itself (`s3:ExistingObjectTag/…`), and its ACL may let in whom they do
+//! not, so it is judged by the version that was opened, never by another look at the key.
 
 use super::Context;
 use crate::auth::{Access, Need, Resource};

@@ -15,7 +15,8 @@
 //!    may do everything anyway; what its users and roles may do is a matter of their policies. Anonymous callers have
 //!    an id of their own, and with it what they made where they own it.
 //! 6. Who is let in by WRITE makes objects, and sets the ACL of what it makes. It replaces and deletes what is its
-//!    own; users and roles are the bucket's owner in this, and do it with every object.
+//!    own, and uploads nothing in parts, as on S3; users and roles are the bucket's owner in this, and do it with every
+//!    object.
 //!
 //! | file | subject |
 //! |---|---|
