@@ -135,9 +135,7 @@ impl Server {
         let creates_object = auth::creates_object(&route.operation);
         let described = self.context.described(headers, &query, address, secure, creates_object);
         let access = self.context.access_of(&caller, &described, &rules);
-        for need in &needs {
-            access.require_before(need)?;
-        }
+        access.begin(&needs)?;
         auth::check_expected_owner(headers, &auth::ACCOUNT)?;
         let request = Request {
             headers: carried.unwrap_or(parts.headers),
@@ -149,6 +147,7 @@ impl Server {
             address,
             caller,
             access,
+            rules,
             form_key: OnceLock::new(),
             form_caller: OnceLock::new(),
         };

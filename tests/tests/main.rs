@@ -1,6 +1,7 @@
 //! Sessions with a running server: each module tells of one subject.
 
 mod access;
+mod acl;
 mod audit;
 mod bad_chunks;
 mod bad_forms;

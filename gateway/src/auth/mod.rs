@@ -10,9 +10,11 @@
 //! | `caller`, `identity` | who it is |
 //! | `follow`, `directory`, `rules` | what the metaserver says of users, keys, policies and buckets |
 //! | [`policy`] | documents, and what they decide |
+//! | [`acl`] | access control lists, and who owns objects |
 //! | `need`, `access`, `facts` | what an operation needs to be allowed, and whether it is |
 
 mod access;
+pub mod acl;
 mod arn;
 mod caller;
 mod directory;

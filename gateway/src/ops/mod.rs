@@ -24,6 +24,7 @@ mod list_multipart_uploads;
 mod list_objects;
 mod list_parts;
 mod object_lock;
+mod ownership_controls;
 mod post_object;
 mod public_access_block;
 mod put_object;
@@ -174,7 +175,13 @@ async fn on_bucket(
         B::DeleteObjects => delete_objects::delete_objects(context, request, bucket, body).await,
         B::PostObject => post_object::post_object(context, request, bucket, body).await,
         B::GetBucketLocation => get_bucket_location::get_bucket_location(context, bucket).await,
-        B::GetBucketAcl => acl::get_bucket_acl(context, bucket).await,
+        B::GetBucketAcl => acl::get_bucket_acl(context, request, bucket).await,
+        B::PutBucketAcl => acl::put_bucket_acl(context, request, bucket, body).await,
+        B::GetBucketOwnershipControls => ownership_controls::get_bucket_ownership_controls(context, bucket).await,
+        B::PutBucketOwnershipControls => {
+            ownership_controls::put_bucket_ownership_controls(context, request, bucket, body).await
+        }
+        B::DeleteBucketOwnershipControls => ownership_controls::delete_bucket_ownership_controls(context, bucket).await,
         B::GetBucketPolicy => bucket_policy::get_bucket_policy(context, bucket).await,
         B::PutBucketPolicy => bucket_policy::put_bucket_policy(context, request, bucket, body).await,
         B::DeleteBucketPolicy => bucket_policy::delete_bucket_policy(context, bucket).await,
@@ -200,7 +207,6 @@ async fn on_bucket(
         | B::ListBucketMetricsConfigurations
         | B::GetBucketNotificationConfiguration
         | B::GetObjectLockConfiguration
-        | B::GetBucketOwnershipControls
         | B::GetBucketReplication
         | B::GetBucketRequestPayment
         | B::GetBucketTagging
@@ -210,7 +216,6 @@ async fn on_bucket(
         | B::CreateSession
         | B::PutBucketAbac
         | B::PutBucketAccelerateConfiguration
-        | B::PutBucketAcl
         | B::PutBucketAnalyticsConfiguration
         | B::DeleteBucketAnalyticsConfiguration
         | B::PutBucketCors
@@ -234,8 +239,6 @@ async fn on_bucket(
         | B::DeleteBucketMetricsConfiguration
         | B::PutBucketNotificationConfiguration
         | B::PutObjectLockConfiguration
-        | B::PutBucketOwnershipControls
-        | B::DeleteBucketOwnershipControls
         | B::PutBucketReplication
         | B::DeleteBucketReplication
         | B::PutBucketRequestPayment
@@ -273,6 +276,7 @@ async fn on_object(
         O::AbortMultipartUpload => abort_multipart_upload::abort_multipart_upload(context, request, bucket, key).await,
         O::ListParts => list_parts::list_parts(context, request, bucket, key).await,
         O::GetObjectAcl => acl::get_object_acl(context, request, bucket, key).await,
+        O::PutObjectAcl => acl::put_object_acl(context, request, bucket, key, body).await,
         O::GetObjectTagging => get_object_tagging::get_object_tagging(context, request, bucket, key).await,
         O::GetObjectLegalHold => {
             object_lock::get_object_lock(context, request, "s3:GetObjectLegalHold", bucket, key).await
@@ -281,7 +285,6 @@ async fn on_object(
             object_lock::get_object_lock(context, request, "s3:GetObjectRetention", bucket, key).await
         }
         O::RenameObject
-        | O::PutObjectAcl
         | O::GetObjectAttributes
         | O::UpdateObjectEncryption
         | O::PutObjectLegalHold
