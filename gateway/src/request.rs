@@ -4,13 +4,14 @@ mod body;
 
 pub use body::{BodyState, RequestBody};
 
+use crate::audit::Noted;
 use crate::auth::{Access, Caller, Owner};
 use crate::error::{ErrorCode, S3Error};
 use crate::route::Query;
 use crate::xml::url_encoded;
 use http::HeaderMap;
 use std::net::IpAddr;
-use std::sync::OnceLock;
+use std::sync::Arc;
 use weir_proto::{BucketName, ObjectKey};
 
 /// Everything of a request but its operation and its body.
@@ -29,10 +30,8 @@ pub struct Request {
     pub address: Option<IpAddr>,
     pub caller: Caller,
     pub access: Access,
-    /// The key that a form names, once it is read: what is logged of the request has it too.
-    pub form_key: OnceLock<ObjectKey>,
-    /// Who sent a form, by its fields.
-    pub form_caller: OnceLock<Caller>,
+    /// What its line in the audit log has of what shows only while it is performed.
+    pub noted: Arc<Noted>,
 }
 
 impl Request {
@@ -147,8 +146,7 @@ pub mod tests {
             address: None,
             caller: Caller::everyone(),
             access: Access::everything(),
-            form_key: OnceLock::new(),
-            form_caller: OnceLock::new(),
+            noted: Arc::default(),
         }
     }
 

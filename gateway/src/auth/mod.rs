@@ -2,7 +2,7 @@
 //!
 //! | module | subject |
 //! |---|---|
-//! | `kind` | the ways to say who sent a request |
+//! | `kind`, `claimed` | the ways to say who sent a request, and the key that it names |
 //! | `gate`, `keyring` | was it signed, with a key that is known? |
 //! | [`sigv4`], [`sigv2`], `signed_head` | the signatures |
 //! | [`token`] | temporary credentials |
@@ -14,6 +14,7 @@
 mod access;
 mod arn;
 mod caller;
+mod claimed;
 mod directory;
 mod facts;
 mod follow;
@@ -38,13 +39,14 @@ pub mod token;
 pub use access::Access;
 pub use arn::{group_arn, local_policy_arn, policy_arn, provider_arn, user_arn};
 pub use caller::{Caller, Proof, check_expected_owner};
+pub use claimed::{claimed_access_key_id, claimed_by_form};
 pub use directory::{Directory, provider_name};
 pub use facts::{Described, facts_of};
 pub use follow::Follower;
 pub use gate::{AccessError, Gate, Presented, hoist};
 pub use identity::{Identity, role_arn};
 pub use kind::Authentication;
-pub use need::{Need, Resource, creates_object, needs};
+pub use need::{Need, Resource, creates_object, main_action, needs};
 pub use rules::Rules;
 pub use signed_head::SignedHead;
 

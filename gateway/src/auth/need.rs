@@ -63,6 +63,17 @@ pub fn needs<'a>(operation: &'a Operation, headers: &HeaderMap, query: &Query) -
     main.into_iter().chain(more).map(|action| Need { action, resource }).collect()
 }
 
+/// The action that an operation is about: the first of [`needs`], or the one that is asked for only when its keys are
+/// known. None for the API of IAM and STS, whose actions are in its form.
+pub fn main_action(operation: &Operation, headers: &HeaderMap, query: &Query) -> Option<&'static str> {
+    let before = needs(operation, headers, query).first().map(|need| need.action);
+    before.or(match operation {
+        Operation::Bucket(_, BucketOperation::PostObject) => Some("s3:PutObject"),
+        Operation::Bucket(_, BucketOperation::DeleteObjects) => Some("s3:DeleteObject"),
+        Operation::Service(_) | Operation::Bucket(..) | Operation::Object(..) => None,
+    })
+}
+
 fn of_service(operation: ServiceOperation) -> Option<&'static str> {
     match operation {
         ServiceOperation::ListBuckets => Some("s3:ListAllMyBuckets"),
