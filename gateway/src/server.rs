@@ -9,9 +9,11 @@ mod head;
 mod identity;
 mod query_api;
 mod query_record;
+mod refused;
 mod sent;
 
 pub use identity::Identity;
+pub use refused::Seldom;
 pub use sent::SentBody;
 
 use crate::answer::Outcome;
@@ -47,6 +49,8 @@ pub struct Server {
     pub audit: Audit,
     pub identity: Identity,
     pub sts: StsApi,
+    /// How often connections over the cap are told of.
+    pub no_place: Seldom,
 }
 
 /// What is known of a request, for its answer's head and for the logs.
