@@ -9,6 +9,7 @@ mod query;
 #[cfg(test)]
 mod tests;
 
+pub use choose::SUBRESOURCES;
 pub(crate) use choose::chooses_operation;
 pub use operation::{BucketOperation, ObjectOperation, Operation, ServiceOperation};
 pub use query::{Query, decoded};

@@ -2,6 +2,9 @@
 
 mod access;
 mod audit;
+mod audit_access;
+mod audit_operations;
+mod audit_refusals;
 mod bad_chunks;
 mod bad_forms;
 mod bad_framing;

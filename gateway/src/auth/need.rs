@@ -272,6 +272,17 @@ mod tests {
     }
 
     #[test]
+    fn every_operation_is_about_an_action() {
+        let (bucket, nothing) = (BucketName::new("photos").unwrap(), Query::parse("").unwrap());
+        let of_buckets = BucketOperation::ALL.iter().map(|operation| Operation::Bucket(bucket.clone(), *operation));
+        let of_objects = ObjectOperation::ALL.iter().map(|operation| on_object(*operation));
+        for operation in of_buckets.chain(of_objects).chain([Operation::Service(ServiceOperation::ListBuckets)]) {
+            let action = main_action(&operation, &HeaderMap::new(), &nothing);
+            assert!(action.is_some_and(|action| action.starts_with("s3")), "{operation:?}: {action:?}");
+        }
+    }
+
+    #[test]
     fn acls_tags_and_ownership_in_headers_are_asked_for_besides() {
         let put = on_object(ObjectOperation::PutObject);
         let asked_for = asked(&put, &[("x-amz-acl", "public-read"), ("x-amz-tagging", "a=b")], "");
