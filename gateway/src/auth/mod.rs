@@ -5,6 +5,7 @@
 //! | `kind`, `claimed` | the ways to say who sent a request, and the key that it names |
 //! | `gate`, `keyring` | was it signed, with a key that is known? |
 //! | [`sigv4`], [`sigv2`], `signed_head` | the signatures |
+//! | `hoisted` | what a presigned URL carries for headers |
 //! | [`token`] | temporary credentials |
 //! | `caller`, `identity` | who it is |
 //! | `follow`, `directory`, `rules` | what the metaserver says of users, keys, policies and buckets |
@@ -21,6 +22,7 @@ mod follow;
 mod form;
 mod gate;
 mod headers;
+mod hoisted;
 mod identity;
 mod keyring;
 mod kind;
@@ -43,7 +45,8 @@ pub use claimed::{claimed_access_key_id, claimed_by_form};
 pub use directory::{Directory, provider_name};
 pub use facts::{Described, facts_of};
 pub use follow::Follower;
-pub use gate::{AccessError, Gate, Presented, hoist};
+pub use gate::{AccessError, Gate, Presented};
+pub use hoisted::hoisted;
 pub use identity::{Identity, role_arn};
 pub use kind::Authentication;
 pub use need::{Need, Resource, creates_object, main_action, needs};

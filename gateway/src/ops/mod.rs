@@ -105,14 +105,15 @@ impl Context {
 
     /// A request as policies may ask about it.
     pub fn described<'a>(
-        &self,
+        &'a self,
         headers: &'a HeaderMap,
         query: &'a Query,
         address: Option<IpAddr>,
         is_secure: bool,
         creates_object: Option<bool>,
     ) -> Described<'a> {
-        Described { headers, query, address, is_secure, creates_object, now_ms: self.clock.now_ms() }
+        let region = &self.settings.region;
+        Described { headers, query, address, is_secure, creates_object, region, now_ms: self.clock.now_ms() }
     }
 
     /// What a caller may do.
