@@ -4,6 +4,7 @@ mod body;
 
 pub use body::{BodyState, RequestBody};
 
+use crate::audit::Noted;
 use crate::auth::acl::{AclSettings, NewObject};
 use crate::auth::{Access, Caller, Owner, Resource, Rules};
 use crate::error::{ErrorCode, S3Error};
@@ -11,7 +12,7 @@ use crate::route::Query;
 use crate::xml::url_encoded;
 use http::HeaderMap;
 use std::net::IpAddr;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use weir_proto::{BucketName, ObjectKey, v1};
 
 /// Everything of a request but its operation and its body.
@@ -32,10 +33,8 @@ pub struct Request {
     pub access: Access,
     /// As they were when the request came.
     pub rules: Arc<Rules>,
-    /// The key that a form names, once it is read: what is logged of the request has it too.
-    pub form_key: OnceLock<ObjectKey>,
-    /// Who sent a form, by its fields.
-    pub form_caller: OnceLock<Caller>,
+    /// What its line in the audit log has of what shows only while it is performed.
+    pub noted: Arc<Noted>,
 }
 
 impl Request {
@@ -187,8 +186,7 @@ pub mod tests {
             caller: Caller::everyone(),
             access: Access::everything(),
             rules: Arc::default(),
-            form_key: OnceLock::new(),
-            form_caller: OnceLock::new(),
+            noted: Arc::default(),
         }
     }
 

@@ -108,7 +108,7 @@ impl Error {
         Self::LimitExceeded { what, allowed }
     }
 
-    fn reason(&self) -> Reason {
+    pub(crate) fn reason(&self) -> Reason {
         match self {
             Self::Invalid { .. } => Reason::InvalidRequest,
             Self::NoSuchBucket { .. } => Reason::NoSuchBucket,

@@ -3,6 +3,9 @@
 mod access;
 mod acl;
 mod audit;
+mod audit_access;
+mod audit_operations;
+mod audit_refusals;
 mod bad_chunks;
 mod bad_forms;
 mod bad_framing;

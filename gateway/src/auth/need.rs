@@ -61,6 +61,16 @@ pub fn needs<'a>(operation: &'a Operation, headers: &HeaderMap, query: &Query) -
     main.into_iter().chain(more).map(|action| Need { action, resource }).collect()
 }
 
+/// The action that an operation is about: the first of [`needs`], or the one that is asked for only when its keys are
+/// known. None for the API of IAM and STS, whose actions are in its form.
+pub fn main_action(operation: &Operation, needs: &[Need<'_>]) -> Option<&'static str> {
+    needs.first().map(|need| need.action).or(match operation {
+        Operation::Bucket(_, BucketOperation::PostObject) => Some("s3:PutObject"),
+        Operation::Bucket(_, BucketOperation::DeleteObjects) => Some("s3:DeleteObject"),
+        Operation::Service(_) | Operation::Bucket(..) | Operation::Object(..) => None,
+    })
+}
+
 fn of_service(operation: ServiceOperation) -> Option<&'static str> {
     match operation {
         ServiceOperation::ListBuckets => Some("s3:ListAllMyBuckets"),
@@ -252,6 +262,17 @@ mod tests {
             ["s3:GetObjectVersion arn:aws:s3:::photos/a/b"]
         );
         assert_eq!(asked(&bucket(BucketOperation::DeleteObjects), &[], "delete"), [""; 0]);
+    }
+
+    #[test]
+    fn every_operation_is_about_an_action() {
+        let (bucket, nothing) = (BucketName::new("photos").unwrap(), Query::parse("").unwrap());
+        let of_buckets = BucketOperation::ALL.iter().map(|operation| Operation::Bucket(bucket.clone(), *operation));
+        let of_objects = ObjectOperation::ALL.iter().map(|operation| on_object(*operation));
+        for operation in of_buckets.chain(of_objects).chain([Operation::Service(ServiceOperation::ListBuckets)]) {
+            let action = main_action(&operation, &needs(&operation, &HeaderMap::new(), &nothing));
+            assert!(action.is_some_and(|action| action.starts_with("s3")), "{operation:?}: {action:?}");
+        }
     }
 
     #[test]

@@ -7,7 +7,7 @@
 use super::Context;
 use crate::answer::{self, Answer, Outcome};
 use crate::auth::acl::AclSettings;
-use crate::auth::{Access, Caller, Resource, needs};
+use crate::auth::{Access, Caller, Resource, claimed_by_form, needs};
 use crate::body::{BodyError, BodyPlan, DeclaredChecksum, IncomingBody};
 use crate::error::{ErrorCode, S3Error};
 use crate::objects::PutObject;
@@ -59,9 +59,13 @@ async fn authorized(
     bucket: &BucketName,
     fields: &Fields,
 ) -> Result<Sender, S3Error> {
+    request.noted.claimed_by(claimed_by_form(|name| fields.get(name)));
+    if let Ok(key) = key_of(fields) {
+        request.noted.key(&key);
+    }
     let rules = context.follower.fresh().await?;
     let caller = context.gate.admit_form(|name| fields.get(name), fields.get("policy"), &rules)?;
-    let _ = request.form_caller.set(caller.clone());
+    request.noted.sent_by(&caller);
     context.check_rate(&caller)?;
     let key = key_of(fields)?;
     let headers = headers_of(fields)?;
@@ -85,8 +89,6 @@ async fn store_form(
     let Form { fields, file } = form;
     check_bucket(&fields, bucket)?;
     let key = key_of(&fields)?;
-    // It is read once, so nothing is there yet.
-    let _ = request.form_key.set(key.clone());
     if let Some(policy) = &policy {
         policy.check(bucket, &fields, context.clock.now_ms())?;
     }

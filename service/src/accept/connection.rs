@@ -3,7 +3,7 @@
 use super::activity::{Guarded, Protocol, Watched};
 use super::linger::Lingering;
 use super::screen::{Screen, Screened};
-use super::{Activity, BoxError, Limits, Peer, Protocols};
+use super::{Activity, BoxError, Limits, Peer, Protocols, Refusal};
 use crate::shutdown::Shutdown;
 use crate::tls::{ServerTls, Stream};
 use http::{Request, Response, StatusCode};
@@ -17,6 +17,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::task::Poll;
 use std::time::Duration;
 use tokio::io::AsyncReadExt as _;
@@ -84,12 +85,19 @@ where
 {
     let (limits, shutdown) = (&terms.limits, &terms.shutdown);
     let opened = Instant::now();
-    let (stream, protocol, mut head) = tokio::select! {
+    let mut head = Vec::with_capacity(FIRST_READ_BYTES);
+    let (stream, protocol) = tokio::select! {
         () = shutdown.begun() => return,
-        begun = tokio::time::timeout_at(opened + limits.header_timeout, begin(stream, terms)) => match begun {
+        begun = tokio::time::timeout_at(opened + limits.header_timeout, begin(stream, terms, &mut head)) => match begun {
             Ok(Ok(Some(begun))) => begun,
             Ok(Err(error)) => return tracing::debug!(%error, %address, "a connection did not begin"),
-            Ok(Ok(None)) | Err(_) => return,
+            Ok(Ok(None)) => return,
+            Err(_) => {
+                if !HTTP2_PREFACE.starts_with(&head) {
+                    limits.observer.tell(Peer { address, secure: terms.tls.is_some() }, Refusal::HeadTimeout);
+                }
+                return;
+            }
         },
     };
     let activity = Activity::new(protocol, opened);
@@ -97,18 +105,22 @@ where
         Protocol::Http1 => Screen::new(),
         Protocol::Http2 => Screen::passing(),
     };
-    let peer = Peer { address, secure: stream.is_secure() };
+    let (peer, is_ambiguous) = (Peer { address, secure: stream.is_secure() }, screen.is_ambiguous());
     let screened = Screened::new(Lingering::new(stream), screen, &mut head);
     let io = Watched::new(TokioIo::new(screened), head, activity.clone());
     let (proxies, header_max_count) = (limits.trusted_proxies.clone(), limits.header_max_count);
+    let observer = limits.observer.clone();
     let counted = {
         let activity = activity.clone();
         service_fn(move |mut request: Request<Incoming>| {
             let guard = activity.begin();
             // HTTP/1's are counted before there is a request.
             let is_within = request.headers().len() <= header_max_count;
+            let client = proxies.client(peer, request.headers());
+            if !is_within {
+                observer.tell(client, Refusal::HeadTooLarge);
+            }
             let answer = is_within.then(|| {
-                let client = proxies.client(peer, request.headers());
                 request.extensions_mut().insert(client);
                 service.call(request)
             });
@@ -118,24 +130,32 @@ where
             }
         })
     };
-    let result = match protocol {
+    let driven = match protocol {
         Protocol::Http1 => drive(http1(limits).serve_connection(io, counted), &activity, limits, shutdown).await,
         Protocol::Http2 => drive(http2(limits).serve_connection(io, counted), &activity, limits, shutdown).await,
     };
-    if let Err(error) = result {
-        tracing::debug!(error = &error as &dyn std::error::Error, "a connection broke");
+    let refusal = match driven {
+        Driven::OutOfTime { in_head } => in_head.then_some(Refusal::HeadTimeout),
+        Driven::Over(Ok(())) => None,
+        Driven::Over(Err(error)) => {
+            tracing::debug!(error = &error as &dyn std::error::Error, "a connection broke");
+            Refusal::of(&error, is_ambiguous.load(Relaxed))
+        }
+    };
+    if let Some(refusal) = refusal {
+        limits.observer.tell(peer, refusal);
     }
 }
 
 /// The handshake, if there is to be one, and the first head. None: the client closed, or speaks what is not served.
-async fn begin(stream: TcpStream, terms: &Terms) -> io::Result<Option<(Stream, Protocol, Vec<u8>)>> {
+async fn begin(stream: TcpStream, terms: &Terms, head: &mut Vec<u8>) -> io::Result<Option<(Stream, Protocol)>> {
     let mut stream = match &terms.tls {
         Some(tls) => tls.accept(stream).await?,
         None => Stream::Clear(stream),
     };
-    Ok(match (first_head(&mut stream).await?, terms.limits.protocols) {
-        (None, _) | (Some((Protocol::Http1, _)), Protocols::Http2) => None,
-        (Some((protocol, head)), _) => Some((stream, protocol, head)),
+    Ok(match (first_head(&mut stream, head).await?, terms.limits.protocols) {
+        (None, _) | (Some(Protocol::Http1), Protocols::Http2) => None,
+        (Some(protocol), _) => Some((stream, protocol)),
     })
 }
 
@@ -178,13 +198,17 @@ fn http2(limits: &Limits) -> http2::Builder<TokioExecutor> {
     builder
 }
 
+/// How a connection ended.
+enum Driven {
+    Over(hyper::Result<()>),
+    /// The client was too slow, with a head or with anything else.
+    OutOfTime {
+        in_head: bool,
+    },
+}
+
 /// Runs a connection to its end: the client's, shutdown's, or that of its patience.
-async fn drive<C: Connection>(
-    connection: C,
-    activity: &Arc<Activity>,
-    limits: &Limits,
-    shutdown: &Shutdown,
-) -> hyper::Result<()> {
+async fn drive<C: Connection>(connection: C, activity: &Arc<Activity>, limits: &Limits, shutdown: &Shutdown) -> Driven {
     let mut connection = pin!(connection);
     let mut begun = pin!(shutdown.begun());
     let mut timer = pin!(tokio::time::sleep_until(Instant::now() + limits.header_timeout));
@@ -197,7 +221,7 @@ async fn drive<C: Connection>(
         }
         loop {
             if let Poll::Ready(result) = connection.as_mut().poll(context) {
-                return Poll::Ready(result);
+                return Poll::Ready(Driven::Over(result));
             }
             let deadline = activity.deadline(limits).map(|deadline| last_call.map_or(deadline, |at| at.max(deadline)));
             // The timer may fire early, never late: most requests leave it alone.
@@ -219,7 +243,7 @@ async fn drive<C: Connection>(
                         continue;
                     }
                     tracing::debug!(idle = activity.is_idle(), "a connection ran out of time");
-                    return Poll::Ready(Ok(()));
+                    return Poll::Ready(Driven::OutOfTime { in_head: activity.is_in_head() });
                 }
                 Some(deadline) => timer.as_mut().reset(deadline),
                 None => timer.as_mut().reset(now + limits.idle_timeout.max(limits.header_timeout)),
@@ -230,22 +254,21 @@ async fn drive<C: Connection>(
 }
 
 /// Waits for the first head, whole, before any of hyper's buffers exist: a client that is slow with it holds little.
-/// Returns what has come with the protocol it is in; none: the client closed.
-async fn first_head(stream: &mut Stream) -> io::Result<Option<(Protocol, Vec<u8>)>> {
-    let mut head = Vec::with_capacity(FIRST_READ_BYTES);
+/// What has come is appended to `head`. Returns the protocol it is in; none: the client closed.
+async fn first_head(stream: &mut Stream, head: &mut Vec<u8>) -> io::Result<Option<Protocol>> {
     loop {
         // An empty line may have begun in what came before.
         let unseen = head.len().saturating_sub(3);
-        if stream.read_buf(&mut head).await? == 0 {
+        if stream.read_buf(head).await? == 0 {
             return Ok(None);
         }
         let known = head.len().min(HTTP2_PREFACE.len());
         if head[..known] == HTTP2_PREFACE[..known] {
             if known == HTTP2_PREFACE.len() {
-                return Ok(Some((Protocol::Http2, head)));
+                return Ok(Some(Protocol::Http2));
             }
         } else if is_whole(&head[unseen..]) || !head[0].is_ascii_alphabetic() || head.len() >= FIRST_HEAD_MAX_BYTES {
-            return Ok(Some((Protocol::Http1, head)));
+            return Ok(Some(Protocol::Http1));
         }
     }
 }
