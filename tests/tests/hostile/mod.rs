@@ -1,0 +1,24 @@
+//! Hostile input over all routes: each request is refused with the status and the code that S3 documents, in a
+//! well-formed document, and leaves everything as it was.
+//!
+//! | file | subject |
+//! |---|---|
+//! | [`scene`] | a server with something in it, and the proof that it is still the same |
+//! | [`routes`] | each operation as a request that would be served |
+//! | [`case`] | a defect, what it is answered with, and the request that has it |
+//! | [`v4_header`], [`v4_query`], [`v2`] | signatures of each kind with each defect, on each route |
+//! | [`payloads`] | each kind of payload under credentials that are wrong, and unknown kinds under right ones |
+//! | [`chunks`] | signed and unsigned chunks that are not what was signed |
+//! | [`forms`] | signed forms of POST Object |
+//! | [`actions`] | IAM and STS |
+//! | [`strangers`] | no credentials, credentials that other servers have by default, users without permission |
+//!
+//! What is expected stands in these tables and comes from S3's reference, never from the server:
+//! <https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html>
+
+mod case;
+mod routes;
+mod scene;
+mod v2;
+mod v4_header;
+mod v4_query;
