@@ -49,11 +49,15 @@ impl Case {
             Ok(Ok(document)) => document,
             broken => return complain(&format!("the document is broken: {broken:?}")),
         };
-        // IAM and STS have the error within a response.
+        // IAM and STS have the error within a response, DeleteObjects has one for each key.
         let error = document.child("Error").unwrap_or(&document);
         let is_complete = error.find("Message").is_some_and(|message| !message.is_empty())
-            && document.find("RequestId") == Some(id)
-            && (document.name == "ErrorResponse" || document.name == "Error" && document.find("Resource").is_some());
+            && match document.name.as_str() {
+                "Error" => document.find("RequestId") == Some(id) && document.find("Resource").is_some(),
+                "ErrorResponse" => document.find("RequestId") == Some(id),
+                "DeleteResult" => document.children.iter().all(|child| child.name == "Error"),
+                _ => false,
+            };
         match error.find("Code") {
             Some(code) if code == self.refusal.1 && is_complete => None,
             Some(code) if code == self.refusal.1 => complain("the document lacks something"),

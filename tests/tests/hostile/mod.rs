@@ -17,8 +17,11 @@
 //! <https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html>
 
 mod case;
+mod chunks;
+mod payloads;
 mod routes;
 mod scene;
+mod strangers;
 mod v2;
 mod v4_header;
 mod v4_query;

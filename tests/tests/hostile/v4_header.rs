@@ -40,7 +40,7 @@ fn day(time: Timestamp) -> String {
     time.strftime("%Y%m%d").to_string()
 }
 
-fn times() -> Vec<Defect<v4::Signer>> {
+pub fn times() -> Vec<Defect<v4::Signer>> {
     vec![
         signed("16 minutes behind", SKEWED, |signer, _| shifted(signer, -16)),
         signed("16 minutes ahead", SKEWED, |signer, _| shifted(signer, 16)),
@@ -52,7 +52,7 @@ fn times() -> Vec<Defect<v4::Signer>> {
     ]
 }
 
-fn coverage() -> Vec<Defect<v4::Signer>> {
+pub fn coverage() -> Vec<Defect<v4::Signer>> {
     let marked = |what, after| Defect {
         what,
         before: |_: &mut v4::Signer, draft: &mut Draft| draft.add_header(MARK, "a"),
@@ -76,7 +76,7 @@ fn coverage() -> Vec<Defect<v4::Signer>> {
     ]
 }
 
-fn malformed() -> Vec<Defect<v4::Signer>> {
+pub fn malformed() -> Vec<Defect<v4::Signer>> {
     let without = |what, after: fn(&mut Draft)| changed(what, BAD_HEADER, after);
     vec![
         changed("an empty Authorization", DENIED, |draft| draft.set_header(AUTHORIZATION, Some(b""))),
@@ -128,7 +128,7 @@ fn malformed() -> Vec<Defect<v4::Signer>> {
     ]
 }
 
-fn signatures() -> Vec<Defect<v4::Signer>> {
+pub fn signatures() -> Vec<Defect<v4::Signer>> {
     let edited = |what, after: fn(&mut Draft)| changed(what, MISMATCH, after);
     vec![
         edited("another last digit", |draft| edit_header(draft, AUTHORIZATION, other_end)),

@@ -43,7 +43,7 @@ impl SignsV4 for Presigner {
     }
 }
 
-fn lives() -> Vec<Defect<Presigner>> {
+pub fn lives() -> Vec<Defect<Presigner>> {
     let lasting = |what, before: fn(&mut Presigner, &mut Draft)| signed(what, BAD_QUERY, before);
     vec![
         signed("expired a second ago", DENIED, |presigner, _| {
@@ -65,7 +65,7 @@ fn lives() -> Vec<Defect<Presigner>> {
     ]
 }
 
-fn malformed() -> Vec<Defect<Presigner>> {
+pub fn malformed() -> Vec<Defect<Presigner>> {
     let without = |what, after: fn(&mut Draft)| changed(what, BAD_QUERY, after);
     let twice = |what, after: fn(&mut Draft)| changed(what, BAD_ARGUMENT, after);
     vec![
@@ -102,7 +102,7 @@ fn malformed() -> Vec<Defect<Presigner>> {
     ]
 }
 
-fn signatures() -> Vec<Defect<Presigner>> {
+pub fn signatures() -> Vec<Defect<Presigner>> {
     let edited = |what, after: fn(&mut Draft)| changed(what, MISMATCH, after);
     vec![
         edited("another last digit", |draft| {
