@@ -15,11 +15,10 @@ pub use sent::SentBody;
 
 use crate::answer::Outcome;
 use crate::audit::{Audit, AuditRecord, Entry, request_span};
-use crate::auth::{self, Authentication, Caller, Presented};
+use crate::auth::{self, Authentication, Presented};
 use crate::error::S3Error;
 use crate::metrics::{InFlight, Metrics};
 use crate::ops::{self, Context};
-use crate::rate::RateLimiter;
 use crate::request::{Request, RequestBody};
 use crate::route::{Operation, Query, Router, ServiceOperation};
 use crate::sts::StsApi;
@@ -47,8 +46,6 @@ pub struct Server {
     pub audit: Audit,
     pub identity: Identity,
     pub sts: StsApi,
-    /// None: any number of requests.
-    pub rate: Option<RateLimiter>,
 }
 
 /// What is known of a request, for its answer's head and for the logs.
@@ -121,16 +118,17 @@ impl Server {
         }
         let caller = self.context.gate.admit(kind, &presented, &rules)?;
         record.sent_by(&caller);
-        self.check_rate(&caller)?;
+        self.context.check_rate(&caller)?;
         if matches!(kind, Authentication::V4Query | Authentication::V2Query) {
             auth::hoist(&mut parts, &query);
         }
         let (address, secure) = (record.peer.map(|peer| peer.ip()), record.secure);
-        let described = self.context.described(&parts.headers, &query, address, secure);
+        let creates_object = auth::creates_object(&route.operation);
+        let described = self.context.described(&parts.headers, &query, address, secure, creates_object);
         let access = self.context.access_of(&caller, &described, &rules);
         // Hoisted headers ask for something too.
         for need in auth::needs(&route.operation, &parts.headers, &query) {
-            access.require(&need)?;
+            access.require_before(&need)?;
         }
         auth::check_expected_owner(&parts.headers, &auth::ACCOUNT)?;
         let request = Request {
@@ -154,19 +152,6 @@ impl Server {
             record.sent_by(&caller);
         }
         outcome
-    }
-
-    /// How often a key may ask. Who comes without one is bounded by connections alone.
-    ///
-    /// # Errors
-    /// `SlowDown`, with the time to wait.
-    fn check_rate(&self, caller: &Caller) -> Result<(), S3Error> {
-        match &self.rate {
-            Some(rate) if !caller.access_key_id.is_empty() => {
-                Ok(rate.admit(&caller.access_key_id, self.context.clock.now_ms())?)
-            }
-            Some(_) | None => Ok(()),
-        }
     }
 
     fn finish(&self, exchange: Exchange, outcome: Outcome) -> Response<SentBody> {

@@ -24,6 +24,7 @@ mod objects;
 mod oidc;
 mod page_cost;
 mod post_object;
+mod reading;
 mod subresources;
 mod tls;
 mod walkthrough;

@@ -187,7 +187,7 @@ impl Gate {
         let has_v2 = field("signature").is_some() || field("awsaccesskeyid").is_some();
         let now_ms = self.clock.now_ms();
         let missing = || S3Error::invalid_argument("policy", "", "Bucket POST must contain a field named 'policy'.");
-        let found = match (has_v4, has_v2) {
+        let (access_key_id, found, proof) = match (has_v4, has_v2) {
             (false, false) => return Ok(Caller::anonymous()),
             (true, true) => {
                 let message = "Only one auth mechanism allowed in a form";
@@ -198,18 +198,17 @@ impl Gate {
                 claim.check_scope(&self.region, S3)?;
                 let found = keyring.find(rules, claim.access_key_id(), claim.security_token(), now_ms)?;
                 claim.verify(&found.secret, policy.ok_or_else(missing)?)?;
-                (claim.access_key_id().to_owned(), found)
+                (claim.access_key_id().to_owned(), found, Proof::V4Form)
             }
             (false, true) if !self.takes_version_2 => return Err(version_2_is_off()),
             (false, true) => {
                 let claim = sigv2::PolicyClaim::from_form(field)?;
                 let found = keyring.find(rules, claim.access_key_id(), claim.security_token(), now_ms)?;
                 claim.verify(&found.secret, policy.ok_or_else(missing)?)?;
-                (claim.access_key_id().to_owned(), found)
+                (claim.access_key_id().to_owned(), found, Proof::V2Form)
             }
         };
-        let (access_key_id, Found { identity, session, .. }) = found;
-        Ok(Caller::new(identity, access_key_id, session, Proof::Form))
+        Ok(Caller::new(found.identity, access_key_id, found.session, proof))
     }
 }
 
@@ -283,12 +282,12 @@ pub fn hoist(parts: &mut Parts, query: &Query) {
 pub(super) fn check_payload(proof: &Proof, payload: Payload) -> Result<(), S3Error> {
     match (proof, payload) {
         (Proof::Everyone | Proof::V4Header(_) | Proof::V4Query(_), _) => Ok(()),
-        (Proof::None | Proof::V2 | Proof::Form, Payload::Streaming(kind)) if kind.is_signed() => {
+        (Proof::None | Proof::V2 | Proof::V4Form | Proof::V2Form, Payload::Streaming(kind)) if kind.is_signed() => {
             let message = "The chunks of the body are signed, and the request is not signed with Signature Version 4";
             Err(S3Error::with_message(ErrorCode::AccessDenied, message))
         }
         (
-            Proof::None | Proof::V2 | Proof::Form,
+            Proof::None | Proof::V2 | Proof::V4Form | Proof::V2Form,
             Payload::Undeclared | Payload::Unsigned | Payload::Sha256(_) | Payload::Streaming(_),
         ) => Ok(()),
     }

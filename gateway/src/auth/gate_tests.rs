@@ -133,7 +133,7 @@ fn version_2_can_be_switched_off() {
 fn signed_chunks_need_a_key() {
     let signed = Payload::Streaming(StreamingKind::Signed);
     let kinds = [signed, Payload::Streaming(StreamingKind::SignedTrailer)];
-    for proof in [Proof::None, Proof::V2, Proof::Form] {
+    for proof in [Proof::None, Proof::V2, Proof::V4Form, Proof::V2Form] {
         for payload in kinds {
             assert_eq!(check_payload(&proof, payload).unwrap_err().code(), ErrorCode::AccessDenied, "{proof:?}");
         }

@@ -44,7 +44,7 @@ pub use follow::Follower;
 pub use gate::{AccessError, Gate, Presented, hoist};
 pub use identity::{Identity, role_arn};
 pub use kind::Authentication;
-pub use need::{Need, Resource, needs};
+pub use need::{Need, Resource, creates_object, needs};
 pub use rules::Rules;
 pub use signed_head::SignedHead;
 

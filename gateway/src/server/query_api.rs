@@ -53,9 +53,9 @@ impl Server {
             api = Some(asked);
             let caller = self.context.gate.admit_query_api(kind, presented, rules, &sha256)?;
             record.sent_by(&caller);
-            self.check_rate(&caller)?;
+            self.context.check_rate(&caller)?;
             let (address, secure) = (record.peer.map(|peer| peer.ip()), record.secure);
-            let described = self.context.described(&presented.parts.headers, presented.query, address, secure);
+            let described = self.context.described(&presented.parts.headers, presented.query, address, secure, None);
             let access = self.context.access_of(&caller, &described, rules);
             let request = Asked { api: asked, parameters: &parameters, caller: &caller, access: &access, rules };
             let action = parameters.action()?.to_owned();

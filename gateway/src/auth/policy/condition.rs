@@ -5,9 +5,6 @@ use super::facts::Facts;
 use super::json::Json;
 use super::operator::{Comparison, Operand, by_name};
 
-/// The tags of the object that is asked for.
-const EXISTING_TAG: &str = "s3:existingobjecttag/";
-
 /// One operator on one key.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Condition {
@@ -57,10 +54,6 @@ impl Condition {
             for (key, values) in keys {
                 let test = Test::parse(operator, values, with_variables)
                     .map_err(|reason| format!("Condition {operator} on {key}: {reason}"))?;
-                // It would have to be looked up, and a deny that is never looked up is none.
-                if key.to_ascii_lowercase().starts_with(EXISTING_TAG) {
-                    return Err(format!("Condition key {key} is not supported"));
-                }
                 if key.is_empty() {
                     return Err(format!("Condition {operator} has a key without a name"));
                 }
@@ -204,7 +197,6 @@ mod tests {
             r#"{"StringEquals": {"a": {}}}"#,
             r#"{"StringEquals": {"a": null}}"#,
             r#"{"StringEquals": {"": "1"}}"#,
-            r#"{"StringEquals": {"s3:ExistingObjectTag/a": "1"}}"#,
             r#"{"Null": {"a": "maybe"}}"#,
             r#"{"NullIfExists": {"a": "true"}}"#,
             r#"{"ForSomeValues:StringEquals": {"a": "1"}}"#,
