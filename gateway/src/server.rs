@@ -16,6 +16,7 @@ pub use sent::SentBody;
 use crate::answer::Outcome;
 use crate::audit::{Audit, AuditRecord, Entry, request_span};
 use crate::auth::{self, Authentication, Presented};
+use crate::body;
 use crate::error::S3Error;
 use crate::metrics::{InFlight, Metrics};
 use crate::ops::{self, Context};
@@ -131,6 +132,7 @@ impl Server {
             access.require_before(&need)?;
         }
         auth::check_expected_owner(&parts.headers, &auth::ACCOUNT)?;
+        body::check_declared_payload(&parts.headers)?;
         let request = Request {
             headers: parts.headers,
             query,

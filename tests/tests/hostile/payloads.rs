@@ -25,8 +25,7 @@ pub fn declared(route: &Route, kind: &str) -> Draft {
     if kind.starts_with("STREAMING") {
         draft.add_header("content-encoding", "aws-chunked");
         draft.add_header("x-amz-decoded-content-length", draft.body.len().to_string());
-        // The checksums of CompleteMultipartUpload are those of the object, not of the document.
-        if kind.ends_with("TRAILER") && !draft.body.is_empty() && route.name != "CompleteMultipartUpload" {
+        if kind.ends_with("TRAILER") && !draft.body.is_empty() {
             draft.add_header("x-amz-trailer", TRAILER);
         }
     }

@@ -80,7 +80,7 @@ pub fn routes(scene: &Scene) -> Vec<Route> {
         with(Body::Document, policy(), route("PutBucketPolicy", 204, "PUT", "/held?policy")),
         with(Body::Document, block(), route("PutPublicAccessBlock", 200, "PUT", "/held?publicAccessBlock")),
         with(Body::Data, "overwritten", route("PutObject", 200, "PUT", "/held/a")),
-        with(Body::Data, "new", route("PutObject of a strange key", 200, "PUT", "/held/new%20%2B%2F..%2Fk")),
+        with(Body::Data, "new content", route("PutObject of a strange key", 200, "PUT", "/held/new%20%2B%2F..%2Fk")),
         copied(route("CopyObject", 200, "PUT", "/held/copy")),
         route("CreateMultipartUpload", 200, "POST", "/held/other?uploads"),
         with(Body::Data, "part", route("UploadPart", 200, "PUT", &part(1))),

@@ -9,7 +9,7 @@ use weir_tests::{Answer, Client, Server};
 
 pub const REGION: &str = "eu-west-7";
 /// What the server may grow by while it refuses thousands of requests: it has its buffers and pools after that.
-const GROWTH_MAX_BYTES: u64 = 48 << 20;
+const GROWTH_MAX_BYTES: u64 = 16 << 20;
 const SHOWN_COMPLAINTS: usize = 25;
 
 const SETTINGS: &str =
