@@ -18,6 +18,7 @@
 
 mod case;
 mod chunks;
+mod forms;
 mod payloads;
 mod routes;
 mod scene;
