@@ -16,6 +16,7 @@
 //! What is expected stands in these tables and comes from S3's reference, never from the server:
 //! <https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html>
 
+mod actions;
 mod case;
 mod chunks;
 mod forms;

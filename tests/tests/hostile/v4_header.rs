@@ -13,9 +13,10 @@ use weir_tests::sign::{Draft, sha256_hex, v4};
 const MARK: &str = "x-amz-meta-mark";
 const AUTHORIZATION: &str = "authorization";
 
-/// Signed as long ago, or ahead, as that.
+/// Signed so much later, or earlier.
 pub fn shifted(signer: &mut v4::Signer, minutes: i64) {
-    *signer = v4::Signer::new(&signer.keys, Timestamp::now() + SignedDuration::from_mins(minutes), &signer.region);
+    signer.time += SignedDuration::from_mins(minutes);
+    signer.date = day(signer.time);
 }
 
 /// What a scope can have wrong.

@@ -67,7 +67,7 @@ pub fn lives() -> Vec<Defect<Presigner>> {
 
 pub fn malformed() -> Vec<Defect<Presigner>> {
     let without = |what, after: fn(&mut Draft)| changed(what, BAD_QUERY, after);
-    let twice = |what, after: fn(&mut Draft)| changed(what, BAD_ARGUMENT, after);
+    let besides = |what, after: fn(&mut Draft)| changed(what, BAD_ARGUMENT, after);
     vec![
         without("no algorithm", |draft| draft.set_parameter("X-Amz-Algorithm", None)),
         without("no credential", |draft| draft.set_parameter("X-Amz-Credential", None)),
@@ -83,6 +83,22 @@ pub fn malformed() -> Vec<Defect<Presigner>> {
         without("headers in no order", |draft| draft.set_parameter(SIGNED_HEADERS, Some("z%3Bhost"))),
         without("empty signed headers", |draft| draft.set_parameter(SIGNED_HEADERS, Some(""))),
         without("a line end in the signed headers", |draft| draft.set_parameter(SIGNED_HEADERS, Some("host%0Ax"))),
+        besides("a header of Version 4 besides", |draft| {
+            let signer = v4::Signer::new(&root(), jiff::Timestamp::now(), super::scene::REGION);
+            signer.sign_header(draft, v4::UNSIGNED_PAYLOAD);
+        }),
+        besides("a header of Version 2 besides", |draft| draft.add_header("authorization", "AWS ROOTKEY:AAAA")),
+        besides("an empty Authorization besides", |draft| draft.add_header("authorization", "")),
+        besides("parameters of Version 2 besides", |draft| {
+            strange_parameters(draft, &["AWSAccessKeyId", "Signature", "Expires"]);
+        }),
+    ]
+}
+
+/// Which of two parameters was meant can't be known, whoever is asked.
+pub fn doubled() -> Vec<Defect<Presigner>> {
+    let twice = |what, after: fn(&mut Draft)| changed(what, BAD_ARGUMENT, after);
+    vec![
         twice("two signatures", |draft| draft.add_parameter(SIGNATURE, "00")),
         twice("two times to live", |draft| draft.add_parameter(EXPIRES, "900")),
         twice("two credentials", |draft| draft.add_parameter("X-Amz-Credential", "x")),
@@ -90,15 +106,6 @@ pub fn malformed() -> Vec<Defect<Presigner>> {
         twice("two dates", |draft| draft.add_parameter(DATE, "20260101T000000Z")),
         twice("two lists of signed headers", |draft| draft.add_parameter(SIGNED_HEADERS, "host")),
         twice("an escaped second signature", |draft| draft.add_parameter("X-Amz%2DSignature", "00")),
-        twice("a header of Version 4 besides", |draft| {
-            let signer = v4::Signer::new(&root(), jiff::Timestamp::now(), super::scene::REGION);
-            signer.sign_header(draft, v4::UNSIGNED_PAYLOAD);
-        }),
-        twice("a header of Version 2 besides", |draft| draft.add_header("authorization", "AWS ROOTKEY:AAAA")),
-        twice("an empty Authorization besides", |draft| draft.add_header("authorization", "")),
-        twice("parameters of Version 2 besides", |draft| {
-            strange_parameters(draft, &["AWSAccessKeyId", "Signature", "Expires"]);
-        }),
     ]
 }
 
@@ -129,7 +136,10 @@ pub fn signatures() -> Vec<Defect<Presigner>> {
 }
 
 fn defects() -> Vec<Defect<Presigner>> {
-    [strangers(), scopes(BAD_QUERY), elsewhere(), lives(), malformed(), signatures()].into_iter().flatten().collect()
+    [strangers(), scopes(BAD_QUERY), elsewhere(), lives(), malformed(), doubled(), signatures()]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 fn case(scene: &Scene, route: &Route, defect: &Defect<Presigner>) -> Case {
