@@ -19,7 +19,10 @@
 mod actions;
 mod case;
 mod chunks;
+mod documents;
 mod forms;
+mod framing;
+mod names;
 mod payloads;
 mod routes;
 mod scene;
@@ -27,3 +30,4 @@ mod strangers;
 mod v2;
 mod v4_header;
 mod v4_query;
+mod watch;

@@ -1,6 +1,7 @@
 //! A server with keys and something in it, and the proof that it is still the same.
 
 use super::case::Case;
+use super::watch::Watch;
 use jiff::Timestamp;
 use std::sync::{Arc, Mutex, Weak};
 use weir_tests::digest::etag;
@@ -8,10 +9,6 @@ use weir_tests::sign::{Draft, Keys, sha256_hex, v4};
 use weir_tests::{Answer, Client, Server};
 
 pub const REGION: &str = "eu-west-7";
-/// What the server may grow by while it refuses thousands of requests: it has its buffers and pools after that.
-const GROWTH_MAX_BYTES: u64 = 16 << 20;
-const SHOWN_COMPLAINTS: usize = 25;
-
 const SETTINGS: &str =
     "[gateway]\nregion = \"eu-west-7\"\naccess_key = \"ROOTKEY\"\nsecret_key = \"root/secret+of 40 characters\"\n";
 const POLICY: &str = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Principal":"*","Action":"s3:GetObject",
@@ -150,35 +147,17 @@ impl Scene {
     /// When that is not so.
     #[track_caller]
     pub fn refuses(&self, cases: impl IntoIterator<Item = Case>) {
-        let (state, rss_bytes) = (self.state(), self.server.rss_bytes());
-        let secrets = [root().secret, self.user.secret.clone()];
-        let (mut complaints, mut hidden, mut count) = (Vec::new(), Vec::new(), 0);
+        let mut watch = Watch::begin(self);
         for case in cases {
-            count += 1;
-            let answer = match case.draft.request(&self.client).try_send() {
-                Ok(answer) => answer,
-                Err(error) => {
-                    complaints.push(format!("{}: no answer: {error}", case.what));
-                    continue;
+            match case.draft.request(&self.client).try_send() {
+                Ok(answer) => {
+                    watch.answer(&case.what, &answer, &case.hidden);
+                    watch.complain(case.complaint(&answer));
                 }
-            };
-            complaints.extend(case.complaint(&answer));
-            let shown = answer.to_string() + &answer.text();
-            if secrets.iter().chain(&case.hidden).any(|secret| shown.contains(secret.as_str())) {
-                complaints.push(format!("{}: the answer tells a secret\n{answer}", case.what));
+                Err(error) => watch.complain(Some(format!("{}: no answer: {error}", case.what))),
             }
-            hidden.extend(case.hidden);
         }
-        let log = self.server.log();
-        let told: Vec<&String> = secrets.iter().chain(&hidden).filter(|secret| log.contains(secret.as_str())).collect();
-        assert!(told.is_empty(), "the log tells secrets: {told:?}");
-        let shown = complaints.iter().take(SHOWN_COMPLAINTS).map(String::as_str).collect::<Vec<_>>().join("\n\n");
-        assert!(complaints.is_empty(), "{} of {count} requests:\n{shown}", complaints.len());
-        assert!(self.state() == state, "something was changed:\n{state}\nis now\n{}", self.state());
-        let grown = self.server.rss_bytes().saturating_sub(rss_bytes);
-        assert!(grown < GROWTH_MAX_BYTES, "{grown} bytes more after {count} requests");
-        println!("{count} requests were refused; the server grew by {} KiB", grown >> 10);
-        self.server.assert_well();
+        watch.end();
     }
 }
 
