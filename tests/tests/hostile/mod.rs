@@ -19,11 +19,14 @@
 mod actions;
 mod case;
 mod chunks;
+mod copies;
 mod documents;
 mod forms;
 mod framing;
+mod listings;
 mod names;
 mod payloads;
+mod policies;
 mod routes;
 mod scene;
 mod strangers;

@@ -15,6 +15,7 @@ const POLICY: &str = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Deny","P
     "Resource":"arn:aws:s3:::held/closed"}]}"#;
 const BLOCK: &str = "<PublicAccessBlockConfiguration><BlockPublicAcls>true</BlockPublicAcls>\
     </PublicAccessBlockConfiguration>";
+const WRITING: &str = r#"{"Statement":{"Effect":"Allow","Action":"s3:PutObject","Resource":"arn:aws:s3:::held/*"}}"#;
 const TRUST: &str = r#"{"Statement":{"Effect":"Allow","Principal":{"AWS":"*"},"Action":"sts:AssumeRole"}}"#;
 
 pub fn root() -> Keys {
@@ -22,12 +23,13 @@ pub fn root() -> Keys {
 }
 
 /// The bucket `held` with objects, an open upload, a policy and a public access block; the bucket `empty`; the user
-/// `someone` who may do nothing; the role `reader`.
+/// `someone` who may do nothing, and `writer` who may only write to `held`; the role `reader`.
 pub struct Scene {
     pub server: Server,
     pub client: Client,
     pub host: String,
     pub user: Keys,
+    pub writer: Keys,
     pub upload_id: String,
 }
 
@@ -54,8 +56,8 @@ impl Scene {
         let server = Server::start_logging("debug", &format!("{SETTINGS}{settings}"));
         let client = server.client();
         let host = server.address().to_string();
-        let nobody = Keys::new("", "");
-        let mut scene = Self { server, client, host, user: nobody, upload_id: String::new() };
+        let nobody = || Keys::new("", "");
+        let mut scene = Self { server, client, host, user: nobody(), writer: nobody(), upload_id: String::new() };
         scene.furnish();
         scene
     }
@@ -73,13 +75,22 @@ impl Scene {
         self.as_root("PUT", &part, "part").expect(200);
         self.as_root("PUT", "/held?policy", POLICY).expect(204);
         self.as_root("PUT", "/held?publicAccessBlock", BLOCK).expect(200);
-        self.as_root_of_iam("Action=CreateUser&UserName=someone");
-        let made = self.as_root_of_iam("Action=CreateAccessKey&UserName=someone").text();
-        self.user = Keys::new(&between(&made, "AccessKeyId"), &between(&made, "SecretAccessKey"));
+        self.user = self.new_user("someone");
+        self.writer = self.new_user("writer");
+        let document = weir_tests::query_of(WRITING);
+        self.as_root_of_iam(&format!(
+            "Action=PutUserPolicy&UserName=writer&PolicyName=write&PolicyDocument={document}"
+        ));
         self.as_root_of_iam(&format!(
             "Action=CreateRole&RoleName=reader&AssumeRolePolicyDocument={}",
             weir_tests::query_of(TRUST)
         ));
+    }
+
+    fn new_user(&self, name: &str) -> Keys {
+        self.as_root_of_iam(&format!("Action=CreateUser&UserName={name}"));
+        let made = self.as_root_of_iam(&format!("Action=CreateAccessKey&UserName={name}")).text();
+        Keys::new(&between(&made, "AccessKeyId"), &between(&made, "SecretAccessKey"))
     }
 
     pub fn signer(&self) -> v4::Signer {

@@ -18,7 +18,7 @@ pub struct Watch<'a> {
 
 impl<'a> Watch<'a> {
     pub fn begin(scene: &'a Scene) -> Self {
-        let secrets = vec![root().secret, scene.user.secret.clone()];
+        let secrets = vec![root().secret, scene.user.secret.clone(), scene.writer.secret.clone()];
         let (state, rss_bytes) = (scene.state(), scene.server.rss_bytes());
         Self { scene, state, rss_bytes, secrets, complaints: Vec::new(), count: 0 }
     }
