@@ -28,6 +28,7 @@ mod names;
 mod payloads;
 mod policies;
 mod routes;
+mod rpc;
 mod scene;
 mod strangers;
 mod v2;

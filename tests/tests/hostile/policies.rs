@@ -111,9 +111,9 @@ fn a_forged_address_is_nobodys() {
 #[test]
 fn what_a_client_says_is_stored_as_it_is_or_not_at_all() {
     let scene = Scene::set();
-    // 16 MiB of zeros in gzip, twice: what is stored is not looked into.
-    let bomb = weir_tests::noise(7, 20_000);
-    let put = Draft::new("PUT", &scene.host, "/held/bomb")
+    // It is not even gzip: what is stored is not looked into.
+    let content = weir_tests::noise(7, 20_000);
+    let put = Draft::new("PUT", &scene.host, "/held/coded")
         .with_header("content-encoding", "gzip")
         .with_header("content-type", "text/plain")
         .with_header("x-amz-meta-a", "b")
@@ -121,11 +121,11 @@ fn what_a_client_says_is_stored_as_it_is_or_not_at_all() {
         .with_header("last-modified", "Sat, 01 Jan 2000 00:00:00 GMT")
         .with_header("x-weir-owner", "forged")
         .with_header("server", "forged")
-        .with_body(bomb.clone());
+        .with_body(content.clone());
     scene.as_someone(&root(), put).expect(200);
-    let got = scene.as_root("GET", "/held/bomb", "").expect(200);
-    assert!(got.body == bomb && got.must("content-encoding") == "gzip");
-    assert!(got.headers.iter().all(|(_, value)| !value.contains("forged") && !value.contains("2000")), "{got}");
+    let got = scene.as_root("GET", "/held/coded", "").expect(200);
+    assert!(got.body == content && got.must("content-encoding") == "gzip");
+    assert!(got.headers.iter().all(|(_, value)| !value.contains("forged") && !value.contains("Jan 2000")), "{got}");
     // Nor is a document.
     let delete = b"<Delete><Object><Key>a</Key></Object></Delete>";
     let stored = [&[0x78, 0x01, 1, delete.len() as u8, 0, !(delete.len() as u8), 0xFF], &delete[..]].concat();

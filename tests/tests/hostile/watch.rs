@@ -4,7 +4,7 @@ use super::scene::{Scene, root};
 use weir_tests::Answer;
 
 /// What the server may grow by while it refuses thousands of requests: it has its buffers and pools after that.
-const GROWTH_MAX_BYTES: u64 = 32 << 20;
+const GROWTH_MAX_BYTES: u64 = 48 << 20;
 const SHOWN_COMPLAINTS: usize = 25;
 
 pub struct Watch<'a> {
