@@ -22,6 +22,7 @@ mod memory;
 mod multipart;
 mod objects;
 mod oidc;
+mod open;
 mod page_cost;
 mod post_object;
 mod reading;

@@ -2,7 +2,9 @@
 //! not list.
 
 use crate::access::{Session, code, root};
-use weir_tests::sign::Keys;
+use jiff::Timestamp;
+use weir_tests::Answer;
+use weir_tests::sign::{Draft, Keys, v2, v4};
 
 const EVERYTHING_BUT_LISTING: &str = r#"{"Effect":"Allow","NotAction":"s3:List*","Resource":"arn:aws:s3:::photos/*"}"#;
 
@@ -181,4 +183,60 @@ fn a_bucket_may_want_conditions_of_its_writes() {
     assert_eq!(put(&[("if-none-match", "*")]), "PreconditionFailed");
     assert_eq!(put(&[("x-amz-copy-source", "/photos/cat")]), "AccessDenied");
     session.s3(Some(&root()), "POST", "/photos/parts?uploads", "").expect(200);
+}
+
+#[test]
+fn what_a_presigned_url_carries_counts() {
+    let session = with_photos();
+    let signed = |method: &str, target: &str, version: u32| -> Answer {
+        let mut draft = Draft::new(method, &session.server.address().to_string(), target);
+        match version {
+            4 => {
+                let signer = v4::Signer::new(&root(), Timestamp::now(), "us-east-1");
+                signer.sign_query(&mut draft, "600", "UNSIGNED-PAYLOAD");
+            }
+            _ => {
+                let expires = (Timestamp::now().as_second() + 600).to_string();
+                v2::Signer::new(&root(), Timestamp::now()).sign_query(&mut draft, &expires);
+            }
+        }
+        draft.request(&session.server.client()).send()
+    };
+    for version in [4, 2] {
+        for (method, parameters, expected) in [
+            ("GET", "", "200"),
+            ("GET", "x-amz-expected-bucket-owner=000000000000", "200"),
+            ("GET", "x-amz-expected-bucket-owner=111122223333", "AccessDenied"),
+            ("PUT", "x-amz-server-side-encryption=AES256", "NotImplemented"),
+            ("PUT", "x-amz-object-lock-mode=GOVERNANCE", "NotImplemented"),
+            ("PUT", "x-amz-meta-a=%0A", "InvalidArgument"),
+        ] {
+            let target = format!("/photos/{}?{parameters}", if method == "GET" { "cat" } else { "new" });
+            assert_eq!(code(&signed(method, &target, version)), expected, "{method} {parameters} {version}");
+        }
+        session.s3(Some(&root()), "GET", "/photos/new", "").expect(404);
+        let copied = signed("PUT", "/photos/copy?x-amz-copy-source=%2Fphotos%2Fcat", version).expect(200);
+        assert!(copied.text().contains("CopyObjectResult"), "{}", copied.text());
+        assert_eq!(session.s3(Some(&root()), "GET", "/photos/copy", "").text(), "meow");
+    }
+}
+
+#[test]
+fn a_policy_that_everyone_passes_is_public() {
+    let session = with_photos();
+    let block = "<PublicAccessBlockConfiguration><BlockPublicPolicy>true</BlockPublicPolicy>\
+                 </PublicAccessBlockConfiguration>";
+    assert_eq!(code(&session.s3(Some(&root()), "PUT", "/photos?publicAccessBlock", block)), "200");
+    let policy = |condition: &str| {
+        format!(
+            r#"{{"Version":"2012-10-17","Statement":{{"Effect":"Allow","Principal":"*","Action":"s3:GetObject",
+            "Resource":"arn:aws:s3:::photos/*","Condition":{condition}}}}}"#
+        )
+    };
+    let passes_without = policy(r#"{"ForAllValues:StringEquals":{"aws:PrincipalAccount":"000000000000"}}"#);
+    assert_eq!(code(&session.s3(Some(&root()), "PUT", "/photos?policy", &passes_without)), "AccessDenied");
+    let narrow = policy(r#"{"StringEquals":{"aws:PrincipalAccount":"000000000000"}}"#);
+    assert_eq!(code(&session.s3(Some(&root()), "PUT", "/photos?policy", &narrow)), "204");
+    let misspelt = policy(r#"{"StringEquals":{"s3:prefixes":"a"}}"#);
+    assert_eq!(code(&session.s3(Some(&root()), "PUT", "/photos?policy", &misspelt)), "MalformedPolicy");
 }

@@ -43,6 +43,8 @@ pub struct Described<'a> {
     pub is_secure: bool,
     /// Does it make an object, or only parts of one? None: neither.
     pub creates_object: Option<bool>,
+    /// The one that buckets are in.
+    pub region: &'a str,
     pub now_ms: i64,
 }
 
@@ -98,6 +100,11 @@ fn of_connection(facts: &mut Facts, described: &Described<'_>) {
     facts.add("aws:CurrentTime", time::iso8601(now * 1000));
     facts.add("aws:EpochTime", now.to_string());
     facts.add("aws:SecureTransport", described.is_secure.to_string());
+    facts.add("aws:RequestedRegion", described.region);
+    // Nobody asks on behalf of somebody else.
+    for key in ["aws:PrincipalIsAWSService", "aws:ViaAWSService"] {
+        facts.add(key, "false");
+    }
     if let Some(address) = described.address {
         facts.add("aws:SourceIp", address.to_canonical().to_string());
     }
@@ -131,18 +138,18 @@ fn of_s3(facts: &mut Facts, described: &Described<'_>, caller: &Caller) {
         facts.add("s3:ObjectCreationOperation", creates_object.to_string());
     }
     of_tags(facts, described.headers);
-    let (kind, version) = match &caller.proof {
+    let (kind, version, signed_ms) = match &caller.proof {
         Proof::Everyone | Proof::None => return,
-        Proof::V4Header(signed) | Proof::V4Query(signed) => {
-            facts.add("s3:signatureAge", described.now_ms.saturating_sub(signed.time_ms()).max(0).to_string());
-            let is_header = matches!(caller.proof, Proof::V4Header(_));
-            (if is_header { "REST-HEADER" } else { "REST-QUERY-STRING" }, "AWS4-HMAC-SHA256")
-        }
-        Proof::V2 if described.query.has("Signature") => ("REST-QUERY-STRING", "AWS"),
-        Proof::V2 => ("REST-HEADER", "AWS"),
-        Proof::V4Form => ("POST", "AWS4-HMAC-SHA256"),
-        Proof::V2Form => ("POST", "AWS"),
+        Proof::V4Header(signed) => ("REST-HEADER", "AWS4-HMAC-SHA256", Some(signed.time_ms())),
+        Proof::V4Query(signed) => ("REST-QUERY-STRING", "AWS4-HMAC-SHA256", Some(signed.time_ms())),
+        Proof::V2 if described.query.has("Signature") => ("REST-QUERY-STRING", "AWS", None),
+        Proof::V2 => ("REST-HEADER", "AWS", None),
+        Proof::V4Form => ("POST", "AWS4-HMAC-SHA256", None),
+        Proof::V2Form => ("POST", "AWS", None),
     };
+    // A signature whose time nobody knows is as old as can be.
+    let age_ms = signed_ms.map_or(i64::MAX, |signed_ms| described.now_ms.saturating_sub(signed_ms).max(0));
+    facts.add("s3:signatureAge", age_ms.to_string());
     facts.add("s3:authType", kind);
     facts.add("s3:signatureversion", version);
 }

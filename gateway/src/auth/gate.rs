@@ -9,24 +9,17 @@ use crate::body::Payload;
 use crate::error::{ErrorCode, S3Error};
 use crate::route::Query;
 use http::request::Parts;
-use http::{HeaderName, HeaderValue};
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use weir_service::clock::Clock;
 use weir_service::config::settings::GatewaySettings;
 
-const CONTENT_SHA256: &str = "x-amz-content-sha256";
 /// What a scope's service has to be.
 const S3: &[&str] = &["s3"];
 const QUERY_SERVICES: &[&str] = &["iam", "sts"];
 /// Where AWS's services without a region are.
 const GLOBAL_REGION: &str = "us-east-1";
-
-/// Headers that a presigned URL may carry in its query instead. Checksums are not among them: some clients sign that of
-/// an empty body, whatever the body will be.
-const HOISTED: [&str; 4] = ["x-amz-acl", CONTENT_SHA256, "x-amz-storage-class", "x-amz-tagging"];
-const HOISTED_METADATA: &str = "x-amz-meta-";
 
 /// Why a gateway with these settings can't be.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -261,18 +254,6 @@ impl Checked<'_> {
 fn version_2_is_off() -> S3Error {
     let message = "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256.";
     S3Error::with_message(ErrorCode::InvalidRequest, message)
-}
-
-/// Takes what a presigned URL carries in its query for headers, where the request has no such header. To be called
-/// after its signature was checked: parameters are signed as what they are.
-pub fn hoist(parts: &mut Parts, query: &Query) {
-    for (name, value) in query.pairs() {
-        let lower = name.to_ascii_lowercase();
-        let is_header = HOISTED.contains(&lower.as_str()) || lower.starts_with(HOISTED_METADATA);
-        if let (true, Ok(name), Ok(value)) = (is_header, HeaderName::try_from(lower), HeaderValue::try_from(value)) {
-            parts.headers.entry(name).or_insert(value);
-        }
-    }
 }
 
 /// May a body of this kind be taken under this proof? Signatures of chunks need a key that they are made with.

@@ -145,15 +145,3 @@ fn signed_chunks_need_a_key() {
     assert!(caller.chunk_verifier(signed).unwrap().is_some());
     assert!(caller.chunk_verifier(Payload::Unsigned).unwrap().is_none());
 }
-
-#[test]
-fn a_query_s_headers_count_as_headers_unless_there_are_such() {
-    let (mut parts, ()) = Request::builder().header("x-amz-meta-b", "header").body(()).unwrap().into_parts();
-    let raw = "X-Amz-Acl=private&x-amz-meta-a=1&x-amz-meta-b=query&x-amz-checksum-crc32=AAAAAA%3D%3D&prefix=p&\
-               X-Amz-Signature=s&x-amz-meta-c=%0A";
-    hoist(&mut parts, &Query::parse(raw).unwrap());
-    let mut names: Vec<&str> = parts.headers.keys().map(HeaderName::as_str).collect();
-    names.sort_unstable();
-    assert_eq!(names, ["x-amz-acl", "x-amz-meta-a", "x-amz-meta-b"]);
-    assert_eq!(parts.headers["x-amz-meta-b"], "header");
-}

@@ -5,6 +5,7 @@
 //! | `kind` | the ways to say who sent a request |
 //! | `gate`, `keyring` | was it signed, with a key that is known? |
 //! | [`sigv4`], [`sigv2`], `signed_head` | the signatures |
+//! | `hoisted` | what a presigned URL carries for headers |
 //! | [`token`] | temporary credentials |
 //! | `caller`, `identity` | who it is |
 //! | `follow`, `directory`, `rules` | what the metaserver says of users, keys, policies and buckets |
@@ -20,6 +21,7 @@ mod follow;
 mod form;
 mod gate;
 mod headers;
+mod hoisted;
 mod identity;
 mod keyring;
 mod kind;
@@ -41,7 +43,8 @@ pub use caller::{Caller, Proof, check_expected_owner};
 pub use directory::{Directory, provider_name};
 pub use facts::{Described, facts_of};
 pub use follow::Follower;
-pub use gate::{AccessError, Gate, Presented, hoist};
+pub use gate::{AccessError, Gate, Presented};
+pub use hoisted::hoisted;
 pub use identity::{Identity, role_arn};
 pub use kind::Authentication;
 pub use need::{Need, Resource, creates_object, needs};

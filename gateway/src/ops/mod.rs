@@ -33,7 +33,7 @@ mod upload_part_copy;
 
 use crate::answer::Outcome;
 use crate::auth::{ACCOUNT, Access, Caller, Described, Follower, Gate, Rules, facts_of};
-use crate::body::{BodyError, BodyKind, BodyLimits, BodyPlan, IncomingBody, collect};
+use crate::body::{BodyError, BodyKind, BodyLength, BodyLimits, BodyPlan, IncomingBody, collect};
 use crate::error::{ErrorCode, S3Error};
 use crate::objects::Objects;
 use crate::rate::RateLimiter;
@@ -41,7 +41,7 @@ use crate::request::{Request, RequestBody};
 use crate::route::{BucketOperation, ObjectOperation, Operation, Query, ServiceOperation};
 use crate::xml::Writer;
 use bytes::Bytes;
-use http::HeaderMap;
+use http::{HeaderMap, Version};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -70,9 +70,13 @@ impl Context {
         }
     }
 
-    /// The body of an object or a part.
+    /// The body of an object or a part. In HTTP/1 its end is told, so that what got lost on its way is not an empty
+    /// object; in HTTP/2 the stream has an end.
     fn data(&self, request: &Request, body: RequestBody, kind: BodyKind) -> Result<IncomingBody, S3Error> {
         let plan = BodyPlan::from_headers(&request.headers, kind, self.limits(self.settings.put_max_bytes))?;
+        if plan.length == BodyLength::Absent && request.version < Version::HTTP_2 {
+            return Err(BodyError::MissingLength { header: "content-length" }.into());
+        }
         let verifier = request.caller.chunk_verifier(plan.payload)?;
         Ok(IncomingBody::with_verifier(body, plan, verifier))
     }
@@ -105,14 +109,15 @@ impl Context {
 
     /// A request as policies may ask about it.
     pub fn described<'a>(
-        &self,
+        &'a self,
         headers: &'a HeaderMap,
         query: &'a Query,
         address: Option<IpAddr>,
         is_secure: bool,
         creates_object: Option<bool>,
     ) -> Described<'a> {
-        Described { headers, query, address, is_secure, creates_object, now_ms: self.clock.now_ms() }
+        let region = &self.settings.region;
+        Described { headers, query, address, is_secure, creates_object, region, now_ms: self.clock.now_ms() }
     }
 
     /// What a caller may do.
