@@ -71,10 +71,7 @@ const KINDS: [&str; 6] = [v4::UNSIGNED_PAYLOAD, SIGNED, SIGNED_TRAILER, UNSIGNED
 
 pub fn cases(scene: &Scene) -> Vec<Case> {
     let header: Vec<Defect<v4::Signer>> =
-        [strangers(), scopes(BAD_HEADER), times(), coverage(), signatures()]
-            .into_iter()
-            .flatten()
-            .collect();
+        [strangers(), scopes(BAD_HEADER), times(), coverage(), signatures()].into_iter().flatten().collect();
     let query: Vec<Defect<v4_query::Presigner>> =
         [strangers(), elsewhere(), v4_query::lives(), v4_query::signatures()].into_iter().flatten().collect();
     let mut cases = Vec::new();
