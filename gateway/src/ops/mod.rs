@@ -71,10 +71,11 @@ impl Context {
     }
 
     /// The body of an object or a part. In HTTP/1 its end is told, so that what got lost on its way is not an empty
-    /// object; in HTTP/2 the stream has an end.
+    /// object; in HTTP/2 the stream has an end. What was served at the base path before took none for an empty one.
     fn data(&self, request: &Request, body: RequestBody, kind: BodyKind) -> Result<IncomingBody, S3Error> {
         let plan = BodyPlan::from_headers(&request.headers, kind, self.limits(self.settings.put_max_bytes))?;
-        if plan.length == BodyLength::Absent && request.version < Version::HTTP_2 {
+        let tells_length = request.version < Version::HTTP_2 && !request.by_base_path;
+        if plan.length == BodyLength::Absent && tells_length {
             return Err(BodyError::MissingLength { header: "content-length" }.into());
         }
         let verifier = request.caller.chunk_verifier(plan.payload)?;
