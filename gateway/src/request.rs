@@ -10,7 +10,7 @@ use crate::auth::{Access, Caller, Owner, Resource, Rules};
 use crate::error::{ErrorCode, S3Error};
 use crate::route::Query;
 use crate::xml::url_encoded;
-use http::HeaderMap;
+use http::{HeaderMap, Version};
 use std::net::IpAddr;
 use std::sync::Arc;
 use weir_proto::{BucketName, ObjectKey, v1};
@@ -24,6 +24,7 @@ pub struct Request {
     pub host: String,
     /// The raw path, as errors name it.
     pub path: String,
+    pub version: Version,
     pub by_base_path: bool,
     /// The client speaks TLS.
     pub secure: bool,
@@ -180,6 +181,7 @@ pub mod tests {
             query: Query::parse(query).unwrap(),
             host: "localhost:39999".into(),
             path: "/bbb/k".into(),
+            version: Version::HTTP_11,
             by_base_path: false,
             secure: false,
             address: None,

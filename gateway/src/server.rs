@@ -20,6 +20,7 @@ pub use sent::SentBody;
 use crate::answer::Outcome;
 use crate::audit::{Audit, AuditRecord, Entry, request_span};
 use crate::auth::{self, Authentication, Presented};
+use crate::body;
 use crate::copy_source;
 use crate::metrics::{InFlight, Metrics};
 use crate::ops::{self, Context};
@@ -143,11 +144,13 @@ impl Server {
         let access = self.context.access_of(&caller, &described, &rules);
         access.begin(&needs)?;
         auth::check_expected_owner(headers, &auth::ACCOUNT)?;
+        body::check_declared_payload(headers)?;
         let request = Request {
             headers: carried.unwrap_or(parts.headers),
             query,
             host,
             path: exchange.path.clone(),
+            version: parts.version,
             by_base_path,
             secure,
             address,

@@ -17,6 +17,7 @@ mod conditions;
 mod copy;
 mod disconnects;
 mod durability;
+mod hostile;
 mod http2;
 mod keys;
 mod limits;

@@ -34,7 +34,7 @@ mod upload_part_copy;
 
 use crate::answer::Outcome;
 use crate::auth::{ACCOUNT, Access, Caller, Described, Follower, Gate, Rules, facts_of};
-use crate::body::{BodyError, BodyKind, BodyLimits, BodyPlan, IncomingBody, collect};
+use crate::body::{BodyError, BodyKind, BodyLength, BodyLimits, BodyPlan, IncomingBody, collect};
 use crate::error::{ErrorCode, S3Error};
 use crate::objects::Objects;
 use crate::rate::RateLimiter;
@@ -42,7 +42,7 @@ use crate::request::{Request, RequestBody};
 use crate::route::{BucketOperation, ObjectOperation, Operation, Query, ServiceOperation};
 use crate::xml::Writer;
 use bytes::Bytes;
-use http::HeaderMap;
+use http::{HeaderMap, Version};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -71,9 +71,14 @@ impl Context {
         }
     }
 
-    /// The body of an object or a part.
+    /// The body of an object or a part. In HTTP/1 its end is told, so that what got lost on its way is not an empty
+    /// object; in HTTP/2 the stream has an end. What was served at the base path before took none for an empty one.
     fn data(&self, request: &Request, body: RequestBody, kind: BodyKind) -> Result<IncomingBody, S3Error> {
         let plan = BodyPlan::from_headers(&request.headers, kind, self.limits(self.settings.put_max_bytes))?;
+        let tells_length = request.version < Version::HTTP_2 && !request.by_base_path;
+        if plan.length == BodyLength::Absent && tells_length {
+            return Err(BodyError::MissingLength { header: "content-length" }.into());
+        }
         let verifier = request.caller.chunk_verifier(plan.payload)?;
         Ok(IncomingBody::with_verifier(body, plan, verifier))
     }
