@@ -117,10 +117,6 @@ impl Server {
         Client::new(self.address, "").with_trust(self.trust())
     }
 
-    fn trust(&self) -> Option<Trust> {
-        self.authority.as_ref().map(|authority| trust(authority, &["http/1.1"]))
-    }
-
     /// Whoever signed the server's certificate.
     pub fn authority(&self) -> Option<&Authority> {
         self.authority.as_ref()
@@ -129,6 +125,11 @@ impl Server {
     /// Gives the running server a certificate of another authority, as a file that it may notice.
     pub fn change_certificate(&self, authority: &Authority) {
         authority.issue(&[CERTIFIED_HOST]).write(self.folder.path());
+    }
+
+    /// Whom its clients trust; none: it serves in clear.
+    pub fn trust(&self) -> Option<Trust> {
+        self.authority.as_ref().map(|authority| trust(authority, &["http/1.1"]))
     }
 
     /// A client at the base path.
@@ -194,6 +195,15 @@ impl Server {
         let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap_or_default();
         let line = status.lines().find_map(|line| line.strip_prefix(field));
         line.and_then(|rest| rest.split_whitespace().next()?.parse().ok()).unwrap_or(0)
+    }
+
+    /// Open sockets of the process.
+    pub fn socket_count(&self) -> usize {
+        let files = fs::read_dir(format!("/proc/{}/fd", self.pid())).into_iter().flatten().flatten();
+        let is_socket = |file: &fs::DirEntry| {
+            fs::read_link(file.path()).is_ok_and(|target| target.to_string_lossy().starts_with("socket:"))
+        };
+        files.filter(is_socket).count()
     }
 
     /// Space that the blocks take on disk, in bytes.

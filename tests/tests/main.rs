@@ -14,6 +14,7 @@ mod bodies;
 mod buckets;
 mod checksums;
 mod conditions;
+mod connections;
 mod copy;
 mod disconnects;
 mod durability;
