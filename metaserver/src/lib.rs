@@ -5,6 +5,8 @@
 
 pub mod cluster;
 pub mod error;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 pub mod metrics;
 pub mod namespace;
 pub mod records;

@@ -15,6 +15,8 @@ mod condition;
 mod decide;
 mod document;
 mod facts;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod json;
 #[cfg(test)]
 mod matrix;

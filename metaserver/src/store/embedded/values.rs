@@ -299,7 +299,7 @@ impl Values {
     }
 }
 
-fn push_record(out: &mut Vec<u8>, key: &[u8], value: &[u8]) {
+pub(super) fn push_record(out: &mut Vec<u8>, key: &[u8], value: &[u8]) {
     let start = out.len();
     out.extend_from_slice(&[0; 4]);
     out.extend_from_slice(&(key.len() as u16).to_le_bytes());
@@ -311,7 +311,7 @@ fn push_record(out: &mut Vec<u8>, key: &[u8], value: &[u8]) {
 }
 
 /// The record at the start of some bytes: key and value.
-fn parse_record(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+pub(super) fn parse_record(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let (header, rest) = bytes.split_first_chunk::<HEADER_BYTES>()?;
     let [c0, c1, c2, c3, k0, k1, v0, v1, v2, v3] = *header;
     let (key, rest) = rest.split_at_checked(usize::from(u16::from_le_bytes([k0, k1])))?;
