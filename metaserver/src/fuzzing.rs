@@ -2,7 +2,7 @@
 //! input is what they cover, so that what lies behind them is reached too.
 
 use crate::records;
-use crate::store::embedded::fuzzing::{changes, checkpoint, journal, values};
+use crate::store::embedded::fuzzing::{changes, checkpoint, journal, state_file, values};
 use weir_service::fuzzing::Target;
 
 /// All of them.
@@ -12,6 +12,7 @@ pub const TARGETS: &[Target] = &[
     ("changes", changes),
     ("checkpoint", checkpoint),
     ("journal", journal),
+    ("state_file", state_file),
     ("values", values),
 ];
 

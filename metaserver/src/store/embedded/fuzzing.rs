@@ -6,6 +6,7 @@ use super::checkpoint::{self, BlockWriter, Kind};
 use super::journal::frame::FrameHeader;
 use super::journal::segment::{self, SEGMENT_HEADER_BYTES, Segment};
 use super::journal::{Folder, Scanned};
+use super::state::State;
 use super::values::{Kept, parse_record, push_record};
 use crate::store::{MAX_STORE_KEY_BYTES, MAX_VALUE_BYTES, StoreError};
 use crc_fast::crc32_iscsi as crc32c;
@@ -215,4 +216,19 @@ pub(crate) fn values(bytes: &[u8]) {
     damage(&mut input, &mut record);
     let expected = (record == written).then_some((key, value));
     assert_eq!(parse_record(&record), expected);
+}
+
+/// The state file: any bytes, and lines with the checksum that they have to have. What can be trusted is written as it
+/// was read.
+pub(crate) fn state_file(bytes: &[u8]) {
+    let (disk, data) = (MemoryDisk::default(), Path::new("/data"));
+    let checksum = format!("crc32c {:08x}\n", crc32c(bytes));
+    for file in [bytes.to_vec(), [bytes, checksum.as_bytes()].concat()] {
+        disk.put(&data.join("state"), file);
+        let state = State::read(&disk, data).expect("memory does not fail");
+        if let Some(state @ (State::Running(_) | State::Clean { .. })) = state {
+            state.write(&disk, data).expect("memory does not fail");
+            assert_eq!(State::read(&disk, data).expect("memory does not fail"), Some(state));
+        }
+    }
 }
