@@ -146,8 +146,8 @@ impl Gateway {
         let metrics = Metrics::register(registry);
         first_buckets(&objects, &settings.buckets).await?;
         let rate = RateLimiter::from_settings(&settings);
-        let context = Context { objects, settings, follower, gate, clock };
-        Ok(Self { server: Arc::new(Server { context, router, metrics, audit, identity, sts, rate }), limits, tls })
+        let context = Context { objects, settings, follower, gate, rate, clock };
+        Ok(Self { server: Arc::new(Server { context, router, metrics, audit, identity, sts }), limits, tls })
     }
 
     pub fn objects(&self) -> &Objects {

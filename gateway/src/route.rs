@@ -11,6 +11,7 @@ mod query;
 #[cfg(test)]
 mod tests;
 
+pub use address::without_port;
 pub(crate) use choose::chooses_operation;
 pub use operation::{BucketOperation, ObjectOperation, Operation, ServiceOperation};
 pub use query::{Query, decoded};
@@ -75,6 +76,11 @@ impl Router {
         }
         let domains = settings.domains.iter().map(|domain| domain.trim_matches('.').to_ascii_lowercase()).collect();
         Ok(Self { base_path: base_path.to_owned(), domains })
+    }
+
+    /// Is the host one of the domains, or a bucket of theirs?
+    pub fn is_of_domain(&self, host: &str) -> bool {
+        address::is_of_domain(host, &self.domains)
     }
 
     /// The name that no bucket may have, since the base path hides what is in it.

@@ -1,12 +1,13 @@
 //! HTTP in, HTTP out: what every request goes through, whatever it asks for.
 //!
-//! 1. [`head`]: is it a request that can be understood in one way only?
+//! 1. [`head`]: is it a request that can be understood in one way only? [`local`]: without keys, is it of this machine?
 //! 2. the route, then who is asking;
 //! 3. the operation;
 //! 4. what every answer carries, what the logs and the metrics say.
 
 mod head;
 mod identity;
+mod local;
 mod query_api;
 mod sent;
 
@@ -15,11 +16,10 @@ pub use sent::SentBody;
 
 use crate::answer::Outcome;
 use crate::audit::{Audit, AuditRecord, Entry, request_span};
-use crate::auth::{self, Authentication, Caller, Presented};
+use crate::auth::{self, Authentication, Presented};
 use crate::error::S3Error;
 use crate::metrics::{InFlight, Metrics};
 use crate::ops::{self, Context};
-use crate::rate::RateLimiter;
 use crate::request::{Request, RequestBody};
 use crate::route::{Operation, Query, Router, ServiceOperation};
 use crate::sts::StsApi;
@@ -47,8 +47,6 @@ pub struct Server {
     pub audit: Audit,
     pub identity: Identity,
     pub sts: StsApi,
-    /// None: any number of requests.
-    pub rate: Option<RateLimiter>,
 }
 
 /// What is known of a request, for its answer's head and for the logs.
@@ -98,7 +96,7 @@ impl Server {
         }
     }
 
-    async fn perform(&self, exchange: &mut Exchange, mut parts: Parts, body: RequestBody) -> Outcome {
+    async fn perform(&self, exchange: &mut Exchange, parts: Parts, body: RequestBody) -> Outcome {
         if let Err(error) = self.audit.room().await {
             exchange.entry.give_up();
             return Err(error.into());
@@ -106,13 +104,24 @@ impl Server {
         let record = &mut exchange.entry.record;
         let host = head::check(&parts)?;
         record.host = Some(host.clone());
+        if self.context.gate.is_open() {
+            local::check(&self.router, &host, &parts.headers)?;
+        }
         let query = Query::parse(parts.uri.query().unwrap_or_default())?;
-        let route = self.router.route(&parts.method, &host, parts.uri.path(), &query, &parts.headers)?;
+        let kind = Authentication::of(&parts.method, &parts.headers, &query);
+        let carried = match kind {
+            Authentication::V4Query | Authentication::V2Query => auth::hoisted(&parts.headers, &query)?,
+            Authentication::Anonymous
+            | Authentication::V4Header
+            | Authentication::V2Header
+            | Authentication::PostForm => None,
+        };
+        let headers = carried.as_ref().unwrap_or(&parts.headers);
+        let route = self.router.route(&parts.method, &host, parts.uri.path(), &query, headers)?;
         note_operation(record, &route.operation, &query);
         tracing::Span::current().record("operation", record.operation);
-        let needs = auth::needs(&route.operation, &parts.headers, &query);
+        let needs = auth::needs(&route.operation, headers, &query);
         record.action = needs.first().map(|need| need.action);
-        let kind = Authentication::of(&parts.method, &parts.headers, &query);
         let rules = self.context.follower.fresh().await?;
         let (host_bucket, by_base_path) = (route.bucket_of_host(), route.by_base_path);
         let presented = Presented { parts: &parts, query: &query, host: &host, host_bucket, by_base_path };
@@ -121,20 +130,17 @@ impl Server {
         }
         let caller = self.context.gate.admit(kind, &presented, &rules)?;
         record.sent_by(&caller);
-        self.check_rate(&caller)?;
-        if matches!(kind, Authentication::V4Query | Authentication::V2Query) {
-            auth::hoist(&mut parts, &query);
-        }
+        self.context.check_rate(&caller)?;
         let (address, secure) = (record.peer.map(|peer| peer.ip()), record.secure);
-        let described = self.context.described(&parts.headers, &query, address, secure);
+        let creates_object = auth::creates_object(&route.operation);
+        let described = self.context.described(headers, &query, address, secure, creates_object);
         let access = self.context.access_of(&caller, &described, &rules);
-        // Hoisted headers ask for something too.
-        for need in auth::needs(&route.operation, &parts.headers, &query) {
-            access.require(&need)?;
+        for need in &needs {
+            access.require_before(need)?;
         }
-        auth::check_expected_owner(&parts.headers, &auth::ACCOUNT)?;
+        auth::check_expected_owner(headers, &auth::ACCOUNT)?;
         let request = Request {
-            headers: parts.headers,
+            headers: carried.unwrap_or(parts.headers),
             query,
             host,
             path: exchange.path.clone(),
@@ -154,19 +160,6 @@ impl Server {
             record.sent_by(&caller);
         }
         outcome
-    }
-
-    /// How often a key may ask. Who comes without one is bounded by connections alone.
-    ///
-    /// # Errors
-    /// `SlowDown`, with the time to wait.
-    fn check_rate(&self, caller: &Caller) -> Result<(), S3Error> {
-        match &self.rate {
-            Some(rate) if !caller.access_key_id.is_empty() => {
-                Ok(rate.admit(&caller.access_key_id, self.context.clock.now_ms())?)
-            }
-            Some(_) | None => Ok(()),
-        }
     }
 
     fn finish(&self, exchange: Exchange, outcome: Outcome) -> Response<SentBody> {

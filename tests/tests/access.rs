@@ -7,23 +7,36 @@ use weir_tests::{Answer, Server};
 const REGION: &str = "us-east-1";
 const SETTINGS: &str = "[gateway]\naccess_key = \"ROOTKEY\"\nsecret_key = \"root secret\"";
 
-fn root() -> Keys {
+pub fn root() -> Keys {
     Keys::new("ROOTKEY", "root secret")
 }
 
 /// A server, asked by one and another.
-struct Session {
-    server: Server,
+pub struct Session {
+    pub server: Server,
 }
 
 impl Session {
-    fn start() -> Self {
+    pub fn start() -> Self {
         Self { server: Server::start_with(SETTINGS) }
     }
 
     /// A request to S3; without keys it is anonymous.
-    fn s3(&self, keys: Option<&Keys>, method: &str, target: &str, body: &str) -> Answer {
+    pub fn s3(&self, keys: Option<&Keys>, method: &str, target: &str, body: &str) -> Answer {
+        self.s3_with(keys, method, target, &[], body)
+    }
+
+    /// The same with headers, which are signed.
+    pub fn s3_with(
+        &self,
+        keys: Option<&Keys>,
+        method: &str,
+        target: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> Answer {
         let mut draft = Draft::new(method, &self.server.address().to_string(), target).with_body(body);
+        headers.iter().for_each(|(name, value)| draft.add_header(name, value));
         if let Some(keys) = keys {
             let payload = sha256_hex(body.as_bytes());
             draft.add_header("x-amz-content-sha256", &payload);
@@ -33,7 +46,7 @@ impl Session {
     }
 
     /// An action of IAM or STS.
-    fn query(&self, keys: &Keys, service: &str, form: &str) -> Answer {
+    pub fn query(&self, keys: &Keys, service: &str, form: &str) -> Answer {
         let version = if service == "iam" { "2010-05-08" } else { "2011-06-15" };
         let form = format!("{form}&Version={version}");
         let mut draft = Draft::new("POST", &self.server.address().to_string(), "/").with_body(form.as_str());
@@ -44,30 +57,36 @@ impl Session {
         draft.request(&self.server.client()).send()
     }
 
-    fn iam(&self, form: &str) -> String {
+    pub fn iam(&self, form: &str) -> String {
         let answer = self.query(&root(), "iam", form);
         assert_eq!(answer.status, 200, "{form}: {}", answer.text());
         answer.text()
     }
 
+    /// Gives a user a policy of one statement.
+    pub fn allow(&self, user: &str, name: &str, statement: &str) {
+        let document = encoded(&format!(r#"{{"Version":"2012-10-17","Statement":{statement}}}"#));
+        self.iam(&format!("Action=PutUserPolicy&UserName={user}&PolicyName={name}&PolicyDocument={document}"));
+    }
+
     /// A user with a key.
-    fn user(&self, name: &str) -> Keys {
+    pub fn user(&self, name: &str) -> Keys {
         self.iam(&format!("Action=CreateUser&UserName={name}"));
         let made = self.iam(&format!("Action=CreateAccessKey&UserName={name}"));
         Keys::new(&between(&made, "AccessKeyId"), &between(&made, "SecretAccessKey"))
     }
 }
 
-fn between(text: &str, element: &str) -> String {
+pub fn between(text: &str, element: &str) -> String {
     let (_, rest) = text.split_once(&format!("<{element}>")).unwrap_or_else(|| panic!("no {element} in {text}"));
     rest.split_once('<').unwrap().0.replace("&#x2B;", "+").to_owned()
 }
 
-fn encoded(document: &str) -> String {
+pub fn encoded(document: &str) -> String {
     document.bytes().map(|byte| format!("%{byte:02X}")).collect()
 }
 
-fn code(answer: &Answer) -> String {
+pub fn code(answer: &Answer) -> String {
     if answer.status < 300 { answer.status.to_string() } else { between(&answer.text(), "Code") }
 }
 

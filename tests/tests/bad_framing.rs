@@ -27,39 +27,51 @@ fn ambiguous_requests_are_refused_by(server: &Server) {
     let cases: Vec<(&str, String)> = vec![
         (
             "a length and chunks",
-            format!("{line}Host: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
+            format!("{line}Host: localhost\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
         ),
         (
             "chunks and a length",
-            format!("{line}Host: x\r\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n"),
+            format!("{line}Host: localhost\r\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n"),
         ),
-        ("two lengths", format!("{line}Host: x\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello!")),
-        ("a list of lengths", format!("{line}Host: x\r\nContent-Length: 5, 6\r\n\r\nhello!")),
-        ("a negative length", format!("{line}Host: x\r\nContent-Length: -5\r\n\r\nhello")),
-        ("a length with a plus", format!("{line}Host: x\r\nContent-Length: +5\r\n\r\nhello")),
-        ("a length that is no number", format!("{line}Host: x\r\nContent-Length: five\r\n\r\nhello")),
-        ("a length beyond 64 bits", format!("{line}Host: x\r\nContent-Length: 99999999999999999999\r\n\r\nhello")),
-        ("an unknown transfer coding", format!("{line}Host: x\r\nTransfer-Encoding: gzip\r\n\r\nhello")),
+        ("two lengths", format!("{line}Host: localhost\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello!")),
+        ("a list of lengths", format!("{line}Host: localhost\r\nContent-Length: 5, 6\r\n\r\nhello!")),
+        ("a negative length", format!("{line}Host: localhost\r\nContent-Length: -5\r\n\r\nhello")),
+        ("a length with a plus", format!("{line}Host: localhost\r\nContent-Length: +5\r\n\r\nhello")),
+        ("a length that is no number", format!("{line}Host: localhost\r\nContent-Length: five\r\n\r\nhello")),
+        (
+            "a length beyond 64 bits",
+            format!("{line}Host: localhost\r\nContent-Length: 99999999999999999999\r\n\r\nhello"),
+        ),
+        ("an unknown transfer coding", format!("{line}Host: localhost\r\nTransfer-Encoding: gzip\r\n\r\nhello")),
         (
             "chunked before another coding",
-            format!("{line}Host: x\r\nTransfer-Encoding: chunked, gzip\r\n\r\n0\r\n\r\n"),
+            format!("{line}Host: localhost\r\nTransfer-Encoding: chunked, gzip\r\n\r\n0\r\n\r\n"),
         ),
-        ("bare line feeds", format!("PUT {bucket}/k HTTP/1.1\nHost: x\nContent-Length: 5\n\nhello")),
-        ("one bare line feed", format!("{line}Host: x\nContent-Length: 5\r\n\r\nhello")),
-        ("a folded header", format!("{line}Host: x\r\nX-A: b\r\n c\r\nContent-Length: 5\r\n\r\nhello")),
-        ("a space before the colon", format!("{line}Host: x\r\nContent-Length : 5\r\n\r\nhello")),
-        ("a null byte in a header", format!("{line}Host: x\r\nX-A: b\0c\r\nContent-Length: 5\r\n\r\nhello")),
-        ("a carriage return in a header", format!("{line}Host: x\r\nX-A: b\rc\r\nContent-Length: 5\r\n\r\nhello")),
-        ("two hosts", format!("{line}Host: x\r\nHost: y\r\nContent-Length: 5\r\n\r\nhello")),
+        ("bare line feeds", format!("PUT {bucket}/k HTTP/1.1\nHost: localhost\nContent-Length: 5\n\nhello")),
+        ("one bare line feed", format!("{line}Host: localhost\nContent-Length: 5\r\n\r\nhello")),
+        ("a folded header", format!("{line}Host: localhost\r\nX-A: b\r\n c\r\nContent-Length: 5\r\n\r\nhello")),
+        ("a space before the colon", format!("{line}Host: localhost\r\nContent-Length : 5\r\n\r\nhello")),
+        ("a null byte in a header", format!("{line}Host: localhost\r\nX-A: b\0c\r\nContent-Length: 5\r\n\r\nhello")),
+        (
+            "a carriage return in a header",
+            format!("{line}Host: localhost\r\nX-A: b\rc\r\nContent-Length: 5\r\n\r\nhello"),
+        ),
+        ("two hosts", format!("{line}Host: localhost\r\nHost: y\r\nContent-Length: 5\r\n\r\nhello")),
         ("no host", format!("{line}Content-Length: 5\r\n\r\nhello")),
         (
             "an absolute address of another host",
-            format!("PUT http://other{bucket}/k HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello"),
+            format!("PUT http://other{bucket}/k HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\nhello"),
         ),
-        ("an unknown version", format!("PUT {bucket}/k HTTP/3.7\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello")),
-        ("no version", format!("PUT {bucket}/k\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello")),
-        ("a space in the address", format!("PUT {bucket}/k x HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello")),
-        ("a byte of no address", format!("PUT {bucket}/k\u{1} HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello")),
+        ("an unknown version", format!("PUT {bucket}/k HTTP/3.7\r\nHost: localhost\r\nContent-Length: 5\r\n\r\nhello")),
+        ("no version", format!("PUT {bucket}/k\r\nHost: localhost\r\nContent-Length: 5\r\n\r\nhello")),
+        (
+            "a space in the address",
+            format!("PUT {bucket}/k x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\nhello"),
+        ),
+        (
+            "a byte of no address",
+            format!("PUT {bucket}/k\u{1} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\nhello"),
+        ),
         ("another protocol", "\x16\x03\x01\x02\x00\x01\x00\x01\u{fc}\x03\x03".to_owned()),
         ("noise", String::from_utf8_lossy(&noise(1, 5000)).into_owned()),
     ];
@@ -73,7 +85,7 @@ fn ambiguous_requests_are_refused_by(server: &Server) {
         }
     }
     assert!(taken.is_empty(), "{taken:#?}");
-    let long = format!("GET {bucket}/{} HTTP/1.1\r\nHost: x\r\n\r\n", "u".repeat(70_000));
+    let long = format!("GET {bucket}/{} HTTP/1.1\r\nHost: localhost\r\n\r\n", "u".repeat(70_000));
     let status = status_of(server, long.as_bytes());
     assert!(matches!(status, Some(400 | 414 | 431)), "an address of 70 KB: {status:?}");
     server.assert_alive();
@@ -100,7 +112,7 @@ fn broken_transfer_chunks_store_nothing_at(server: &Server) {
         "-1\r\nhello\r\n0\r\n\r\n",
     ] {
         let mut connection = server.connect();
-        let head = format!("PUT {bucket}/k HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n{body}");
+        let head = format!("PUT {bucket}/k HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n{body}");
         connection.send(head.as_bytes()).unwrap();
         connection.stream().shutdown(std::net::Shutdown::Write).unwrap();
         if let Ok(answer) = connection.read_answer("PUT") {
@@ -272,19 +284,19 @@ fn the_body_of_a_refused_request_is_no_request_at(server: &Server) {
     let bucket = client.bucket("refused-bodies");
     let victim = format!("{bucket}/victim");
     client.put(&victim, "here").expect(200);
-    let inner = format!("DELETE {victim} HTTP/1.1\r\nHost: x\r\n\r\n");
+    let inner = format!("DELETE {victim} HTTP/1.1\r\nHost: localhost\r\n\r\n");
     let known = format!("Content-Length: {}\r\n\r\n{inner}", inner.len());
     let chunked = format!("Transfer-Encoding: chunked\r\n\r\n{:x}\r\n{inner}\r\n0\r\n\r\n", inner.len());
     let waiting = format!("Expect: 100-continue\r\n{known}");
     for body in [known, chunked, waiting] {
         for line in [
-            "PUT /no-such-bucket-here/k HTTP/1.1\r\nHost: x\r\n".to_owned(),
-            format!("PUT {bucket}/k?partNumber=0&uploadId=1 HTTP/1.1\r\nHost: x\r\n"),
-            format!("PUT {bucket}/k HTTP/1.1\r\nHost: x\r\nx-amz-content-sha256: nonsense\r\n"),
-            format!("PUT {bucket}/{} HTTP/1.1\r\nHost: x\r\n", "k".repeat(1025)),
-            format!("POST {bucket}/k HTTP/1.1\r\nHost: x\r\n"),
-            format!("GET {bucket}/missing HTTP/1.1\r\nHost: x\r\n"),
-            format!("DELETE {bucket}/% HTTP/1.1\r\nHost: x\r\n"),
+            "PUT /no-such-bucket-here/k HTTP/1.1\r\nHost: localhost\r\n".to_owned(),
+            format!("PUT {bucket}/k?partNumber=0&uploadId=1 HTTP/1.1\r\nHost: localhost\r\n"),
+            format!("PUT {bucket}/k HTTP/1.1\r\nHost: localhost\r\nx-amz-content-sha256: nonsense\r\n"),
+            format!("PUT {bucket}/{} HTTP/1.1\r\nHost: localhost\r\n", "k".repeat(1025)),
+            format!("POST {bucket}/k HTTP/1.1\r\nHost: localhost\r\n"),
+            format!("GET {bucket}/missing HTTP/1.1\r\nHost: localhost\r\n"),
+            format!("DELETE {bucket}/% HTTP/1.1\r\nHost: localhost\r\n"),
         ] {
             let mut connection = server.connect();
             connection.send(format!("{line}{body}").as_bytes()).unwrap();
@@ -294,7 +306,7 @@ fn the_body_of_a_refused_request_is_no_request_at(server: &Server) {
                 assert!(connection.read_answer("DELETE").is_err(), "{line}{body}");
             } else {
                 // The whole body was read: the next answer is to the next request.
-                connection.send(format!("GET {victim} HTTP/1.1\r\nHost: x\r\n\r\n").as_bytes()).unwrap();
+                connection.send(format!("GET {victim} HTTP/1.1\r\nHost: localhost\r\n\r\n").as_bytes()).unwrap();
                 assert_eq!(connection.read_answer("GET").unwrap().expect(200).body, b"here", "{line}{body}");
             }
             assert_eq!(client.get(&victim).expect(200).body, b"here", "{line}{body}");
@@ -322,10 +334,10 @@ fn a_client_that_says_nothing_is_let_go_by(server: &Server) {
     let silent = [
         String::new(),
         "GET / HT".to_owned(),
-        "GET / HTTP/1.1\r\nHost: x\r\n".to_owned(),
-        format!("PUT {bucket}/k HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\nhalf"),
-        format!("PUT {bucket}/k HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhel"),
-        format!("POST {bucket}?delete HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n<Delete>"),
+        "GET / HTTP/1.1\r\nHost: localhost\r\n".to_owned(),
+        format!("PUT {bucket}/k HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n\r\nhalf"),
+        format!("PUT {bucket}/k HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhel"),
+        format!("POST {bucket}?delete HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n<Delete>"),
     ];
     for bytes in silent {
         let began = Instant::now();

@@ -207,7 +207,7 @@ fn a_flipped_byte_in_a_block_is_never_served() {
 /// The status, and the bytes until the answer's end or the connection's.
 fn read_what_comes(server: &Server, path: &str) -> (u16, Vec<u8>) {
     let mut connection = server.connect();
-    connection.send(format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n").as_bytes()).unwrap();
+    connection.send(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n").as_bytes()).unwrap();
     let head = connection.read_head().unwrap();
     let mut body = Vec::new();
     connection.read_body(&head, "GET", &mut |piece| body.extend_from_slice(piece)).ok();

@@ -241,7 +241,7 @@ fn headers_are_bounded_in_size_and_number() {
     let bucket = client.bucket("header-limits");
     let send = |count: usize, size: usize| -> Answer {
         let mut connection = server.connect();
-        let mut head = format!("PUT {bucket}/k HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n");
+        let mut head = format!("PUT {bucket}/k HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n");
         for number in 0..count {
             write!(head, "x-more-{number}: {}\r\n", "v".repeat(size)).unwrap();
         }
@@ -309,8 +309,9 @@ fn an_object_has_at_most_the_allowed_size() {
     }
     // The length alone is enough to refuse: nothing of the body is waited for.
     let mut connection = server.connect();
-    let head =
-        format!("PUT {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999999\r\nExpect: 100-continue\r\n\r\n");
+    let head = format!(
+        "PUT {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999999999999\r\nExpect: 100-continue\r\n\r\n"
+    );
     connection.send(head.as_bytes()).unwrap();
     let answer = connection.read_answer("PUT").unwrap();
     assert!(!answer.continued);

@@ -19,7 +19,7 @@ fn assert_peak(server: &Server, when: &str, max_bytes: u64) {
 
 fn begin_put(client: &Client, path: &str, length: u64) -> Connection {
     let mut connection = Connection::open(client.address()).unwrap();
-    let head = format!("PUT {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n");
+    let head = format!("PUT {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}\r\n\r\n");
     connection.send(head.as_bytes()).unwrap();
     connection
 }
@@ -38,7 +38,7 @@ fn five_gib_go_in_and_out_in_little_memory() {
     connection.read_answer("PUT").unwrap().expect(200);
     assert_peak(&server, "after a PUT of 5 GiB", RSS_MAX_BYTES);
 
-    connection.send(b"GET /big/k HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+    connection.send(b"GET /big/k HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
     let head = connection.read_head().unwrap().expect(200);
     let mut offset = 0u64;
     let mut check = |bytes: &[u8]| {
@@ -85,7 +85,7 @@ fn two_hundred_uploads_at_once_take_little_memory() {
             let (server, body) = (&server, body.clone());
             scope.spawn(move || {
                 let mut connection = server.connect();
-                connection.send(format!("GET /many/{number} HTTP/1.1\r\nHost: x\r\n\r\n").as_bytes()).unwrap();
+                connection.send(format!("GET /many/{number} HTTP/1.1\r\nHost: localhost\r\n\r\n").as_bytes()).unwrap();
                 let head = connection.read_head().unwrap().expect(200);
                 let mut rest = body.as_slice();
                 let mut check = |bytes: &[u8]| rest = rest.strip_prefix(bytes).expect("the right bytes");
@@ -107,14 +107,14 @@ fn readers_that_do_not_read_take_little_memory() {
     let mut readers = Vec::new();
     for _ in 0..200 {
         let mut connection = server.connect();
-        connection.send(b"GET /slow/k HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+        connection.send(b"GET /slow/k HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
         connection.read_head().unwrap();
         readers.push(connection);
     }
     let half_open: Vec<Connection> = (0..2000)
         .map(|_| {
             let mut connection = server.connect();
-            connection.send(b"GET / HTTP/1.1\r\nHost: x\r\n").unwrap();
+            connection.send(b"GET / HTTP/1.1\r\nHost: localhost\r\n").unwrap();
             connection
         })
         .collect();

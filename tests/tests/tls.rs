@@ -49,7 +49,7 @@ fn curl_trusts_the_authority_and_chooses_its_protocol() {
 fn a_client_that_does_not_speak_tls_is_let_go() {
     let server = Server::shared_over_tls();
     let mut connection = Connection::open(server.address()).unwrap();
-    connection.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+    connection.send(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
     assert!(connection.read_answer("GET").is_err());
     server.assert_alive();
 }
@@ -66,7 +66,7 @@ fn a_new_certificate_is_taken_while_the_old_connections_go_on() {
     let server = Server::start_over_tls_with("");
     let mut kept = server.connect();
     let mut ask_kept = || {
-        kept.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+        kept.send(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
         kept.read_answer("GET").unwrap().expect(200)
     };
     ask_kept();

@@ -98,6 +98,7 @@ pub async fn copy(shell: &Shell, from: &ShellPath, to: &ShellPath, existing: Exi
     let request = CopyObject {
         source_bucket,
         source_key,
+        source_object_id: 0,
         source_precondition: None,
         bucket,
         key,

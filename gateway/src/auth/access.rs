@@ -11,6 +11,10 @@ use std::fmt;
 use std::sync::Arc;
 use weir_proto::v1;
 
+/// What an operation does once it has opened the object, so that the object itself can count. Their operations ask
+/// [`Access::require_of`].
+const READS: [&str; 3] = ["s3:GetObject", "s3:GetObjectAcl", "s3:GetObjectTagging"];
+
 /// Answers for one request. Cheap to clone.
 #[derive(Clone)]
 pub struct Access {
@@ -86,6 +90,35 @@ impl Access {
         if decision.is_allowed() { Ok(()) } else { Err(self.denied(need, decision)) }
     }
 
+    /// May it turn on the object itself whether this is allowed?
+    pub fn turns_on_object(&self, need: &Need<'_>) -> bool {
+        let Some(ruled) = &self.ruled else { return false };
+        let bucket = need.resource.bucket().map(|bucket| bucket.as_str());
+        READS.contains(&need.action) && ruled.sources(bucket).turn_on_object()
+    }
+
+    /// Refuses what nothing about the object could allow. Where something could, whoever opens the object asks
+    /// [`Access::require_of`].
+    ///
+    /// # Errors
+    /// `AccessDenied`.
+    pub fn require_before(&self, need: &Need<'_>) -> Result<(), S3Error> {
+        if self.turns_on_object(need) { Ok(()) } else { self.require(need) }
+    }
+
+    /// Now that the object is open: one of the [`READS`].
+    ///
+    /// # Errors
+    /// `AccessDenied`.
+    pub fn require_of(&self, need: &Need<'_>, object: &v1::Object) -> Result<(), S3Error> {
+        let Some(ruled) = self.ruled.as_ref().filter(|_| self.turns_on_object(need)) else { return self.require(need) };
+        let mut facts = ruled.facts.clone();
+        facts.add_existing(object.attributes.as_ref().map_or(&[], |attributes| &attributes.tags));
+        let bucket = need.resource.bucket().map(|bucket| bucket.as_str());
+        let decision = ruled.decide_by(&facts, need.action, &need.resource.to_string(), bucket);
+        if decision.is_allowed() { Ok(()) } else { Err(self.denied(need, decision)) }
+    }
+
     /// What the rules say of a bucket; none: nothing, or no keys are set.
     pub fn bucket(&self, bucket: &str) -> Option<&v1::BucketAccess> {
         self.ruled.as_ref().and_then(|ruled| ruled.rules.bucket(bucket))
@@ -113,7 +146,11 @@ impl Access {
 
 impl Ruled {
     fn decide(&self, action: &str, arn: &str, bucket: Option<&str>) -> Decision {
-        let ask = Ask { identity: &self.identity, action, resource: arn, facts: &self.facts };
+        self.decide_by(&self.facts, action, arn, bucket)
+    }
+
+    fn decide_by(&self, facts: &Facts, action: &str, arn: &str, bucket: Option<&str>) -> Decision {
+        let ask = Ask { identity: &self.identity, action, resource: arn, facts };
         match decide(&ask, &self.sources(bucket)) {
             // Whatever a public policy allows, strangers are kept out.
             Decision::Allowed(Reason::BucketPolicy)

@@ -20,7 +20,8 @@ pub enum Proof {
     V4Query(sigv4::Signed),
     V2,
     /// The policy of a form is signed, its body is not.
-    Form,
+    V4Form,
+    V2Form,
 }
 
 /// Who is asking.
@@ -69,7 +70,13 @@ impl Caller {
                 Some(signed.chunk_verifier())
             }
             (
-                Proof::Everyone | Proof::None | Proof::V4Header(_) | Proof::V4Query(_) | Proof::V2 | Proof::Form,
+                Proof::Everyone
+                | Proof::None
+                | Proof::V4Header(_)
+                | Proof::V4Query(_)
+                | Proof::V2
+                | Proof::V4Form
+                | Proof::V2Form,
                 Payload::Undeclared | Payload::Unsigned | Payload::Sha256(_) | Payload::Streaming(_),
             ) => None,
         })

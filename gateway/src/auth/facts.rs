@@ -8,13 +8,13 @@ use super::rules::Rules;
 use super::{Identity, time};
 use crate::route::Query;
 use http::HeaderMap;
-use http::header::{REFERER, USER_AGENT};
+use http::header::{IF_MATCH, IF_NONE_MATCH, REFERER, USER_AGENT};
 use std::net::IpAddr;
 use weir_proto::account::ACCOUNT_ID;
 use weir_proto::v1::Tag;
 
 /// Headers that are keys under `s3:` by their own name.
-const OWN_HEADERS: [&str; 10] = [
+const OWN_HEADERS: [&str; 15] = [
     "x-amz-acl",
     "x-amz-content-sha256",
     "x-amz-copy-source",
@@ -24,7 +24,12 @@ const OWN_HEADERS: [&str; 10] = [
     "x-amz-grant-write",
     "x-amz-grant-write-acp",
     "x-amz-metadata-directive",
+    "x-amz-object-ownership",
+    "x-amz-server-side-encryption",
+    "x-amz-server-side-encryption-aws-kms-key-id",
+    "x-amz-server-side-encryption-customer-algorithm",
     "x-amz-storage-class",
+    "x-amz-website-redirect-location",
 ];
 
 /// A request as policies may ask about it.
@@ -36,6 +41,10 @@ pub struct Described<'a> {
     pub address: Option<IpAddr>,
     /// Did it come over TLS?
     pub is_secure: bool,
+    /// Does it make an object, or only parts of one? None: neither.
+    pub creates_object: Option<bool>,
+    /// The one that buckets are in.
+    pub region: &'a str,
     pub now_ms: i64,
 }
 
@@ -91,6 +100,11 @@ fn of_connection(facts: &mut Facts, described: &Described<'_>) {
     facts.add("aws:CurrentTime", time::iso8601(now * 1000));
     facts.add("aws:EpochTime", now.to_string());
     facts.add("aws:SecureTransport", described.is_secure.to_string());
+    facts.add("aws:RequestedRegion", described.region);
+    // Nobody asks on behalf of somebody else.
+    for key in ["aws:PrincipalIsAWSService", "aws:ViaAWSService"] {
+        facts.add(key, "false");
+    }
     if let Some(address) = described.address {
         facts.add("aws:SourceIp", address.to_canonical().to_string());
     }
@@ -115,18 +129,27 @@ fn of_s3(facts: &mut Facts, described: &Described<'_>, caller: &Caller) {
             facts.add(&format!("s3:{name}"), String::from_utf8_lossy(value.as_bytes()));
         }
     }
-    if let Some(value) = described.headers.get("x-amz-object-ownership") {
-        facts.add("s3:x-amz-object-ownership", String::from_utf8_lossy(value.as_bytes()));
+    for (key, header) in [("s3:if-match", IF_MATCH), ("s3:if-none-match", IF_NONE_MATCH)] {
+        if let Some(value) = described.headers.get(header) {
+            facts.add(key, String::from_utf8_lossy(value.as_bytes()));
+        }
+    }
+    if let Some(creates_object) = described.creates_object {
+        facts.add("s3:ObjectCreationOperation", creates_object.to_string());
     }
     of_tags(facts, described.headers);
-    let (kind, version) = match &caller.proof {
+    let (kind, version, signed_ms) = match &caller.proof {
         Proof::Everyone | Proof::None => return,
-        Proof::V4Header(_) => ("REST-HEADER", "AWS4-HMAC-SHA256"),
-        Proof::V4Query(_) => ("REST-QUERY-STRING", "AWS4-HMAC-SHA256"),
-        Proof::V2 if described.query.has("Signature") => ("REST-QUERY-STRING", "AWS"),
-        Proof::V2 => ("REST-HEADER", "AWS"),
-        Proof::Form => ("POST", "AWS4-HMAC-SHA256"),
+        Proof::V4Header(signed) => ("REST-HEADER", "AWS4-HMAC-SHA256", Some(signed.time_ms())),
+        Proof::V4Query(signed) => ("REST-QUERY-STRING", "AWS4-HMAC-SHA256", Some(signed.time_ms())),
+        Proof::V2 if described.query.has("Signature") => ("REST-QUERY-STRING", "AWS", None),
+        Proof::V2 => ("REST-HEADER", "AWS", None),
+        Proof::V4Form => ("POST", "AWS4-HMAC-SHA256", None),
+        Proof::V2Form => ("POST", "AWS", None),
     };
+    // A signature whose time nobody knows is as old as can be.
+    let age_ms = signed_ms.map_or(i64::MAX, |signed_ms| described.now_ms.saturating_sub(signed_ms).max(0));
+    facts.add("s3:signatureAge", age_ms.to_string());
     facts.add("s3:authType", kind);
     facts.add("s3:signatureversion", version);
 }

@@ -9,24 +9,17 @@ use crate::body::Payload;
 use crate::error::{ErrorCode, S3Error};
 use crate::route::Query;
 use http::request::Parts;
-use http::{HeaderName, HeaderValue};
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use weir_service::clock::Clock;
 use weir_service::config::settings::GatewaySettings;
 
-const CONTENT_SHA256: &str = "x-amz-content-sha256";
 /// What a scope's service has to be.
 const S3: &[&str] = &["s3"];
 const QUERY_SERVICES: &[&str] = &["iam", "sts"];
 /// Where AWS's services without a region are.
 const GLOBAL_REGION: &str = "us-east-1";
-
-/// Headers that a presigned URL may carry in its query instead. Checksums are not among them: some clients sign that of
-/// an empty body, whatever the body will be.
-const HOISTED: [&str; 4] = ["x-amz-acl", CONTENT_SHA256, "x-amz-storage-class", "x-amz-tagging"];
-const HOISTED_METADATA: &str = "x-amz-meta-";
 
 /// Why a gateway with these settings can't be.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -187,7 +180,7 @@ impl Gate {
         let has_v2 = field("signature").is_some() || field("awsaccesskeyid").is_some();
         let now_ms = self.clock.now_ms();
         let missing = || S3Error::invalid_argument("policy", "", "Bucket POST must contain a field named 'policy'.");
-        let found = match (has_v4, has_v2) {
+        let (access_key_id, found, proof) = match (has_v4, has_v2) {
             (false, false) => return Ok(Caller::anonymous()),
             (true, true) => {
                 let message = "Only one auth mechanism allowed in a form";
@@ -198,18 +191,17 @@ impl Gate {
                 claim.check_scope(&self.region, S3)?;
                 let found = keyring.find(rules, claim.access_key_id(), claim.security_token(), now_ms)?;
                 claim.verify(&found.secret, policy.ok_or_else(missing)?)?;
-                (claim.access_key_id().to_owned(), found)
+                (claim.access_key_id().to_owned(), found, Proof::V4Form)
             }
             (false, true) if !self.takes_version_2 => return Err(version_2_is_off()),
             (false, true) => {
                 let claim = sigv2::PolicyClaim::from_form(field)?;
                 let found = keyring.find(rules, claim.access_key_id(), claim.security_token(), now_ms)?;
                 claim.verify(&found.secret, policy.ok_or_else(missing)?)?;
-                (claim.access_key_id().to_owned(), found)
+                (claim.access_key_id().to_owned(), found, Proof::V2Form)
             }
         };
-        let (access_key_id, Found { identity, session, .. }) = found;
-        Ok(Caller::new(identity, access_key_id, session, Proof::Form))
+        Ok(Caller::new(found.identity, access_key_id, found.session, proof))
     }
 }
 
@@ -264,18 +256,6 @@ fn version_2_is_off() -> S3Error {
     S3Error::with_message(ErrorCode::InvalidRequest, message)
 }
 
-/// Takes what a presigned URL carries in its query for headers, where the request has no such header. To be called
-/// after its signature was checked: parameters are signed as what they are.
-pub fn hoist(parts: &mut Parts, query: &Query) {
-    for (name, value) in query.pairs() {
-        let lower = name.to_ascii_lowercase();
-        let is_header = HOISTED.contains(&lower.as_str()) || lower.starts_with(HOISTED_METADATA);
-        if let (true, Ok(name), Ok(value)) = (is_header, HeaderName::try_from(lower), HeaderValue::try_from(value)) {
-            parts.headers.entry(name).or_insert(value);
-        }
-    }
-}
-
 /// May a body of this kind be taken under this proof? Signatures of chunks need a key that they are made with.
 ///
 /// # Errors
@@ -283,12 +263,12 @@ pub fn hoist(parts: &mut Parts, query: &Query) {
 pub(super) fn check_payload(proof: &Proof, payload: Payload) -> Result<(), S3Error> {
     match (proof, payload) {
         (Proof::Everyone | Proof::V4Header(_) | Proof::V4Query(_), _) => Ok(()),
-        (Proof::None | Proof::V2 | Proof::Form, Payload::Streaming(kind)) if kind.is_signed() => {
+        (Proof::None | Proof::V2 | Proof::V4Form | Proof::V2Form, Payload::Streaming(kind)) if kind.is_signed() => {
             let message = "The chunks of the body are signed, and the request is not signed with Signature Version 4";
             Err(S3Error::with_message(ErrorCode::AccessDenied, message))
         }
         (
-            Proof::None | Proof::V2 | Proof::Form,
+            Proof::None | Proof::V2 | Proof::V4Form | Proof::V2Form,
             Payload::Undeclared | Payload::Unsigned | Payload::Sha256(_) | Payload::Streaming(_),
         ) => Ok(()),
     }

@@ -133,7 +133,7 @@ fn version_2_can_be_switched_off() {
 fn signed_chunks_need_a_key() {
     let signed = Payload::Streaming(StreamingKind::Signed);
     let kinds = [signed, Payload::Streaming(StreamingKind::SignedTrailer)];
-    for proof in [Proof::None, Proof::V2, Proof::Form] {
+    for proof in [Proof::None, Proof::V2, Proof::V4Form, Proof::V2Form] {
         for payload in kinds {
             assert_eq!(check_payload(&proof, payload).unwrap_err().code(), ErrorCode::AccessDenied, "{proof:?}");
         }
@@ -144,16 +144,4 @@ fn signed_chunks_need_a_key() {
     let caller = admitted(&gate(KEY, SECRET).unwrap(), "/test.txt", &[]).unwrap();
     assert!(caller.chunk_verifier(signed).unwrap().is_some());
     assert!(caller.chunk_verifier(Payload::Unsigned).unwrap().is_none());
-}
-
-#[test]
-fn a_query_s_headers_count_as_headers_unless_there_are_such() {
-    let (mut parts, ()) = Request::builder().header("x-amz-meta-b", "header").body(()).unwrap().into_parts();
-    let raw = "X-Amz-Acl=private&x-amz-meta-a=1&x-amz-meta-b=query&x-amz-checksum-crc32=AAAAAA%3D%3D&prefix=p&\
-               X-Amz-Signature=s&x-amz-meta-c=%0A";
-    hoist(&mut parts, &Query::parse(raw).unwrap());
-    let mut names: Vec<&str> = parts.headers.keys().map(HeaderName::as_str).collect();
-    names.sort_unstable();
-    assert_eq!(names, ["x-amz-acl", "x-amz-meta-a", "x-amz-meta-b"]);
-    assert_eq!(parts.headers["x-amz-meta-b"], "header");
 }

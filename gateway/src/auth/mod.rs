@@ -5,6 +5,7 @@
 //! | `kind` | the ways to say who sent a request |
 //! | `gate`, `keyring` | was it signed, with a key that is known? |
 //! | [`sigv4`], [`sigv2`], `signed_head` | the signatures |
+//! | `hoisted` | what a presigned URL carries for headers |
 //! | [`token`] | temporary credentials |
 //! | `caller`, `identity` | who it is |
 //! | `follow`, `directory`, `rules` | what the metaserver says of users, keys, policies and buckets |
@@ -22,6 +23,7 @@ mod form;
 pub(crate) mod fuzzing;
 mod gate;
 mod headers;
+mod hoisted;
 mod identity;
 mod keyring;
 mod kind;
@@ -43,10 +45,11 @@ pub use caller::{Caller, Proof, check_expected_owner};
 pub use directory::{Directory, provider_name};
 pub use facts::{Described, facts_of};
 pub use follow::Follower;
-pub use gate::{AccessError, Gate, Presented, hoist};
+pub use gate::{AccessError, Gate, Presented};
+pub use hoisted::hoisted;
 pub use identity::{Identity, role_arn};
 pub use kind::Authentication;
-pub use need::{Need, Resource, needs};
+pub use need::{Need, Resource, creates_object, needs};
 pub use rules::Rules;
 pub use signed_head::SignedHead;
 

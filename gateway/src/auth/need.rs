@@ -199,6 +199,18 @@ fn of_object(operation: ObjectOperation, has_version: bool) -> Option<&'static s
     })
 }
 
+/// Does it make an object? None: it writes nothing under a key. Parts are not objects yet.
+/// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes-enforce.html>
+pub fn creates_object(operation: &Operation) -> Option<bool> {
+    use ObjectOperation as O;
+    match operation {
+        Operation::Object(_, _, O::PutObject | O::CopyObject | O::CompleteMultipartUpload)
+        | Operation::Bucket(_, BucketOperation::PostObject) => Some(true),
+        Operation::Object(_, _, O::CreateMultipartUpload | O::UploadPart | O::UploadPartCopy) => Some(false),
+        Operation::Object(..) | Operation::Bucket(..) | Operation::Service(_) => None,
+    }
+}
+
 /// What the headers of a new object ask for besides.
 fn more_of_object(operation: ObjectOperation, headers: &HeaderMap) -> Vec<&'static str> {
     use ObjectOperation as O;

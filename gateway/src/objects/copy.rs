@@ -15,6 +15,27 @@ const MAX_ATTEMPTS: usize = 4;
 const SOURCE_IDLE_TIMEOUT: Duration = Duration::from_secs(120);
 const SOURCE_MIN_BYTES_PER_SECOND: u64 = 1024;
 
+/// What is to be read.
+#[derive(Clone, Copy, Debug)]
+struct Source<'a> {
+    bucket: &'a BucketName,
+    key: &'a ObjectKey,
+    /// 0: whichever version it is.
+    object_id: u64,
+}
+
+impl CopyObject {
+    fn source(&self) -> Source<'_> {
+        Source { bucket: &self.source_bucket, key: &self.source_key, object_id: self.source_object_id }
+    }
+}
+
+impl CopyPart {
+    fn source(&self) -> Source<'_> {
+        Source { bucket: &self.source_bucket, key: &self.source_key, object_id: self.source_object_id }
+    }
+}
+
 impl Objects {
     /// Copies an object.
     ///
@@ -26,7 +47,9 @@ impl Objects {
             match self.try_copy_object(&request).await {
                 // The source was overwritten between the look and the commit.
                 Err(ObjectsError::Failure(failure))
-                    if failure.reason == Reason::Conflict && request.checksum_algorithm != ChecksumAlgorithm::None => {}
+                    if failure.reason == Reason::Conflict
+                        && request.source_object_id == 0
+                        && request.checksum_algorithm != ChecksumAlgorithm::None => {}
                 outcome => return outcome,
             }
         }
@@ -35,7 +58,7 @@ impl Objects {
 
     async fn try_copy_object(&self, request: &CopyObject) -> Result<v1::Object, ObjectsError> {
         let (source_object_id, replace_checksum) = match request.checksum_algorithm {
-            ChecksumAlgorithm::None => (0, None),
+            ChecksumAlgorithm::None => (request.source_object_id, None),
             algorithm => self.checksum_of_source(request, algorithm).await?,
         };
         let copy = v1::CopyObjectRequest {
@@ -70,7 +93,7 @@ impl Objects {
         request: &CopyObject,
         algorithm: ChecksumAlgorithm,
     ) -> Result<(u64, Option<v1::Checksum>), ObjectsError> {
-        let source = self.source(&request.source_bucket, &request.source_key, None).await?;
+        let source = self.source(request.source(), None).await?;
         let stored = source.object.checksum.clone().unwrap_or_default();
         let is_whole = stored.r#type() != v1::ChecksumType::Composite;
         if stored.algorithm() == algorithm && is_whole {
@@ -84,7 +107,7 @@ impl Objects {
     }
 
     async fn copy_object_data(&self, request: &CopyObject) -> Result<v1::Object, ObjectsError> {
-        let source = self.source(&request.source_bucket, &request.source_key, None).await?;
+        let source = self.source(request.source(), None).await?;
         if let Some(condition) = &request.source_precondition {
             precondition::check(condition, Some(&source.object), &request.source_key)?;
         }
@@ -123,6 +146,7 @@ impl Objects {
             source_key: request.source_key.as_bytes().clone(),
             source_precondition: request.source_precondition.clone(),
             range: request.range,
+            source_object_id: request.source_object_id,
         };
         let send = |mut namespace: super::calls::Namespace, id| {
             let copy = v1::CopyPartRequest { request_id: Some(id), ..copy.clone() };
@@ -136,7 +160,7 @@ impl Objects {
     }
 
     async fn copy_part_data(&self, request: CopyPart) -> Result<v1::Part, ObjectsError> {
-        let source = self.source(&request.source_bucket, &request.source_key, request.range).await?;
+        let source = self.source(request.source(), request.range).await?;
         if let Some(condition) = &request.source_precondition {
             precondition::check(condition, Some(&source.object), &request.source_key)?;
         }
@@ -155,14 +179,13 @@ impl Objects {
         Ok(self.inner.commit_part(put, uploaded).await?)
     }
 
-    async fn source(
-        &self,
-        bucket: &BucketName,
-        key: &ObjectKey,
-        range: Option<v1::ByteRange>,
-    ) -> Result<OpenedObject, Failure> {
+    async fn source(&self, source: Source<'_>, range: Option<v1::ByteRange>) -> Result<OpenedObject, Failure> {
+        let Source { bucket, key, object_id } = source;
         let request = GetObject { bucket: bucket.clone(), key: key.clone(), range, part_number: 0 };
         let source = self.get_object(request).await?;
+        if object_id != 0 && source.object.object_id != object_id {
+            return Err(Failure::new(Reason::Conflict, key.to_string(), "the source was overwritten meanwhile"));
+        }
         if source.unsatisfiable {
             return Err(Failure::new(Reason::InvalidRange, key.to_string(), "the range lies outside the source"));
         }

@@ -7,6 +7,7 @@ fn copy_request() -> CopyObject {
     CopyObject {
         source_bucket: BucketName::new("bucket").unwrap(),
         source_key: ObjectKey::new("k").unwrap(),
+        source_object_id: 0,
         source_precondition: None,
         bucket: BucketName::new("bucket").unwrap(),
         key: ObjectKey::new("copy").unwrap(),
@@ -88,6 +89,7 @@ async fn a_range_is_copied_into_a_part() {
     let request = CopyPart {
         source_bucket: BucketName::new("bucket").unwrap(),
         source_key: ObjectKey::new("k").unwrap(),
+        source_object_id: 0,
         source_precondition: None,
         range: Some(v1::ByteRange { form: Some(range) }),
         bucket: BucketName::new("bucket").unwrap(),

@@ -94,6 +94,8 @@ pub struct OpenedObject {
 pub struct CopyObject {
     pub source_bucket: BucketName,
     pub source_key: ObjectKey,
+    /// The version that is to be copied, else `CONFLICT`; 0: whichever it is.
+    pub source_object_id: u64,
     pub source_precondition: Option<v1::Precondition>,
     pub bucket: BucketName,
     pub key: ObjectKey,
@@ -112,6 +114,8 @@ pub struct CopyObject {
 pub struct CopyPart {
     pub source_bucket: BucketName,
     pub source_key: ObjectKey,
+    /// The version that is to be copied, else `CONFLICT`; 0: whichever it is.
+    pub source_object_id: u64,
     pub source_precondition: Option<v1::Precondition>,
     /// `FromTo` alone; absent: the whole source.
     pub range: Option<v1::ByteRange>,

@@ -2,10 +2,10 @@
 //! <https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketAcl.html>,
 //! <https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObjectAcl.html>
 
+use super::reading::open_head;
 use super::{Context, write_owner};
 use crate::answer::{self, Answer, Outcome};
 use crate::auth::ACCOUNT;
-use crate::objects::GetObject;
 use crate::request::Request;
 use crate::xml::Writer;
 use weir_proto::{BucketName, ObjectKey};
@@ -17,8 +17,7 @@ pub async fn get_bucket_acl(context: &Context, bucket: &BucketName) -> Outcome {
 
 pub async fn get_object_acl(context: &Context, request: &Request, bucket: &BucketName, key: &ObjectKey) -> Outcome {
     request.check_version()?;
-    let get = GetObject { bucket: bucket.clone(), key: key.clone(), range: None, part_number: 0 };
-    let opened = context.objects.head_object(get).await?;
+    let opened = open_head(context, request, "s3:GetObjectAcl", bucket, key).await?;
     Ok(full_control(&opened.object.owner))
 }
 

@@ -1,6 +1,7 @@
 //! CompleteMultipartUpload.
 //! <https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html>
 
+use super::reading::absent;
 use super::{Context, missing};
 use crate::answer::{self, Outcome};
 use crate::body::BodyKind;
@@ -38,7 +39,9 @@ pub async fn complete_multipart_upload(
         checksum,
         expected_size_bytes,
     };
-    let object = context.objects.complete_upload(complete).await?.object.ok_or_else(|| missing("object"))?;
+    let completed = context.objects.complete_upload(complete).await;
+    let completed = completed.map_err(|failure| absent(&request.access, bucket, failure.into()))?;
+    let object = completed.object.ok_or_else(|| missing("object"))?;
     let mut xml = Writer::new("CompleteMultipartUploadResult");
     xml.text("Location", &request.location(bucket, key));
     xml.text("Bucket", bucket.as_str()).bytes("Key", key.as_bytes()).etag("ETag", &object.etag);

@@ -2,13 +2,16 @@
 //! <https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html>
 
 use super::Context;
+use super::reading::{Source, absent};
 use crate::answer::{self, Outcome};
+use crate::auth::Resource;
 use crate::conditions::{self, Conditions};
 use crate::error::{ErrorCode, S3Error};
 use crate::objects::CopyObject;
 use crate::request::Request;
 use crate::xml::Writer;
 use crate::{attributes, checksum, copy_source};
+use futures::TryFutureExt as _;
 use http::HeaderMap;
 use weir_proto::v1::ChecksumAlgorithm;
 use weir_proto::{BucketName, ObjectKey};
@@ -38,19 +41,29 @@ pub async fn copy_object(context: &Context, request: &Request, bucket: &BucketNa
              object's metadata, storage class, website redirect location or encryption attributes.",
         ));
     }
-    let copy = CopyObject {
-        source_bucket,
-        source_key,
+    let source = Source { bucket: source_bucket, key: source_key };
+    let precondition = conditions::of_write(headers)?;
+    let copy = |source_object_id| CopyObject {
+        source_bucket: source.bucket.clone(),
+        source_key: source.key.clone(),
+        source_object_id,
         source_precondition: Conditions::of_copy_source(headers).into_precondition(),
         bucket: bucket.clone(),
         key: key.clone(),
-        precondition: conditions::of_write(headers)?,
-        replace_attributes: (for_metadata == Directive::Replace).then_some(replacing),
-        replace_tags: (for_tags == Directive::Replace).then_some(tags),
+        precondition: precondition.clone(),
+        replace_attributes: (for_metadata == Directive::Replace).then(|| replacing.clone()),
+        replace_tags: (for_tags == Directive::Replace).then(|| tags.clone()),
         checksum_algorithm: algorithm,
         owner: request.owner().id.to_owned(),
     };
-    let object = context.objects.copy_object(copy).await?;
+    let tagged = (for_tags == Directive::Copy).then_some(Resource::Object(bucket, key));
+    let copied = |object_id| context.objects.copy_object(copy(object_id)).map_err(S3Error::from);
+    let object = source.copied(context, request, tagged, copied).await;
+    let object = object.map_err(|error| match precondition {
+        // It may be the copy that is missing.
+        Some(_) => absent(&request.access, bucket, error),
+        None => error,
+    })?;
     let mut xml = Writer::new("CopyObjectResult");
     xml.time("LastModified", object.modified_ms).etag("ETag", &object.etag);
     checksum::write_elements(&mut xml, object.checksum.as_ref(), object.part_count, true);

@@ -1,6 +1,7 @@
 //! DeleteObject.
 //! <https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObject.html>
 
+use super::reading::absent;
 use super::{Context, missing};
 use crate::answer::{self, Outcome};
 use crate::conditions;
@@ -16,6 +17,6 @@ pub async fn delete_object(context: &Context, request: &Request, bucket: &Bucket
     let result = response.results.into_iter().next().ok_or_else(|| missing("result"))?;
     match result.failure {
         None => Ok(answer::empty(StatusCode::NO_CONTENT)),
-        Some(failure) => Err(Failure::from(failure).into()),
+        Some(failure) => Err(absent(&request.access, bucket, Failure::from(failure).into())),
     }
 }

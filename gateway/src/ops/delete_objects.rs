@@ -4,8 +4,10 @@
 //! S3 wants Content-MD5 or a checksum of the document. What is sent is verified; a request without either is taken,
 //! since old tools send none.
 
+use super::reading::absent;
 use super::{Context, missing};
 use crate::answer::{self, Outcome};
+use crate::auth::{Access, Need, Resource};
 use crate::body::BodyKind;
 use crate::conditions;
 use crate::error::{ErrorCode, S3Error};
@@ -20,7 +22,8 @@ pub async fn delete_objects(context: &Context, request: &Request, bucket: &Bucke
         return Err(S3Error::not_implemented("Delete/Object/LastModifiedTime and Delete/Object/Size"));
     }
     // What is refused here keeps its place among the answers.
-    let entries: Vec<Result<v1::DeleteEntry, S3Error>> = objects.iter().map(entry).collect();
+    let entries: Vec<Result<v1::DeleteEntry, S3Error>> =
+        objects.iter().map(|object| entry(&request.access, bucket, object)).collect();
     let sent: Vec<v1::DeleteEntry> = entries.iter().filter_map(|entry| entry.as_ref().ok()).cloned().collect();
     let mut results = if sent.is_empty() {
         context.bucket(bucket).await?;
@@ -37,7 +40,7 @@ pub async fn delete_objects(context: &Context, request: &Request, bucket: &Bucke
             Err(error) => Some(error),
             Ok(_) => {
                 let result = results.next().ok_or_else(|| missing("result"))?;
-                result.failure.map(|failure| Failure::from(failure).into())
+                result.failure.map(|failure| absent(&request.access, bucket, Failure::from(failure).into()))
             }
         };
         match refused {
@@ -49,14 +52,17 @@ pub async fn delete_objects(context: &Context, request: &Request, bucket: &Bucke
     Ok(answer::document(xml))
 }
 
-fn entry(object: &ObjectToDelete) -> Result<v1::DeleteEntry, S3Error> {
-    if let Some(version) = object.version_id.as_deref().filter(|version| *version != "null") {
-        return Err(S3Error::new(ErrorCode::NoSuchVersion).element("VersionId", version));
-    }
+fn entry(access: &Access, bucket: &BucketName, object: &ObjectToDelete) -> Result<v1::DeleteEntry, S3Error> {
     if object.key.contains('\0') {
         return Err(S3Error::new(ErrorCode::InvalidArgument));
     }
     let key = ObjectKey::new(object.key.clone())?;
+    let has_version = object.version_id.as_deref().is_some_and(|version| version != "null");
+    let action = if has_version { "s3:DeleteObjectVersion" } else { "s3:DeleteObject" };
+    access.require(&Need { action, resource: Resource::Object(bucket, &key) })?;
+    if let Some(version) = object.version_id.as_deref().filter(|version| *version != "null") {
+        return Err(S3Error::new(ErrorCode::NoSuchVersion).element("VersionId", version));
+    }
     Ok(v1::DeleteEntry { key: key.into_bytes(), precondition: object.etag.as_deref().map(conditions::of_etag) })
 }
 
@@ -82,6 +88,10 @@ fn write_error(xml: &mut Writer, object: &ObjectToDelete, error: &S3Error) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn entry(object: &ObjectToDelete) -> Result<v1::DeleteEntry, S3Error> {
+        super::entry(&Access::everything(), &BucketName::new("photos")?, object)
+    }
 
     fn object(key: &str) -> ObjectToDelete {
         ObjectToDelete { key: key.into(), ..Default::default() }

@@ -2,8 +2,9 @@
 //! <https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html>,
 //! <https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html>
 
-use super::Context;
+use super::{Context, reading};
 use crate::answer::{self, Answer, AnswerBody, Outcome};
+use crate::auth::{Need, Resource};
 use crate::conditions::{self, Conditions, Verdict};
 use crate::error::{ErrorCode, S3Error};
 use crate::objects::{GetObject, OpenedObject};
@@ -96,14 +97,17 @@ async fn open(
     attributes::refuse_unsupported(&request.headers)?;
     check_overrides(request)?;
     let mut read = Read::of(request)?;
+    let need = Need { action: "s3:GetObject", resource: Resource::Object(bucket, key) };
     loop {
         let get =
             GetObject { bucket: bucket.clone(), key: key.clone(), range: read.range, part_number: read.part_number };
         let opened = match with_content {
-            true => context.objects.get_object(get).await?,
-            false => context.objects.head_object(get).await?,
+            true => context.objects.get_object(get).await,
+            false => context.objects.head_object(get).await,
         };
+        let opened = opened.map_err(|failure| reading::unread(&request.access, &need, failure.into()))?;
         let object = &opened.object;
+        request.access.require_of(&need, object)?;
         if read.range.is_none() || conditions::range_holds(&request.headers, &object.etag, object.modified_ms) {
             return Ok((read, opened));
         }

@@ -2,16 +2,15 @@
 //! <https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObjectTagging.html>
 
 use super::Context;
+use super::reading::open_head;
 use crate::answer::{self, Outcome};
-use crate::objects::GetObject;
 use crate::request::Request;
 use crate::xml::Writer;
 use weir_proto::{BucketName, ObjectKey, v1};
 
 pub async fn get_object_tagging(context: &Context, request: &Request, bucket: &BucketName, key: &ObjectKey) -> Outcome {
     request.check_version()?;
-    let get = GetObject { bucket: bucket.clone(), key: key.clone(), range: None, part_number: 0 };
-    let opened = context.objects.head_object(get).await?;
+    let opened = open_head(context, request, "s3:GetObjectTagging", bucket, key).await?;
     Ok(answer::document(document(&opened.object.attributes.unwrap_or_default().tags)))
 }
 

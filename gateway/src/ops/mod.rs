@@ -27,6 +27,7 @@ mod object_lock;
 mod post_object;
 mod public_access_block;
 mod put_object;
+mod reading;
 mod upload_part;
 mod upload_part_copy;
 
@@ -35,6 +36,7 @@ use crate::auth::{ACCOUNT, Access, Caller, Described, Follower, Gate, Rules, fac
 use crate::body::{BodyError, BodyKind, BodyLimits, BodyPlan, IncomingBody, collect};
 use crate::error::{ErrorCode, S3Error};
 use crate::objects::Objects;
+use crate::rate::RateLimiter;
 use crate::request::{Request, RequestBody};
 use crate::route::{BucketOperation, ObjectOperation, Operation, Query, ServiceOperation};
 use crate::xml::Writer;
@@ -54,6 +56,8 @@ pub struct Context {
     pub settings: GatewaySettings,
     pub follower: Arc<Follower>,
     pub gate: Gate,
+    /// None: any number of requests.
+    pub rate: Option<RateLimiter>,
     pub clock: Arc<dyn Clock>,
 }
 
@@ -86,15 +90,30 @@ impl Context {
         collect(body).await.map_err(too_long)
     }
 
+    /// How often a key may ask. Who comes without one is bounded by connections alone.
+    ///
+    /// # Errors
+    /// `SlowDown`, with the time to wait.
+    pub fn check_rate(&self, caller: &Caller) -> Result<(), S3Error> {
+        match &self.rate {
+            Some(rate) if !caller.access_key_id.is_empty() => {
+                Ok(rate.admit(&caller.access_key_id, self.clock.now_ms())?)
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
     /// A request as policies may ask about it.
     pub fn described<'a>(
-        &self,
+        &'a self,
         headers: &'a HeaderMap,
         query: &'a Query,
         address: Option<IpAddr>,
         is_secure: bool,
+        creates_object: Option<bool>,
     ) -> Described<'a> {
-        Described { headers, query, address, is_secure, now_ms: self.clock.now_ms() }
+        let region = &self.settings.region;
+        Described { headers, query, address, is_secure, creates_object, region, now_ms: self.clock.now_ms() }
     }
 
     /// What a caller may do.
@@ -255,8 +274,11 @@ async fn on_object(
         O::ListParts => list_parts::list_parts(context, request, bucket, key).await,
         O::GetObjectAcl => acl::get_object_acl(context, request, bucket, key).await,
         O::GetObjectTagging => get_object_tagging::get_object_tagging(context, request, bucket, key).await,
-        O::GetObjectLegalHold | O::GetObjectRetention => {
-            object_lock::get_object_lock(context, request, bucket, key).await
+        O::GetObjectLegalHold => {
+            object_lock::get_object_lock(context, request, "s3:GetObjectLegalHold", bucket, key).await
+        }
+        O::GetObjectRetention => {
+            object_lock::get_object_lock(context, request, "s3:GetObjectRetention", bucket, key).await
         }
         O::RenameObject
         | O::PutObjectAcl

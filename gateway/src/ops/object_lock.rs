@@ -3,15 +3,21 @@
 //! <https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObjectLegalHold.html>
 
 use super::Context;
+use super::reading::open_head;
 use crate::answer::Outcome;
 use crate::error::{ErrorCode, S3Error};
-use crate::objects::GetObject;
 use crate::request::Request;
 use weir_proto::{BucketName, ObjectKey};
 
-pub async fn get_object_lock(context: &Context, request: &Request, bucket: &BucketName, key: &ObjectKey) -> Outcome {
+/// `action` is the one that it needs.
+pub async fn get_object_lock(
+    context: &Context,
+    request: &Request,
+    action: &'static str,
+    bucket: &BucketName,
+    key: &ObjectKey,
+) -> Outcome {
     request.check_version()?;
-    let get = GetObject { bucket: bucket.clone(), key: key.clone(), range: None, part_number: 0 };
-    context.objects.head_object(get).await?;
+    open_head(context, request, action, bucket, key).await?;
     Err(S3Error::with_message(ErrorCode::InvalidRequest, "Bucket is missing Object Lock Configuration"))
 }

@@ -13,10 +13,11 @@ use crate::objects::PutObject;
 use crate::post::{Fields, FileStream, Form, Policy, redirect_to};
 use crate::request::{Request, RequestBody};
 use crate::route::{ObjectOperation, Operation};
-use crate::xml::{Writer, parse_tagging};
+use crate::xml::{Writer, parse_tagging, url_encoded};
 use crate::{attributes, checksum, conditions};
 use http::header::{HeaderName, HeaderValue, LOCATION};
 use http::{HeaderMap, StatusCode};
+use std::borrow::Cow;
 use std::time::Duration;
 use weir_proto::{BucketName, ObjectKey, v1};
 
@@ -52,9 +53,10 @@ async fn authorized(
     let rules = context.follower.fresh().await?;
     let caller = context.gate.admit_form(|name| fields.get(name), fields.get("policy"), &rules)?;
     let _ = request.form_caller.set(caller.clone());
+    context.check_rate(&caller)?;
     let key = key_of(fields)?;
     let headers = headers_of(fields)?;
-    let described = context.described(&headers, &request.query, request.address, request.secure);
+    let described = context.described(&headers, &request.query, request.address, request.secure, Some(true));
     let access = context.access_of(&caller, &described, &rules);
     let put = Operation::Object(bucket.clone(), key, ObjectOperation::PutObject);
     for need in needs(&put, &headers, &request.query) {
@@ -86,7 +88,7 @@ async fn store_form(
     let put = PutObject {
         bucket: bucket.clone(),
         key: key.clone(),
-        attributes: attributes_of(&fields, &headers)?,
+        attributes: attributes::of_new_object(&headers)?,
         precondition: conditions::of_write(&request.headers)?,
         owner: caller.owner().id.to_owned(),
     };
@@ -122,15 +124,16 @@ fn key_of(fields: &Fields) -> Result<ObjectKey, S3Error> {
 fn headers_of(fields: &Fields) -> Result<HeaderMap, S3Error> {
     let mut headers = HeaderMap::new();
     for (field, text) in fields.iter() {
-        let name = match field {
-            "acl" => "x-amz-acl",
+        let (name, value) = match field {
+            "acl" => ("x-amz-acl", Cow::Borrowed(text)),
+            "tagging" => ("x-amz-tagging", Cow::Owned(as_query(&parse_tagging(text.as_bytes())?))),
             name if CREDENTIALS.contains(&name) => continue,
-            name if HEADERS.contains(&name) || name.starts_with("x-amz-") => name,
+            name if HEADERS.contains(&name) || name.starts_with("x-amz-") => (name, Cow::Borrowed(text)),
             _ => continue,
         };
         let invalid = |message: &'static str| S3Error::invalid_argument(field, text, message);
         let name = HeaderName::try_from(name).map_err(|_| invalid("The field's name can't be that of a header"))?;
-        let value = HeaderValue::from_bytes(text.as_bytes()).map_err(|_| invalid("No header can carry the value"))?;
+        let value = HeaderValue::from_bytes(value.as_bytes()).map_err(|_| invalid("No header can carry the value"))?;
         if headers.insert(name, value).is_some() {
             return Err(invalid("The form says the same thing twice"));
         }
@@ -138,17 +141,11 @@ fn headers_of(fields: &Fields) -> Result<HeaderMap, S3Error> {
     Ok(headers)
 }
 
-fn attributes_of(fields: &Fields, headers: &HeaderMap) -> Result<v1::Attributes, S3Error> {
-    let mut attributes = attributes::of_new_object(headers)?;
-    if let Some(document) = fields.get("tagging") {
-        if headers.contains_key("x-amz-tagging") {
-            let message = "Tags may be given in the field tagging or in x-amz-tagging, not in both";
-            return Err(S3Error::invalid_argument("tagging", document, message));
-        }
-        attributes.tags = parse_tagging(document.as_bytes())?;
-        attributes::check_tags(&attributes.tags)?;
-    }
-    Ok(attributes)
+/// Tags as x-amz-tagging has them.
+fn as_query(tags: &[v1::Tag]) -> String {
+    let encoded = |text: &str| url_encoded(text.as_bytes());
+    let pairs: Vec<_> = tags.iter().map(|tag| format!("{}={}", encoded(&tag.key), encoded(&tag.value))).collect();
+    pairs.join("&")
 }
 
 /// How to read the file, and what must be true of it.
@@ -236,12 +233,14 @@ mod tests {
             ("x-amz-security-token", "secret"),
             ("policy", "p"),
             ("submit", "Upload"),
+            ("tagging", "<Tagging><TagSet><Tag><Key>a/b</Key><Value>c &amp; d</Value></Tag></TagSet></Tagging>"),
         ]
         .into_iter()
         .collect();
         let headers = headers_of(&fields).unwrap();
         let names: Vec<_> = headers.keys().map(HeaderName::as_str).collect();
-        assert_eq!(names, ["x-amz-acl", "content-type", "x-amz-meta-name"]);
+        assert_eq!(names, ["x-amz-acl", "content-type", "x-amz-meta-name", "x-amz-tagging"]);
+        assert_eq!(headers["x-amz-tagging"], "a/b=c%20%26%20d");
         for fields in [
             [("acl", "private"), ("x-amz-acl", "private")],
             [("key", "k"), ("x-amz-meta-a", "line\nline")],

@@ -2,6 +2,7 @@
 //! <https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html>
 
 use super::Context;
+use super::reading::absent;
 use crate::answer::{self, Outcome};
 use crate::body::BodyKind;
 use crate::objects::PutObject;
@@ -26,7 +27,8 @@ pub async fn put_object(
         owner: request.owner().id.to_owned(),
     };
     let body = context.data(request, body, BodyKind::Put)?;
-    let object = context.objects.put_object(put, body).await?;
+    let object = context.objects.put_object(put, body).await;
+    let object = object.map_err(|error| absent(&request.access, bucket, error.into()))?;
     let mut answer = answer::empty(StatusCode::OK);
     answer::put_etag(&mut answer, &object.etag);
     checksum::put_headers(answer.headers_mut(), object.checksum.as_ref(), 0);

@@ -2,6 +2,7 @@
 //! <https://docs.aws.amazon.com/AmazonS3/latest/API/API_UploadPartCopy.html>
 
 use super::Context;
+use super::reading::Source;
 use super::upload_part::number_of_part;
 use crate::answer::{self, Outcome};
 use crate::conditions::Conditions;
@@ -10,6 +11,7 @@ use crate::objects::{CopyPart, ObjectsError};
 use crate::request::Request;
 use crate::xml::Writer;
 use crate::{attributes, checksum, copy_source, range};
+use futures::TryFutureExt as _;
 use weir_proto::v1::Reason;
 use weir_proto::{BucketName, ObjectKey};
 
@@ -17,17 +19,22 @@ pub async fn upload_part_copy(context: &Context, request: &Request, bucket: &Buc
     let headers = &request.headers;
     attributes::refuse_unsupported(headers)?;
     let (source_bucket, source_key) = copy_source::parse(headers)?;
-    let copy = CopyPart {
-        source_bucket,
-        source_key,
+    let source = Source { bucket: source_bucket, key: source_key };
+    let (range, part_number, upload_id) =
+        (range::of_copy_source(headers)?, number_of_part(request)?, request.upload_id()?);
+    let copy = |source_object_id| CopyPart {
+        source_bucket: source.bucket.clone(),
+        source_key: source.key.clone(),
+        source_object_id,
         source_precondition: Conditions::of_copy_source(headers).into_precondition(),
-        range: range::of_copy_source(headers)?,
+        range,
         bucket: bucket.clone(),
         key: key.clone(),
-        part_number: number_of_part(request)?,
-        upload_id: request.upload_id()?,
+        part_number,
+        upload_id,
     };
-    let part = context.objects.copy_part(copy).await.map_err(|error| refused(request, error))?;
+    let copied = |object_id| context.objects.copy_part(copy(object_id)).map_err(|error| refused(request, error));
+    let part = source.copied(context, request, None, copied).await?;
     let mut xml = Writer::new("CopyPartResult");
     xml.time("LastModified", part.modified_ms).etag("ETag", &part.etag);
     checksum::write_elements(&mut xml, part.checksum.as_ref(), 0, false);

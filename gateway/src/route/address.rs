@@ -61,15 +61,30 @@ fn bucket_of_host(host: &str, domains: &[String]) -> Option<String> {
     if domains.is_empty() {
         return None;
     }
-    let host = without_port(host).trim_end_matches('.').to_ascii_lowercase();
-    // The longest domain counts, so that one may lie in another.
-    let matching = domains.iter().filter(|domain| host == **domain || host.ends_with(&format!(".{domain}")));
-    let domain = matching.max_by_key(|domain| domain.len())?;
+    let host = plain(host);
+    let domain = domain_of(&host, domains)?;
     let bucket = host.strip_suffix(domain.as_str())?.strip_suffix('.')?;
     (!bucket.is_empty()).then(|| bucket.to_owned())
 }
 
-fn without_port(host: &str) -> &str {
+/// As domains are written: without port, in lower case.
+fn plain(host: &str) -> String {
+    without_port(host).trim_end_matches('.').to_ascii_lowercase()
+}
+
+/// The domain that a plain host is, or lies in. The longest counts, so that one may lie in another.
+fn domain_of<'d>(host: &str, domains: &'d [String]) -> Option<&'d String> {
+    let matching = domains.iter().filter(|domain| host == **domain || host.ends_with(&format!(".{domain}")));
+    matching.max_by_key(|domain| domain.len())
+}
+
+/// Does a host lie in one of the domains?
+pub fn is_of_domain(host: &str, domains: &[String]) -> bool {
+    domain_of(&plain(host), domains).is_some()
+}
+
+/// A host without its port.
+pub fn without_port(host: &str) -> &str {
     match host.rsplit_once(':') {
         // An IPv6 address has its colons within brackets.
         Some((name, port)) if !port.contains(']') => name,

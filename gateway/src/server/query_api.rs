@@ -53,12 +53,13 @@ impl Server {
             api = Some(asked);
             let caller = self.context.gate.admit_query_api(kind, presented, rules, &sha256)?;
             record.sent_by(&caller);
-            self.check_rate(&caller)?;
+            self.context.check_rate(&caller)?;
             let (address, secure) = (record.peer.map(|peer| peer.ip()), record.secure);
-            let described = self.context.described(&presented.parts.headers, presented.query, address, secure);
+            let described = self.context.described(&presented.parts.headers, presented.query, address, secure, None);
             let access = self.context.access_of(&caller, &described, rules);
             let request = Asked { api: asked, parameters: &parameters, caller: &caller, access: &access, rules };
             let action = parameters.action()?.to_owned();
+            self.check_keyed(&action)?;
             let answer = self.perform_query(&request).await?;
             Ok::<_, QueryError>(answer.answer(asked, &action, &request_id))
         };
@@ -66,6 +67,20 @@ impl Server {
             tracing::debug!(code = error.code().name(), cause = error.cause_text(), "a request was refused");
             error.answer(api, &request_id)
         })
+    }
+
+    /// Where no keys are set, nobody is known: who could make users or take credentials then would still have them when
+    /// keys are set.
+    ///
+    /// # Errors
+    /// `AccessDenied`.
+    fn check_keyed(&self, action: &str) -> Result<(), QueryError> {
+        if self.context.gate.is_open() && action != StsAction::GetCallerIdentity.name() {
+            let message =
+                "Without root keys there are no identities: set WEIR_ROOT_ACCESS_KEY and WEIR_ROOT_SECRET_KEY";
+            return Err(QueryError::new(QueryErrorCode::AccessDenied, message));
+        }
+        Ok(())
     }
 
     async fn read_form(

@@ -79,6 +79,10 @@ impl Namespace {
         let source = Current::of(source_bucket.id(), source_name, values.pop().flatten())?;
         let open = OpenUpload::of(upload::key(bucket.id(), name, upload_id), values.pop().flatten(), upload_id)?;
         let record = source.record.as_ref().ok_or_else(|| Error::NoSuchKey { resource: copy.source() })?;
+        let expected = copy.request.source_object_id;
+        if expected != 0 && record.object_id != expected {
+            return Err(Error::Conflict { resource: copy.source() });
+        }
         preconditions::check(copy.request.source_precondition.as_ref(), Some(record), || copy.source())?;
         let range = source_range(copy, record)?;
         let found = self.part_of(record, range, parts::algorithm_of(&open)?).await;

@@ -54,24 +54,26 @@ impl Signer {
         if let Some(token) = &self.keys.token {
             draft.add_header("x-amz-security-token", token);
         }
-        let signature = self.signature(draft, &date);
+        let signature = self.signature(draft, &date, canonical_headers(draft.headers.iter().cloned()));
         draft.add_header("authorization", format!("AWS {}:{signature}", self.keys.access));
     }
 
     /// Adds the parameters of a presigned URL. `expires` is a time in seconds since 1970, if right.
     pub fn sign_query(&self, draft: &mut Draft, expires: &str) {
-        let signature = self.signature(draft, expires);
-        draft.add_parameter("AWSAccessKeyId", &query_of(&self.keys.access));
-        draft.add_parameter("Expires", expires);
         if let Some(token) = &self.keys.token {
             draft.add_parameter("x-amz-security-token", &query_of(token));
         }
+        // What a URL carries for headers is signed as they are.
+        let carried = draft.decoded_query().into_iter().map(|(name, value)| (text(name), value));
+        let headers = canonical_headers(draft.headers.iter().cloned().chain(carried));
+        let signature = self.signature(draft, expires, headers);
+        draft.add_parameter("AWSAccessKeyId", &query_of(&self.keys.access));
+        draft.add_parameter("Expires", expires);
         draft.add_parameter("Signature", &query_of(signature));
     }
 
-    fn signature(&self, draft: &Draft, date: &str) -> String {
+    fn signature(&self, draft: &Draft, date: &str, headers: String) -> String {
         let (md5, content_type) = (draft.header("content-md5"), draft.header("content-type"));
-        let headers = canonical_headers(draft);
         let to_sign =
             format!("{}\n{md5}\n{content_type}\n{date}\n{headers}{}", draft.method, canonical_resource(draft));
         base64_of(&hmac_sha1(&self.keys.secret, to_sign.as_bytes()))
@@ -85,11 +87,13 @@ pub fn hmac_sha1(secret: &str, data: &[u8]) -> Vec<u8> {
     mac.finalize().into_bytes().to_vec()
 }
 
-fn canonical_headers(draft: &Draft) -> String {
-    let mut found: Vec<(String, String)> = draft
-        .headers
-        .iter()
-        .map(|(name, value)| (name.to_ascii_lowercase(), String::from_utf8_lossy(value).trim().to_owned()))
+fn text(bytes: Vec<u8>) -> String {
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+fn canonical_headers(all: impl Iterator<Item = (String, Vec<u8>)>) -> String {
+    let mut found: Vec<(String, String)> = all
+        .map(|(name, value)| (name.to_ascii_lowercase(), text(value).trim().to_owned()))
         .filter(|(name, _)| name.starts_with("x-amz-"))
         .collect();
     found.sort();
@@ -98,7 +102,6 @@ fn canonical_headers(draft: &Draft) -> String {
 
 /// The path as it is sent, and of the query what is signed, values decoded.
 fn canonical_resource(draft: &Draft) -> String {
-    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
     let mut found: Vec<String> = Vec::new();
     for ((name, value), (_, sent)) in draft.decoded_query().into_iter().zip(&draft.query) {
         let name = text(name);

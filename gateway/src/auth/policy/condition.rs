@@ -3,10 +3,8 @@
 
 use super::facts::Facts;
 use super::json::Json;
+use super::key::is_known;
 use super::operator::{Comparison, Operand, by_name};
-
-/// The tags of the object that is asked for.
-const EXISTING_TAG: &str = "s3:existingobjecttag/";
 
 /// One operator on one key.
 #[derive(Clone, Debug, PartialEq)]
@@ -57,14 +55,11 @@ impl Condition {
             for (key, values) in keys {
                 let test = Test::parse(operator, values, with_variables)
                     .map_err(|reason| format!("Condition {operator} on {key}: {reason}"))?;
-                // It would have to be looked up, and a deny that is never looked up is none.
-                if key.to_ascii_lowercase().starts_with(EXISTING_TAG) {
-                    return Err(format!("Condition key {key} is not supported"));
+                let lower = key.to_ascii_lowercase();
+                if !is_known(&lower) {
+                    return Err(format!("Condition {operator} has an invalid condition key: {key}"));
                 }
-                if key.is_empty() {
-                    return Err(format!("Condition {operator} has a key without a name"));
-                }
-                conditions.push(Self { key: key.to_ascii_lowercase(), test });
+                conditions.push(Self { key: lower, test });
             }
         }
         Ok(conditions)
@@ -89,7 +84,8 @@ impl Condition {
 
 impl Test {
     fn parse(operator: &str, values: &Json, with_variables: bool) -> Result<Self, String> {
-        let values = scalars(values).ok_or("a text, or an array of texts, is expected")?;
+        let values = scalars(values).filter(|values| !values.is_empty());
+        let values = values.ok_or("a text, or an array of texts, is expected")?;
         if operator == "Null" {
             return match values.as_slice() {
                 [value] if value == "true" => Ok(Self::Null { is_absent: true }),
@@ -163,36 +159,35 @@ mod tests {
 
     #[test]
     fn a_missing_key_fails_what_it_should_equal_and_passes_what_it_should_not() {
-        assert!(!holds(r#"{"StringEquals": {"a": "1"}}"#, &[]));
-        assert!(holds(r#"{"StringNotEquals": {"a": "1"}}"#, &[]));
-        assert!(holds(r#"{"StringEqualsIfExists": {"a": "1"}}"#, &[]));
-        assert!(!holds(r#"{"StringEqualsIfExists": {"a": "1"}}"#, &[("a", "2")]));
-        assert!(holds(r#"{"ForAllValues:StringEquals": {"a": "1"}}"#, &[]));
-        assert!(!holds(r#"{"ForAnyValue:StringEquals": {"a": "1"}}"#, &[]));
-        assert!(holds(r#"{"Null": {"a": "true"}}"#, &[]));
-        assert!(!holds(r#"{"Null": {"a": true}}"#, &[("A", "")]));
-        assert!(holds(r#"{"Null": {"a": false}}"#, &[("A", "")]));
+        assert!(!holds(r#"{"StringEquals": {"x:a": "1"}}"#, &[]));
+        assert!(holds(r#"{"StringNotEquals": {"x:a": "1"}}"#, &[]));
+        assert!(holds(r#"{"StringEqualsIfExists": {"x:a": "1"}}"#, &[]));
+        assert!(!holds(r#"{"StringEqualsIfExists": {"x:a": "1"}}"#, &[("x:a", "2")]));
+        assert!(holds(r#"{"ForAllValues:StringEquals": {"x:a": "1"}}"#, &[]));
+        assert!(!holds(r#"{"ForAnyValue:StringEquals": {"x:a": "1"}}"#, &[]));
+        assert!(holds(r#"{"Null": {"x:a": "true"}}"#, &[]));
+        assert!(!holds(r#"{"Null": {"x:a": true}}"#, &[("X:A", "")]));
+        assert!(holds(r#"{"Null": {"x:a": false}}"#, &[("X:A", "")]));
     }
 
     #[test]
     fn values_are_alternatives_and_keys_and_operators_are_not() {
-        assert!(holds(r#"{"StringEquals": {"a": ["1", "2"]}}"#, &[("a", "2")]));
-        assert!(!holds(r#"{"StringNotEquals": {"a": ["1", "2"]}}"#, &[("a", "2")]));
-        assert!(holds(r#"{"StringNotEquals": {"a": ["1", "2"]}}"#, &[("a", "3")]));
-        assert!(!holds(r#"{"StringEquals": {"a": "1", "b": "1"}}"#, &[("a", "1"), ("b", "2")]));
-        assert!(!holds(r#"{"StringEquals": {"a": "1"}, "StringLike": {"a": "2"}}"#, &[("a", "1")]));
-        assert!(holds(r#"{"StringEquals": {"a": []}}"#, &[("a", "1")]) == holds(r#"{"StringEquals": {"a": []}}"#, &[]));
+        assert!(holds(r#"{"StringEquals": {"x:a": ["1", "2"]}}"#, &[("x:a", "2")]));
+        assert!(!holds(r#"{"StringNotEquals": {"x:a": ["1", "2"]}}"#, &[("x:a", "2")]));
+        assert!(holds(r#"{"StringNotEquals": {"x:a": ["1", "2"]}}"#, &[("x:a", "3")]));
+        assert!(!holds(r#"{"StringEquals": {"x:a": "1", "x:b": "1"}}"#, &[("x:a", "1"), ("x:b", "2")]));
+        assert!(!holds(r#"{"StringEquals": {"x:a": "1"}, "StringLike": {"x:a": "2"}}"#, &[("x:a", "1")]));
     }
 
     #[test]
     fn sets_are_compared_value_by_value() {
-        let both = [("a", "1"), ("a", "2")];
-        assert!(holds(r#"{"ForAllValues:StringEquals": {"a": ["1", "2", "3"]}}"#, &both));
-        assert!(!holds(r#"{"ForAllValues:StringEquals": {"a": "1"}}"#, &both));
-        assert!(holds(r#"{"ForAnyValue:StringEquals": {"a": "1"}}"#, &both));
-        assert!(!holds(r#"{"ForAnyValue:StringEquals": {"a": "3"}}"#, &both));
-        assert!(holds(r#"{"ForAnyValue:StringNotEquals": {"a": "1"}}"#, &both));
-        assert!(!holds(r#"{"ForAllValues:StringNotEquals": {"a": "1"}}"#, &both));
+        let both = [("x:a", "1"), ("x:a", "2")];
+        assert!(holds(r#"{"ForAllValues:StringEquals": {"x:a": ["1", "2", "3"]}}"#, &both));
+        assert!(!holds(r#"{"ForAllValues:StringEquals": {"x:a": "1"}}"#, &both));
+        assert!(holds(r#"{"ForAnyValue:StringEquals": {"x:a": "1"}}"#, &both));
+        assert!(!holds(r#"{"ForAnyValue:StringEquals": {"x:a": "3"}}"#, &both));
+        assert!(holds(r#"{"ForAnyValue:StringNotEquals": {"x:a": "1"}}"#, &both));
+        assert!(!holds(r#"{"ForAllValues:StringNotEquals": {"x:a": "1"}}"#, &both));
     }
 
     #[test]
@@ -200,14 +195,16 @@ mod tests {
         for text in [
             "[]",
             r#"{"StringEquals": "a"}"#,
-            r#"{"StringIs": {"a": "1"}}"#,
-            r#"{"StringEquals": {"a": {}}}"#,
-            r#"{"StringEquals": {"a": null}}"#,
+            r#"{"StringIs": {"x:a": "1"}}"#,
+            r#"{"StringEquals": {"x:a": {}}}"#,
+            r#"{"StringEquals": {"x:a": null}}"#,
             r#"{"StringEquals": {"": "1"}}"#,
-            r#"{"StringEquals": {"s3:ExistingObjectTag/a": "1"}}"#,
-            r#"{"Null": {"a": "maybe"}}"#,
-            r#"{"NullIfExists": {"a": "true"}}"#,
-            r#"{"ForSomeValues:StringEquals": {"a": "1"}}"#,
+            r#"{"StringEquals": {"a": "1"}}"#,
+            r#"{"StringEquals": {"x:a": []}}"#,
+            r#"{"StringEquals": {"s3:nosuchkey": "1"}}"#,
+            r#"{"Null": {"x:a": "maybe"}}"#,
+            r#"{"NullIfExists": {"x:a": "true"}}"#,
+            r#"{"ForSomeValues:StringEquals": {"x:a": "1"}}"#,
             r#"{"IpAddress": {"aws:SourceIp": "everywhere"}}"#,
         ] {
             assert!(Condition::parse(&Json::parse(text).unwrap(), true).is_err(), "{text}");

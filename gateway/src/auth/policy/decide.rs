@@ -23,6 +23,16 @@ pub struct Sources<'a> {
     pub bucket: Option<&'a PolicyDocument>,
 }
 
+impl Sources<'_> {
+    /// Does any of them ask for the tags of the object?
+    pub fn turn_on_object(&self) -> bool {
+        let lists = [self.identity, self.session.unwrap_or_default()];
+        let single = [self.boundary, self.bucket];
+        let mut documents = lists.into_iter().flatten().map(|document| &**document).chain(single.into_iter().flatten());
+        documents.any(|document| document.turns_on_object)
+    }
+}
+
 /// Whether it is allowed, and by what.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Decision {

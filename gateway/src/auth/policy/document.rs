@@ -2,6 +2,7 @@
 //! <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html>
 
 use super::facts::Ask;
+use super::facts::EXISTING_TAG;
 use super::json::Json;
 use super::pattern::{Pattern, Wildcard};
 use super::principal::Named;
@@ -61,6 +62,8 @@ pub enum Verdict {
 #[derive(Clone, Debug, PartialEq)]
 pub struct PolicyDocument {
     pub(super) statements: Vec<Statement>,
+    /// Does it ask for the tags of the object that a request is about?
+    pub turns_on_object: bool,
 }
 
 impl PolicyDocument {
@@ -74,7 +77,9 @@ impl PolicyDocument {
         if text.len() > allowed {
             return Err(PolicyError::TooLong { length: text.len(), allowed });
         }
-        let Json::Object(members) = Json::parse(text).map_err(|error| PolicyError::Json(error.to_string()))? else {
+        let json = Json::parse(text).map_err(|error| PolicyError::Json(error.to_string()))?;
+        let turns_on_object = json.has_text(&|text| text.to_ascii_lowercase().contains(EXISTING_TAG));
+        let Json::Object(members) = json else {
             return Err(PolicyError::invalid("Policies must be a JSON object"));
         };
         let with_variables = version(&members)?;
@@ -91,13 +96,14 @@ impl PolicyDocument {
         let parse = |element| Statement::parse(element, kind, with_variables);
         let statements = elements.iter().map(parse).collect::<Result<Vec<_>, _>>()?;
         check_sids(&statements)?;
-        Ok(Self { statements })
+        Ok(Self { statements, turns_on_object })
     }
 
     /// What stands in for a document that can't be read: nobody may do anything.
     pub fn refusing_everything() -> Self {
         let every = || Pattern::Fixed(Wildcard::new("*"));
         Self {
+            turns_on_object: false,
             statements: vec![Statement {
                 sid: None,
                 effect: Effect::Deny,

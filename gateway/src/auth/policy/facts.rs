@@ -2,6 +2,10 @@
 
 use crate::auth::Identity;
 use std::collections::HashMap;
+use weir_proto::v1::Tag;
+
+/// What the keys of the tags of the object that is asked for begin with, in lower case.
+pub(super) const EXISTING_TAG: &str = "s3:existingobjecttag/";
 
 /// Condition keys of a request and their values.
 /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html>
@@ -15,6 +19,11 @@ impl Facts {
     /// Adds a value to a key, whose case does not count.
     pub fn add(&mut self, key: &str, value: impl Into<String>) {
         self.values.entry(key.to_ascii_lowercase()).or_default().push(value.into());
+    }
+
+    /// The tags of the object that is asked for.
+    pub fn add_existing(&mut self, tags: &[Tag]) {
+        tags.iter().for_each(|tag| self.add(&format!("{EXISTING_TAG}{}", tag.key), tag.value.as_str()));
     }
 
     /// A key's values; none: the request does not have it. `key` is in lower case.

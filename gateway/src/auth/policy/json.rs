@@ -20,6 +20,16 @@ impl Json {
     pub fn parse(text: &str) -> Result<Self, serde_json::Error> {
         serde_json::from_str(text)
     }
+
+    /// Is there such a text in it: a name, or a value?
+    pub fn has_text(&self, is_it: &impl Fn(&str) -> bool) -> bool {
+        match self {
+            Self::Null | Self::Bool(_) | Self::Number(_) => false,
+            Self::Text(text) => is_it(text),
+            Self::Array(items) => items.iter().any(|item| item.has_text(is_it)),
+            Self::Object(members) => members.iter().any(|(name, value)| is_it(name) || value.has_text(is_it)),
+        }
+    }
 }
 
 impl<'de> Deserialize<'de> for Json {

@@ -5,9 +5,9 @@
 //! |---|---|
 //! | `document`, `statement` | a document becomes statements, or is refused |
 //! | `json` | JSON in which no name comes twice |
-//! | `pattern` | wildcards and variables |
+//! | `pattern`, `piece` | wildcards and variables |
 //! | `principal` | whom a statement is about |
-//! | `condition`, `operator` | when it holds |
+//! | `condition`, `key`, `operator` | when it holds |
 //! | `decide` | several documents, one decision |
 //! | `public` | does a bucket's policy let everyone in? |
 
@@ -18,10 +18,12 @@ mod facts;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzzing;
 mod json;
+mod key;
 #[cfg(test)]
 mod matrix;
 mod operator;
 mod pattern;
+mod piece;
 mod principal;
 mod public;
 mod statement;

@@ -2,7 +2,7 @@
 //! them to fixed values of a key that tells who or where they are.
 //! <https://docs.aws.amazon.com/AmazonS3/latest/userguide/access-control-block-public-access.html#access-control-block-public-access-policy-status>
 
-use super::condition::{Compare, Condition, Test};
+use super::condition::{Compare, Condition, Set, Test};
 use super::document::PolicyDocument;
 use super::operator::{Comparison, Operand};
 use super::principal::Principal;
@@ -46,7 +46,10 @@ fn is_public(statement: &Statement) -> bool {
 }
 
 fn narrows(condition: &Condition) -> bool {
-    let Test::Compare(Compare { comparison, negated: false, if_exists: false, operands, .. }) = &condition.test else {
+    // What holds of a request without the key narrows nothing.
+    let Test::Compare(Compare { comparison, negated: false, if_exists: false, set: Set::Single | Set::Any, operands }) =
+        &condition.test
+    else {
         return false;
     };
     NARROWING_KEYS.contains(&condition.key.as_str())
@@ -91,6 +94,11 @@ mod tests {
             (r#"{"StringNotEquals":{"aws:SourceVpc":"vpc-1"}}"#, true),
             (r#"{"StringEqualsIfExists":{"aws:SourceVpc":"vpc-1"}}"#, true),
             (r#"{"StringEquals":{"aws:UserAgent":"x"}}"#, true),
+            (r#"{"ForAllValues:StringEquals":{"aws:PrincipalAccount":"000000000000"}}"#, true),
+            (r#"{"ForAllValues:ArnLike":{"aws:PrincipalArn":"arn:aws:iam::000000000000:user/a"}}"#, true),
+            (r#"{"ForAnyValue:StringEquals":{"aws:PrincipalAccount":"000000000000"}}"#, false),
+            (r#"{"ForAnyValue:StringEqualsIfExists":{"aws:PrincipalAccount":"000000000000"}}"#, true),
+            (r#"{"Null":{"aws:PrincipalAccount":"true"}}"#, true),
             (r#"{"StringLike":{"aws:PrincipalArn":"arn:aws:iam::000000000000:user/a"}}"#, false),
             (r#"{"ArnLike":{"aws:PrincipalArn":"arn:aws:iam::000000000000:user/*"}}"#, false),
             (r#"{"ArnLike":{"aws:PrincipalArn":"*"}}"#, true),

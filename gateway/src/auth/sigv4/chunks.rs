@@ -3,6 +3,7 @@
 //! <https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-streaming-trailers.html>
 
 use super::key::SigningKey;
+use crate::auth::time::RequestTime;
 use crate::body::{BodyError, ChunkSeal, ChunkVerifier};
 use sha2::{Digest as _, Sha256};
 
@@ -18,11 +19,18 @@ pub struct Signed {
     /// Time and scope, each with its line end.
     lines: String,
     signature: String,
+    time_ms: i64,
 }
 
 impl Signed {
-    pub(super) fn new(key: SigningKey, stamp: &str, scope: &str, signature: &str) -> Self {
-        Self { key, lines: format!("{stamp}\n{scope}\n"), signature: signature.to_ascii_lowercase() }
+    pub(super) fn new(key: SigningKey, time: &RequestTime<'_>, scope: &str, signature: &str) -> Self {
+        let lines = format!("{}\n{scope}\n", time.stamp);
+        Self { key, lines, signature: signature.to_ascii_lowercase(), time_ms: time.unix_ms }
+    }
+
+    /// When it was signed, by the client's clock, in milliseconds since 1970.
+    pub fn time_ms(&self) -> i64 {
+        self.time_ms
     }
 
     /// For a body in signed chunks: each chunk's signature covers the one before it, the first the request's.

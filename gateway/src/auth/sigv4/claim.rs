@@ -199,7 +199,7 @@ impl<'a> Claim<'a> {
                 canonical_request: Some(&canonical),
             }));
         }
-        Ok(Signed::new(key, &self.time.stamp, self.credential.scope(), self.signature))
+        Ok(Signed::new(key, &self.time, self.credential.scope(), self.signature))
     }
 
     /// Whoever passes a signature on must not be able to add what changes its meaning.

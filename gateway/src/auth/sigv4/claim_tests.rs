@@ -272,7 +272,7 @@ fn the_answer_to_a_mismatch_shows_both_strings_and_no_secret() {
 #[test]
 fn the_key_is_not_written_to_logs() {
     let headers = of_words(&format!("Credential={CREDENTIAL}, SignedHeaders=host, Signature={SIGNATURE}"));
-    let key = SigningKey::derive(SECRET, &Claim::from_header(&headers).unwrap().credential);
-    let signed = Signed::new(key, "stamp", "scope", SIGNATURE);
+    let claim = Claim::from_header(&headers).unwrap();
+    let signed = Signed::new(SigningKey::derive(SECRET, &claim.credential), &claim.time, "scope", SIGNATURE);
     assert!(format!("{signed:?}").contains("SigningKey(hidden)"));
 }
