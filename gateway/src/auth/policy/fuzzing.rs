@@ -3,6 +3,7 @@
 use super::{Ask, DocumentKind, Facts, Pattern, PolicyDocument, Sources, Verdict, decide};
 use crate::auth::Identity;
 use std::sync::Arc;
+use weir_proto::v1::Tag;
 use weir_service::fuzzing::Input;
 
 /// The matcher that tries everything gets no longer texts, in characters.
@@ -36,7 +37,8 @@ fn identities() -> [Identity; 4] {
 }
 
 /// The first byte chooses the kind. What is understood is understood the same without its white space and with its
-/// names in another order, and what it denies is denied wherever it stands.
+/// names in another order; what it denies is denied wherever it stands; and what does not turn on an object's tags says
+/// the same whatever they are.
 pub fn policy_document(bytes: &[u8]) {
     let mut input = Input::new(bytes);
     let kind = match input.byte() % 4 {
@@ -52,6 +54,9 @@ pub fn policy_document(bytes: &[u8]) {
     assert_eq!(document.is_public(), same.is_public(), "{text}");
     assert_eq!(document.named_arns().count(), same.named_arns().count(), "{text}");
     let facts = facts();
+    let mut facts_of_tagged = facts.clone();
+    let tag = |key: &str| Tag { key: key.into(), value: "alice".into() };
+    facts_of_tagged.add_existing(&["team", "a", ""].map(tag));
     for identity in &identities() {
         for (action, resource) in [
             ("s3:GetObject", "arn:aws:s3:::photos/home/alice/a"),
@@ -61,6 +66,8 @@ pub fn policy_document(bytes: &[u8]) {
             let ask = Ask { identity, action, resource, facts: &facts };
             let verdict = document.judge(&ask);
             assert_eq!(verdict, same.judge(&ask), "{text}");
+            let of_tagged = document.judge(&Ask { facts: &facts_of_tagged, ..ask });
+            assert!(document.turns_on_object || of_tagged == verdict, "the object's tags count in {text}");
             check_decisions(&ask, &document, verdict);
         }
     }
