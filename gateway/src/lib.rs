@@ -52,7 +52,7 @@ use crate::oidc::{RootsError, TokenVerifier};
 use crate::ops::Context;
 use crate::rate::RateLimiter;
 use crate::route::{BasePathError, Router};
-use crate::server::{Identity, Server};
+use crate::server::{Identity, Seldom, Server};
 use crate::sts::StsApi;
 use bytes::Bytes;
 use hyper::body::Incoming;
@@ -64,7 +64,7 @@ use std::sync::Arc;
 use tokio::net::TcpListener;
 use weir_proto::v1::{self, Reason};
 use weir_proto::{BucketName, Failure, NameError};
-use weir_service::accept::{self, Limits};
+use weir_service::accept::{self, Limits, RefusalObserver};
 use weir_service::channel::Channel;
 use weir_service::clock::Clock;
 use weir_service::config::settings::GatewaySettings;
@@ -150,7 +150,11 @@ impl Gateway {
         first_buckets(&objects, &settings.buckets).await?;
         let rate = RateLimiter::from_settings(&settings);
         let context = Context { objects, settings, follower, gate, rate, clock };
-        Ok(Self { server: Arc::new(Server { context, router, metrics, audit, identity, sts }), limits, tls })
+        Ok(Self {
+            server: Arc::new(Server { context, router, metrics, audit, identity, sts, no_place: Seldom::default() }),
+            limits,
+            tls,
+        })
     }
 
     pub fn objects(&self) -> &Objects {
@@ -172,7 +176,10 @@ impl Gateway {
             let server = server.clone();
             async move { Ok::<_, Infallible>(server.answer(request).await) }
         });
-        accept::serve(listener, self.limits.clone(), self.tls.clone(), || service.clone(), shutdown).await;
+        let server = self.server.clone();
+        let observer = RefusalObserver::new(move |refused| server.note_refused(&refused));
+        let limits = Limits { observer, ..self.limits.clone() };
+        accept::serve(listener, limits, self.tls.clone(), || service.clone(), shutdown).await;
         self.server.audit.flush().await;
         Ok(())
     }

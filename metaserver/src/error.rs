@@ -50,6 +50,8 @@ pub enum Error {
     PreconditionFailed { resource: String, condition: &'static str },
     #[error("another writer was faster")]
     Conflict { resource: String },
+    #[error("the object that is there is someone else's")]
+    NotOwner { resource: String },
     #[error("the key exists already")]
     KeyExists { resource: String },
     #[error("the upload does not exist, or it is completed or aborted")]
@@ -106,7 +108,7 @@ impl Error {
         Self::LimitExceeded { what, allowed }
     }
 
-    fn reason(&self) -> Reason {
+    pub(crate) fn reason(&self) -> Reason {
         match self {
             Self::Invalid { .. } => Reason::InvalidRequest,
             Self::NoSuchBucket { .. } => Reason::NoSuchBucket,
@@ -116,6 +118,7 @@ impl Error {
             Self::NoSuchKey { .. } => Reason::NoSuchKey,
             Self::PreconditionFailed { .. } => Reason::PreconditionFailed,
             Self::Conflict { .. } => Reason::Conflict,
+            Self::NotOwner { .. } => Reason::NotOwner,
             Self::KeyExists { .. } => Reason::KeyExists,
             Self::NoSuchUpload { .. } => Reason::NoSuchUpload,
             Self::InvalidPart { .. } => Reason::InvalidPart,
@@ -155,6 +158,7 @@ impl Error {
             Self::NoSuchKey { resource }
             | Self::PreconditionFailed { resource, .. }
             | Self::Conflict { resource }
+            | Self::NotOwner { resource }
             | Self::KeyExists { resource }
             | Self::ChecksumMismatch { resource, .. }
             | Self::InvalidRange { resource, .. }

@@ -3,6 +3,7 @@
 //! Floors, from the top: `rpc` and [`cluster`], what the system means ([`namespace`]), what lies in the store
 //! ([`records`]), the store ([`store`]). No arrow runs up.
 
+mod audit;
 pub mod cluster;
 pub mod error;
 pub mod metrics;

@@ -63,6 +63,7 @@ impl Failure {
             | Reason::WrongCluster
             | Reason::NotConfirmed => Code::FailedPrecondition,
             Reason::Conflict => Code::Aborted,
+            Reason::NotOwner => Code::PermissionDenied,
             Reason::InvalidRange => Code::OutOfRange,
             Reason::TooManyBuckets | Reason::NoSpace | Reason::LimitExceeded => Code::ResourceExhausted,
             Reason::Damaged => Code::DataLoss,

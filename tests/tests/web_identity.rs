@@ -90,7 +90,9 @@ impl Account {
             sources: Sources::default(),
         };
         let action = StsAction::of(&parameters)?;
-        let answer = perform(&self.api, action, &request).await?.answer(Api::Sts, action.name(), "ID");
+        let answer = perform(&self.api, action, &request).await?;
+        assert_eq!(answer.issued().unwrap().identity, "arn:aws:sts::000000000000:assumed-role/reader/run-7");
+        let answer = answer.answer(Api::Sts, action.name(), "ID");
         let body = answer.into_body().collect().await.unwrap().to_bytes();
         Ok(String::from_utf8(body.to_vec()).unwrap())
     }

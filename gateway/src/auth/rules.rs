@@ -5,6 +5,7 @@ use super::directory::Directory;
 use super::policy::{DocumentKind, PolicyDocument, PolicyError};
 use super::token::Session;
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::Arc;
 use weir_proto::v1;
 use weir_service::sealing::{ACCESS_KEY_PURPOSE, Sealer};
@@ -35,6 +36,12 @@ struct Read<T> {
 pub struct Grants {
     pub documents: Vec<Arc<PolicyDocument>>,
     pub boundary: Option<Arc<PolicyDocument>>,
+}
+
+impl fmt::Debug for Rules {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Rules").field("version", &self.directory.version).finish_non_exhaustive()
+    }
 }
 
 impl Rules {

@@ -220,6 +220,7 @@ impl From<Failure> for QueryError {
             | Reason::StoreFailed
             | Reason::WrongCluster
             | Reason::KeyExists
+            | Reason::NotOwner
             | Reason::ChecksumMismatch
             | Reason::Unspecified => return Self::from(QueryErrorCode::InternalFailure).cause(text),
         };

@@ -124,6 +124,12 @@ pub const KEYS: &[Key] = &[
          machine can't shut the others out, and many clients behind one address still fit. Trusted proxies are exempt",
     ),
     key(
+        "gateway.http2_connection_max_count",
+        Count(0, 1_000_000),
+        "open connections that speak HTTP/2, in all: each holds several times the memory of one of HTTP/1.1. Beyond it \
+         clients over TLS are offered HTTP/1.1 alone, and others are told to go",
+    ),
+    key(
         "gateway.trusted_proxies",
         List,
         "addresses and networks, such as `10.0.0.0/8`, whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed; \

@@ -137,6 +137,7 @@ fn told(decision: Decision) -> String {
         Reason::Boundary => "boundary",
         Reason::SessionPolicy => "session",
         Reason::BucketPolicy => "bucket",
+        Reason::Acl => "acl",
     };
     match decision {
         Decision::Allowed(by) => format!("allow {}", source(by)),

@@ -29,7 +29,7 @@ mod public;
 mod statement;
 
 pub use current::as_of_now;
-pub use decide::{Decision, Reason, Sources, decide};
+pub use decide::{Decision, Reason, Sources, decide, is_within_bounds};
 pub use document::{DocumentKind, PolicyDocument, PolicyError, Verdict};
 pub use facts::{Ask, Facts};
 pub use pattern::Pattern;
