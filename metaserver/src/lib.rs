@@ -6,6 +6,8 @@
 mod audit;
 pub mod cluster;
 pub mod error;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 pub mod metrics;
 pub mod namespace;
 pub mod records;
@@ -61,7 +63,7 @@ pub struct RestoreReport {
 /// [`MetaserverError::Restore`]: the folder is not empty, the backup is not whole, or the disk fails.
 pub fn restore(backup: &Path, data: &Path, disk: &dyn Disk) -> Result<RestoreReport, MetaserverError> {
     let mut sealed_secrets = BTreeMap::new();
-    let mut visit = |key: &[u8], value: Option<&[u8]>| {
+    let visit = |key: &[u8], value: Option<&[u8]>| {
         let Ok(access_key_id) = access_key::name(key) else { return };
         // A record that can't be read is told of when the metaserver starts.
         let record = value.and_then(|value| decode::<AccessKeyRecord>(key, Bytes::copy_from_slice(value)).ok());
@@ -70,7 +72,7 @@ pub fn restore(backup: &Path, data: &Path, disk: &dyn Disk) -> Result<RestoreRep
             None => sealed_secrets.remove(&access_key_id),
         };
     };
-    let restored = store::embedded::restore(backup, data, disk, &mut visit);
+    let restored = store::embedded::restore(backup, data, disk, visit);
     let summary = restored.map_err(|source| MetaserverError::Restore {
         backup: backup.to_path_buf(),
         data: data.to_path_buf(),

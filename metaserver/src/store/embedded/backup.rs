@@ -23,7 +23,7 @@ pub fn restore(
     backup: &Path,
     data: &Path,
     disk: &dyn Disk,
-    visit: &mut dyn FnMut(&[u8], Option<&[u8]>),
+    mut visit: impl FnMut(&[u8], Option<&[u8]>),
 ) -> Result<Summary, StoreError> {
     let backup = newest(disk, backup)?;
     let summary = checkpoint::read(disk, &backup, &mut |_| Ok(()))?;
