@@ -135,7 +135,7 @@ fn shutdown_finishes_a_request_in_flight() {
     let mut server = standalone();
     assert_eq!(request(&server.address, "PUT /photos", "").unwrap().0, 200);
     let mut stream = TcpStream::connect(&server.address).unwrap();
-    write!(stream, "PUT /photos/slow HTTP/1.1\r\nhost: weir\r\ncontent-length: 100000\r\n\r\n").unwrap();
+    write!(stream, "PUT /photos/slow HTTP/1.1\r\nhost: localhost\r\ncontent-length: 100000\r\n\r\n").unwrap();
     stream.write_all(&[b'a'; 50_000]).unwrap();
     std::thread::sleep(Duration::from_millis(300));
     server.process.signal("-TERM");
@@ -153,7 +153,7 @@ fn a_second_signal_ends_the_process_at_once() {
     let mut server = standalone();
     assert_eq!(request(&server.address, "PUT /photos", "").unwrap().0, 200);
     let mut stream = TcpStream::connect(&server.address).unwrap();
-    write!(stream, "PUT /photos/slow HTTP/1.1\r\nhost: weir\r\ncontent-length: 100\r\n\r\na").unwrap();
+    write!(stream, "PUT /photos/slow HTTP/1.1\r\nhost: localhost\r\ncontent-length: 100\r\n\r\na").unwrap();
     std::thread::sleep(Duration::from_millis(300));
     server.process.signal("-TERM");
     std::thread::sleep(Duration::from_millis(300));
