@@ -26,6 +26,8 @@ mod checksum;
 mod conditions;
 mod copy_source;
 pub mod error;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 mod header_text;
 pub mod iam;
 mod metrics;
@@ -123,7 +125,7 @@ impl Gateway {
         shutdown: &Shutdown,
     ) -> Result<Self, GatewayError> {
         // What can be refused without a metaserver is.
-        let tokens = SessionTokens::new(sealer.clone(), clock.clone());
+        let tokens = SessionTokens::new(sealer.clone(), clock.clone(), &settings.access_key, &settings.secret_key);
         let gate = Gate::new(&settings, tokens.clone(), clock.clone())?;
         let authorities = Some(settings.oidc_ca.as_path()).filter(|path| !path.as_os_str().is_empty());
         let verifier = TokenVerifier::new(authorities, clock.clone())?;
@@ -137,6 +139,11 @@ impl Gateway {
         let objects = Objects::open(metaserver.clone(), workers, options, clock.clone(), shutdown).await;
         let objects = objects.map_err(GatewayError::Session)?;
         let follower = Follower::open(metaserver, sealer, shutdown).await.map_err(GatewayError::Session)?;
+        if follower.fresh().await.is_ok_and(|rules| rules.directory.access_keys.contains_key(&settings.access_key)) {
+            tracing::warn!(
+                "a user's access key has the id of gateway.access_key: it speaks for the root, not for the user"
+            );
+        }
         if let Some(tls) = &tls {
             tls.watch(shutdown);
         }

@@ -20,6 +20,7 @@ pub use sent::SentBody;
 use crate::answer::Outcome;
 use crate::audit::{Audit, AuditRecord, Entry, request_span};
 use crate::auth::{self, Authentication, Presented};
+use crate::body;
 use crate::copy_source;
 use crate::metrics::{InFlight, Metrics};
 use crate::ops::{self, Context};
@@ -141,20 +142,21 @@ impl Server {
         let creates_object = auth::creates_object(&route.operation);
         let described = self.context.described(headers, &query, address, secure, creates_object);
         let access = self.context.access_of(&caller, &described, &rules);
-        for need in &needs {
-            access.require_before(need)?;
-        }
+        access.begin(&needs)?;
         auth::check_expected_owner(headers, &auth::ACCOUNT)?;
+        body::check_declared_payload(headers)?;
         let request = Request {
             headers: carried.unwrap_or(parts.headers),
             query,
             host,
             path: exchange.path.clone(),
+            version: parts.version,
             by_base_path,
             secure,
             address,
             caller,
             access,
+            rules,
             noted: exchange.entry.noted().clone(),
         };
         ops::perform(&self.context, &route.operation, &request, body).await

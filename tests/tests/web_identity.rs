@@ -57,8 +57,8 @@ impl Account {
         directory.apply(entries.map(|entry| AccessEntry { entry: Some(entry) }));
 
         let clock = Arc::new(ManualClock::at(NOW_SECONDS * 1000));
-        let sealer = Arc::new(Sealer::new(&ClusterSecret::new("a secret of 16 characters").unwrap()));
-        let tokens = SessionTokens::new(sealer, clock.clone());
+        let sealer = Arc::new(Sealer::new(&ClusterSecret::new("a secret of 32 characters or more").unwrap()));
+        let tokens = SessionTokens::new(sealer, clock.clone(), "", "");
         let verifier = TokenVerifier::new(None, clock.clone()).unwrap();
         let api = StsApi::new(tokens.clone(), verifier, clock, "");
         Self { issuer, directory, tokens, api }

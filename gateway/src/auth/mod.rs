@@ -10,9 +10,11 @@
 //! | `caller`, `identity` | who it is |
 //! | `follow`, `directory`, `rules` | what the metaserver says of users, keys, policies and buckets |
 //! | [`policy`] | documents, and what they decide |
+//! | [`acl`] | access control lists, and who owns objects |
 //! | `need`, `access`, `facts` | what an operation needs to be allowed, and whether it is |
 
 mod access;
+pub mod acl;
 mod arn;
 mod caller;
 mod claimed;
@@ -20,6 +22,8 @@ mod directory;
 mod facts;
 mod follow;
 mod form;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod gate;
 mod headers;
 mod hoisted;
@@ -33,7 +37,7 @@ mod rules;
 mod signed_head;
 pub mod sigv2;
 pub mod sigv4;
-#[cfg(test)]
+#[cfg(any(test, feature = "fuzzing"))]
 mod testing;
 mod time;
 pub mod token;

@@ -4,6 +4,7 @@
 //! What shows only while it runs (the keys of DeleteObjects, the source of a copy in its headers, the ACL of the very
 //! version that is read) is asked for there.
 
+use super::acl::Given;
 use crate::route::{BucketOperation, ObjectOperation, Operation, Query, ServiceOperation};
 use http::HeaderMap;
 use std::fmt;
@@ -44,9 +45,6 @@ pub struct Need<'a> {
     pub action: &'static str,
     pub resource: Resource<'a>,
 }
-
-/// Headers of grants to a new object or bucket.
-const GRANT_PREFIX: &str = "x-amz-grant-";
 
 /// Everything that must be allowed before the operation begins, the most telling first.
 pub fn needs<'a>(operation: &'a Operation, headers: &HeaderMap, query: &Query) -> Vec<Need<'a>> {
@@ -160,7 +158,7 @@ fn of_bucket(operation: BucketOperation) -> Option<&'static str> {
 fn more_of_bucket(operation: BucketOperation, headers: &HeaderMap) -> Vec<&'static str> {
     let mut more = Vec::new();
     if operation == BucketOperation::CreateBucket {
-        if sets_acl(headers) {
+        if Given::is_in(headers) {
             more.push("s3:PutBucketAcl");
         }
         if headers.contains_key("x-amz-object-ownership") {
@@ -226,7 +224,7 @@ fn more_of_object(operation: ObjectOperation, headers: &HeaderMap) -> Vec<&'stat
     use ObjectOperation as O;
     let mut more = Vec::new();
     if matches!(operation, O::PutObject | O::CopyObject | O::CreateMultipartUpload) {
-        if sets_acl(headers) {
+        if Given::is_in(headers) {
             more.push("s3:PutObjectAcl");
         }
         if headers.contains_key("x-amz-tagging") {
@@ -234,10 +232,6 @@ fn more_of_object(operation: ObjectOperation, headers: &HeaderMap) -> Vec<&'stat
         }
     }
     more
-}
-
-fn sets_acl(headers: &HeaderMap) -> bool {
-    headers.contains_key("x-amz-acl") || headers.keys().any(|name| name.as_str().starts_with(GRANT_PREFIX))
 }
 
 #[cfg(test)]

@@ -74,11 +74,13 @@ fn entry(access: &Access, bucket: &BucketName, object: &ObjectToDelete) -> Resul
     let key = ObjectKey::new(object.key.clone())?;
     let has_version = object.version_id.as_deref().is_some_and(|version| version != "null");
     let action = if has_version { "s3:DeleteObjectVersion" } else { "s3:DeleteObject" };
-    access.require(&Need { action, resource: Resource::Object(bucket, &key) })?;
+    let resource = Resource::Object(bucket, &key);
+    access.require(&Need { action, resource })?;
     if let Some(version) = object.version_id.as_deref().filter(|version| *version != "null") {
         return Err(S3Error::new(ErrorCode::NoSuchVersion).element("VersionId", version));
     }
-    Ok(v1::DeleteEntry { key: key.into_bytes(), precondition: object.etag.as_deref().map(conditions::of_etag) })
+    let precondition = access.own_alone(action, &resource, object.etag.as_deref().map(conditions::of_etag));
+    Ok(v1::DeleteEntry { key: key.into_bytes(), precondition })
 }
 
 fn write_deleted(xml: &mut Writer, object: &ObjectToDelete) {

@@ -159,6 +159,12 @@ mod tests {
                 max_session_seconds: u32::MAX,
                 ..Default::default()
             }),
+            Change::CreateRole(v1::CreateRole {
+                name: "r".into(),
+                trust_document: document(),
+                trust_principals: vec![bad()],
+                ..Default::default()
+            }),
             Change::UpdateRole(v1::UpdateRole { name: bad(), ..Default::default() }),
             Change::DeleteRole(v1::DeleteRole { name: bad() }),
             Change::PutOidcProvider(v1::PutOidcProvider { provider: None, create: true }),

@@ -9,10 +9,14 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::task::{Context, Poll};
+use std::time::Duration;
 use tokio::time::Instant;
 
 /// HTTP/2 writes of at least this size carry an answer's data: pings, settings and the like are shorter.
 const DATA_WRITE_MIN_BYTES: usize = 1 << 10;
+/// A connection that has waited for its next request for so long gives up its buffers. A client that has more to ask at
+/// once asks sooner, and making them anew takes microseconds.
+const REST_AFTER: Duration = Duration::from_millis(20);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Protocol {
@@ -73,7 +77,7 @@ impl Activity {
 
     /// When the connection is to be closed if nothing changes; none while a request is worked on.
     pub fn deadline(&self, limits: &Limits) -> Option<Instant> {
-        let at = |since: u64, timeout| Some(self.opened + std::time::Duration::from_millis(since - 1) + timeout);
+        let at = |since: u64, timeout| Some(self.opened + Duration::from_millis(since - 1) + timeout);
         if self.takes_back_too_much(limits) {
             return Some(self.opened);
         }
@@ -121,6 +125,17 @@ impl Activity {
         self.protocol == Protocol::Http1 && self.in_flight.load(Relaxed) == 0 && self.head_since.load(Relaxed) != 0
     }
 
+    /// When an HTTP/1 connection that goes on waiting for a request is to give up its buffers; none: it has use for them.
+    pub fn rest_at(&self) -> Option<Instant> {
+        let idle = self.idle_since.load(Relaxed);
+        let rests = self.protocol == Protocol::Http1
+            && self.is_idle()
+            && idle != 0
+            && self.closing_since.load(Relaxed) == 0
+            && self.write_blocked_since.load(Relaxed) == 0;
+        rests.then(|| self.opened + Duration::from_millis(idle - 1) + REST_AFTER)
+    }
+
     pub fn protocol(&self) -> Protocol {
         self.protocol
     }
@@ -131,7 +146,8 @@ impl Activity {
         }
     }
 
-    fn has_read(&self) {
+    /// Something came.
+    pub fn has_read(&self) {
         let is_first_of_head = self.in_flight.load(Relaxed) == 0 && self.head_since.load(Relaxed) == 0;
         if self.protocol == Protocol::Http1 && is_first_of_head {
             self.head_since.store(self.now(), Relaxed);
@@ -256,6 +272,10 @@ pub(super) struct Watched<T> {
 impl<T> Watched<T> {
     pub fn new(io: T, first: Vec<u8>, activity: Arc<Activity>) -> Self {
         Self { io, first: first.into(), activity }
+    }
+
+    pub fn into_inner(self) -> T {
+        self.io
     }
 }
 

@@ -50,9 +50,12 @@ pub enum Protocols {
     Http2,
 }
 
-/// What an HTTP/2 connection may take besides.
+/// What HTTP/2 connections may take besides.
 #[derive(Clone, Copy, Debug)]
 pub struct Http2Limits {
+    /// How many there may be. Each holds several times what one of HTTP/1 does, and keeps it while it is idle. Beyond it
+    /// TLS agrees on HTTP/1.1 alone, and who insists is told to go.
+    pub connection_max_count: usize,
     /// Requests in flight on a connection.
     pub stream_max_count: u32,
     /// What a client may send of one body, and of all, before it is read.
@@ -80,6 +83,7 @@ impl Default for Http2Limits {
     /// For clients that are strangers.
     fn default() -> Self {
         Self {
+            connection_max_count: 2_000,
             stream_max_count: 100,
             stream_window_bytes: 1 << 20,
             connection_window_bytes: 4 << 20,
@@ -103,7 +107,7 @@ impl From<&GatewaySettings> for Limits {
             header_timeout: Duration::from_millis(settings.header_timeout_ms),
             idle_timeout: Duration::from_millis(settings.idle_timeout_ms),
             write_timeout: Duration::from_millis(settings.body_idle_timeout_ms),
-            http2: Http2Limits::default(),
+            http2: Http2Limits { connection_max_count: settings.http2_connection_max_count, ..Http2Limits::default() },
             trusted_proxies: TrustedProxies::from_settings(settings),
             refusal: Bytes::from_static(REFUSAL),
             observer: RefusalObserver::default(),

@@ -6,6 +6,9 @@
 
 mod activity;
 mod connection;
+mod counted;
+mod drive;
+mod first_head;
 mod limits;
 mod linger;
 mod peer;
@@ -62,7 +65,7 @@ pub async fn serve<M, S, B>(
     B::Error: Into<BoxError>,
 {
     let slots = Slots::new(&limits);
-    let terms = Arc::new(Terms { limits, tls, shutdown: shutdown.clone() });
+    let terms = Arc::new(Terms::new(limits, tls, shutdown.clone()));
     let refusals = Arc::new(Semaphore::new(REFUSALS_AT_ONCE));
     loop {
         let accepted = tokio::select! {

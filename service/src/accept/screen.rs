@@ -63,6 +63,13 @@ impl Screen {
         self.is_ambiguous.clone()
     }
 
+    /// Is `unread`, which has passed, all that has begun of the next request? Empty lines before one do not count.
+    pub fn begins_with(&self, unread: &[u8]) -> bool {
+        let empty_lines = unread.strip_suffix(self.line.as_slice());
+        self.state == State::Head
+            && empty_lines.is_some_and(|rest| rest.iter().all(|byte| matches!(byte, b'\r' | b'\n')))
+    }
+
     /// How many of these bytes may go on; the last of them is altered when they are fewer than there are.
     pub fn screen(&mut self, bytes: &mut [u8]) -> usize {
         let mut at = 0;
@@ -214,6 +221,10 @@ impl<T> Screened<T> {
         let count = screen.screen(first);
         first.truncate(count);
         Self { io, screen, interim: b"" }
+    }
+
+    pub fn screen(&self) -> &Screen {
+        &self.screen
     }
 }
 
