@@ -4,7 +4,7 @@ use crate::access::{Session, root};
 use crate::audit::lines_that;
 use http::{HeaderMap, Method};
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use weir_gateway::route::{BucketOperation, ObjectOperation, Query, Router, SUBRESOURCES, ServiceOperation};
 use weir_service::config::GatewaySettings;
 use weir_tests::sign::Keys;
@@ -57,9 +57,12 @@ fn assert_line(lines: &BTreeMap<String, Vec<Value>>, name: &str, answer: &Answer
     }
 }
 
-fn lines_by_id(server: &Server, count: usize) -> BTreeMap<String, Vec<Value>> {
+/// The lines of these answers.
+fn lines_by_id(server: &Server, answers: &[(&str, Answer)]) -> BTreeMap<String, Vec<Value>> {
+    let ids: BTreeSet<&str> = answers.iter().map(|(_, answer)| answer.must("x-amz-request-id")).collect();
+    let is_asked_for = |line: &Value| ids.contains(line["request_id"].as_str().unwrap());
     let mut by_id: BTreeMap<String, Vec<Value>> = BTreeMap::new();
-    for line in lines_that(server, count, |line| line["user_agent"].is_null() && line["operation"] != Value::Null) {
+    for line in lines_that(server, answers.len(), is_asked_for) {
         by_id.entry(line["request_id"].as_str().unwrap().to_owned()).or_default().push(line);
     }
     by_id
@@ -74,7 +77,6 @@ fn each_operation_writes_one_line_with_its_action_its_status_and_its_error() {
         assert!(requests.contains_key(name), "no request leads to {name}");
     }
     let session = Session::start_with("audit_log = \"audit.log\"");
-    let before = lines_by_id_len(&session.server);
     let (root, guess) = (root(), Keys::new("AKIAGUESS", "secret"));
     let mut answers = Vec::new();
     for (name, (method, target, headers)) in &requests {
@@ -84,15 +86,9 @@ fn each_operation_writes_one_line_with_its_action_its_status_and_its_error() {
             answers.push((*name, answer));
         }
     }
-    let lines = lines_by_id(&session.server, before + answers.len());
+    let lines = lines_by_id(&session.server, &answers);
     assert_eq!(answers.len(), 3 * requests.len());
     for (name, answer) in &answers {
         assert_line(&lines, name, answer);
     }
-}
-
-/// Lines that are there already: the harness has asked whether the server serves.
-fn lines_by_id_len(server: &Server) -> usize {
-    let text = std::fs::read_to_string(crate::audit::path_of_log(server)).unwrap();
-    text.lines().count()
 }
