@@ -53,7 +53,7 @@ impl World {
         ];
         let mut directory = Directory::default();
         directory.apply(entries.map(|entry| v1::AccessEntry { entry: Some(entry) }));
-        let sealer = Sealer::new(&ClusterSecret::new("a secret of 16 characters").unwrap());
+        let sealer = Sealer::new(&ClusterSecret::new("a secret of 32 characters or more").unwrap());
         let rules = Arc::new(Rules::new(directory, &Rules::default(), &sealer));
         Access::of(rules, &Caller::new(identity, String::new(), None, Proof::None), Facts::default)
     }

@@ -21,7 +21,7 @@ use weir_service::peer_auth::{ClusterCredentials, ClusterSecret};
 use weir_tests::sign::Draft;
 use weir_tests::{binary, noise};
 
-const SECRET: &str = "the secret of this cluster";
+const SECRET: &str = "the secret of this whole test cluster";
 /// What a stranger may send in vain.
 const OVERSIZED_BYTES: usize = 5 << 20;
 /// Calls that wait for something are given up after so long.
