@@ -41,8 +41,13 @@ impl World {
             v1::Permissions { inline_policies: inline.into_iter().collect(), boundary_policy, ..Default::default() };
         let version = v1::PolicyVersion { number: 1, document: ALLOW_LISTING.into(), created_ms: 0 };
         let entries = [
-            Entry::User(v1::User { name: "alice".into(), permissions: Some(permissions), ..Default::default() }),
-            Entry::Role(v1::Role { name: "reader".into(), ..Default::default() }),
+            Entry::User(v1::User {
+                name: "alice".into(),
+                id: "AIDA1".into(),
+                permissions: Some(permissions),
+                ..Default::default()
+            }),
+            Entry::Role(v1::Role { name: "reader".into(), id: "AROA1".into(), ..Default::default() }),
             Entry::Policy(v1::ManagedPolicy {
                 name: "listing".into(),
                 versions: vec![version],

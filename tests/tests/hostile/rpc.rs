@@ -174,7 +174,7 @@ fn every_method_refuses_strangers() {
             let code = cluster.call_raw(&stranger, method, proof, vec![0; 5]);
             assert_eq!(code, Some(Code::Unauthenticated), "{method} {proof:?}");
         }
-        let others = cluster.channel(address, "the secret of another cluster");
+        let others = cluster.channel(address, "the secret of another test cluster");
         assert_eq!(cluster.call(&others, method, &[]), Some(Code::Unauthenticated), "{method}");
         let oversized = cluster.call(&stranger, method, &vec![0; OVERSIZED_BYTES]);
         assert!(matches!(oversized, Some(Code::Unauthenticated | Code::Unavailable)), "{method}: {oversized:?}");
