@@ -26,6 +26,8 @@ mod checksum;
 mod conditions;
 mod copy_source;
 pub mod error;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 mod header_text;
 pub mod iam;
 mod metrics;

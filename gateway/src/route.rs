@@ -4,6 +4,8 @@
 
 mod address;
 mod choose;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod operation;
 mod query;
 #[cfg(test)]

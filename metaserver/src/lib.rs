@@ -6,6 +6,8 @@
 mod audit;
 pub mod cluster;
 pub mod error;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 pub mod metrics;
 pub mod namespace;
 pub mod records;

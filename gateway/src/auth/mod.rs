@@ -22,6 +22,8 @@ mod directory;
 mod facts;
 mod follow;
 mod form;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod gate;
 mod headers;
 mod hoisted;
@@ -35,7 +37,7 @@ mod rules;
 mod signed_head;
 pub mod sigv2;
 pub mod sigv4;
-#[cfg(test)]
+#[cfg(any(test, feature = "fuzzing"))]
 mod testing;
 mod time;
 pub mod token;

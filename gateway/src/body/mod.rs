@@ -9,6 +9,8 @@ mod chunked;
 mod digests;
 mod document;
 mod error;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod incoming;
 mod md5;
 mod plan;

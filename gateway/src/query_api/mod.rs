@@ -12,6 +12,8 @@
 mod answer;
 mod error;
 mod form;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod parameters;
 mod rule;
 mod tags;

@@ -158,6 +158,9 @@ impl<'a> Parser<'a> {
         if self.open.len() == MAX_DEPTH {
             return Err(MalformedXml::new("it is too deep"));
         }
+        if !is_qualified_name(start.name().into_inner()) {
+            return Err(MalformedXml::new("the name of an element is none"));
+        }
         let mut schema_type = None;
         for (count, attribute) in start.attributes().enumerate() {
             let attribute = attribute.map_err(|error| MalformedXml::new(error.to_string()))?;
@@ -230,6 +233,17 @@ fn numbered(reference: &str) -> Option<char> {
 /// XML 1.0, 2.2.
 fn is_xml_character(character: char) -> bool {
     matches!(character, '\t' | '\n' | '\r' | ' '..='\u{fffd}' | '\u{10000}'..)
+}
+
+/// Namespaces in XML 1.0, 4, with all characters beyond ASCII taken for letters: no element that is known has any.
+fn is_qualified_name(name: &str) -> bool {
+    let is_start = |character: char| character.is_ascii_alphabetic() || character == '_' || !character.is_ascii();
+    let is_further = |character: char| is_start(character) || character.is_ascii_digit() || "-.".contains(character);
+    let is_name = |part: &str| part.starts_with(is_start) && part.chars().all(is_further);
+    match name.split_once(':') {
+        Some((prefix, local)) => is_name(prefix) && is_name(local),
+        None => is_name(name),
+    }
 }
 
 fn check_declaration(declaration: &BytesDecl<'_>) -> Result<(), MalformedXml> {
@@ -325,6 +339,13 @@ mod tests {
             "<?xml version=\"1.1\"?><Root/>",
             "<Root/><?xml version=\"1.0\"?>",
             "<Root><![CDATA[x</Root>",
+            "<:Root/>",
+            "<a::Root/>",
+            "<a:b:Root/>",
+            "<1:Root/>",
+            "<Root><A\"/></Root>",
+            "<Root><a=b/></Root>",
+            "<Root></></Root>",
         ] {
             refused(document);
         }

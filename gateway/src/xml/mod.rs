@@ -7,6 +7,8 @@ mod create_bucket;
 mod delete;
 mod element;
 mod escape;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod ownership_controls;
 mod public_access_block;
 mod tagging;

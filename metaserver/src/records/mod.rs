@@ -12,6 +12,8 @@ pub mod bucket_access;
 pub mod condemned;
 pub mod content;
 pub mod counter;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 pub mod grant;
 pub mod group;
 pub mod holder;

@@ -3,6 +3,9 @@
 use super::scene::{Scene, block, completion, policy};
 use weir_tests::sign::Draft;
 
+const OWNERSHIP: &str =
+    "<OwnershipControls><Rule><ObjectOwnership>ObjectWriter</ObjectOwnership></Rule></OwnershipControls>";
+
 /// What an operation does with its body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Body {
@@ -47,6 +50,10 @@ pub fn routes(scene: &Scene) -> Vec<Route> {
         route.draft.add_header("x-amz-copy-source", "/held/b");
         route
     };
+    let private = |mut route: Route| {
+        route.draft.add_header("x-amz-acl", "private");
+        route
+    };
     let whole = format!("/held/upload?uploadId={}", scene.upload_id);
     let part = |number: u32| format!("/held/upload?partNumber={number}&uploadId={}", scene.upload_id);
     let delete = "<Delete><Object><Key>a</Key></Object></Delete>";
@@ -69,6 +76,7 @@ pub fn routes(scene: &Scene) -> Vec<Route> {
         ("GetBucketPolicy", "policy", 200),
         ("GetBucketPolicyStatus", "policyStatus", 200),
         ("GetPublicAccessBlock", "publicAccessBlock", 200),
+        ("GetBucketOwnershipControls", "ownershipControls", 200),
         ("GetBucketVersioning", "versioning", 200),
         ("GetBucketCors", "cors", 404),
         ("GetBucketTagging", "tagging", 404),
@@ -79,6 +87,9 @@ pub fn routes(scene: &Scene) -> Vec<Route> {
         route("CreateBucket", 200, "PUT", "/new-bucket"),
         with(Body::Document, policy(), route("PutBucketPolicy", 204, "PUT", "/held?policy")),
         with(Body::Document, block(), route("PutPublicAccessBlock", 200, "PUT", "/held?publicAccessBlock")),
+        with(Body::Document, OWNERSHIP, route("PutBucketOwnershipControls", 200, "PUT", "/held?ownershipControls")),
+        private(route("PutBucketAcl", 200, "PUT", "/held?acl")),
+        private(route("PutObjectAcl", 200, "PUT", "/held/a?acl")),
         with(Body::Data, "overwritten", route("PutObject", 200, "PUT", "/held/a")),
         with(Body::Data, "new content", route("PutObject of a strange key", 200, "PUT", "/held/new%20%2B%2F..%2Fk")),
         copied(route("CopyObject", 200, "PUT", "/held/copy")),
@@ -89,6 +100,7 @@ pub fn routes(scene: &Scene) -> Vec<Route> {
         route("AbortMultipartUpload", 204, "DELETE", &whole),
         with(Body::Document, delete, route("DeleteObjects", 200, "POST", "/held?delete")),
         route("DeleteObject", 204, "DELETE", "/held/b"),
+        route("DeleteBucketOwnershipControls", 204, "DELETE", "/held?ownershipControls"),
         route("DeletePublicAccessBlock", 204, "DELETE", "/held?publicAccessBlock"),
         route("DeleteBucketPolicy", 204, "DELETE", "/held?policy"),
         route("DeleteBucket", 204, "DELETE", "/empty"),

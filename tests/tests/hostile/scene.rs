@@ -128,7 +128,9 @@ impl Scene {
         let mut state = self.told("/");
         let buckets = self.as_root("GET", "/", "").expect(200).xml();
         for bucket in buckets.child("Buckets").into_iter().flat_map(|buckets| buckets.texts("Bucket", "Name")) {
-            for query in ["list-type=2&fetch-owner=true", "uploads", "policy", "publicAccessBlock", "acl"] {
+            for query in
+                ["list-type=2&fetch-owner=true", "uploads", "policy", "publicAccessBlock", "acl", "ownershipControls"]
+            {
                 state.push_str(&self.told(&format!("/{bucket}?{query}")));
             }
             let uploads = self.as_root("GET", &format!("/{bucket}?uploads"), "").expect(200).xml();

@@ -17,6 +17,8 @@ mod current;
 mod decide;
 mod document;
 mod facts;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod json;
 mod key;
 #[cfg(test)]

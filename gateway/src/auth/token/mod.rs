@@ -3,6 +3,8 @@
 //! metaserver is asked.
 //! <https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_temp.html>
 
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod payload;
 mod session;
 mod standing;
