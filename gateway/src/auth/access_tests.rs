@@ -41,8 +41,13 @@ impl World {
             v1::Permissions { inline_policies: inline.into_iter().collect(), boundary_policy, ..Default::default() };
         let version = v1::PolicyVersion { number: 1, document: ALLOW_LISTING.into(), created_ms: 0 };
         let entries = [
-            Entry::User(v1::User { name: "alice".into(), permissions: Some(permissions), ..Default::default() }),
-            Entry::Role(v1::Role { name: "reader".into(), ..Default::default() }),
+            Entry::User(v1::User {
+                name: "alice".into(),
+                id: "AIDA1".into(),
+                permissions: Some(permissions),
+                ..Default::default()
+            }),
+            Entry::Role(v1::Role { name: "reader".into(), id: "AROA1".into(), ..Default::default() }),
             Entry::Policy(v1::ManagedPolicy {
                 name: "listing".into(),
                 versions: vec![version],
@@ -53,7 +58,7 @@ impl World {
         ];
         let mut directory = Directory::default();
         directory.apply(entries.map(|entry| v1::AccessEntry { entry: Some(entry) }));
-        let sealer = Sealer::new(&ClusterSecret::new("a secret of 16 characters").unwrap());
+        let sealer = Sealer::new(&ClusterSecret::new("a secret of 32 characters or more").unwrap());
         let rules = Arc::new(Rules::new(directory, &Rules::default(), &sealer));
         Access::of(rules, &Caller::new(identity, String::new(), None, Proof::None), Facts::default)
     }

@@ -44,6 +44,13 @@ impl fmt::Debug for Rules {
     }
 }
 
+impl Grants {
+    /// Of one who is gone.
+    fn of_nobody() -> Self {
+        Self { documents: vec![Arc::new(PolicyDocument::refusing_everything())], boundary: None }
+    }
+}
+
 impl Rules {
     /// `known` are the rules of an earlier version: what did not change is taken over.
     pub fn new(directory: Directory, known: &Self, sealer: &Sealer) -> Self {
@@ -85,7 +92,7 @@ impl Rules {
             Identity::Anonymous | Identity::Root => {}
             Identity::User { name, id, .. } => {
                 let known = self.users.get(name).filter(|known| known.source.id == *id);
-                let Some(Read { source: user, documents }) = known else { return grants };
+                let Some(Read { source: user, documents }) = known else { return Grants::of_nobody() };
                 self.add(&mut grants, user.permissions.as_ref(), documents);
                 for Read { source: group, documents } in user.groups.iter().filter_map(|name| self.groups.get(name)) {
                     self.add(&mut grants, group.permissions.as_ref(), documents);
@@ -94,7 +101,7 @@ impl Rules {
             }
             Identity::AssumedRole { role, role_id, .. } => {
                 let known = self.roles.get(role).filter(|known| known.source.id == *role_id);
-                let Some(Read { source: role, documents }) = known else { return grants };
+                let Some(Read { source: role, documents }) = known else { return Grants::of_nobody() };
                 self.add(&mut grants, role.permissions.as_ref(), documents);
                 grants.boundary = self.boundary(role.permissions.as_ref());
             }
