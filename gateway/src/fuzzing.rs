@@ -21,9 +21,11 @@ pub const TARGETS: &[Target] = &[
     ("post_form", post::fuzzing::post_form),
     ("post_policy", post::fuzzing::post_policy),
     ("iam_form", query_api::fuzzing::iam_form),
+    ("xml_acl", xml::fuzzing::acl),
     ("xml_complete", xml::fuzzing::complete),
     ("xml_create_bucket", xml::fuzzing::create_bucket),
     ("xml_delete", xml::fuzzing::delete),
+    ("xml_ownership_controls", xml::fuzzing::ownership_controls),
     ("xml_public_access_block", xml::fuzzing::public_access_block),
     ("xml_tagging", xml::fuzzing::tagging),
 ];

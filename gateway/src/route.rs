@@ -12,6 +12,7 @@ mod query;
 mod tests;
 
 pub use address::without_port;
+pub use choose::SUBRESOURCES;
 pub(crate) use choose::chooses_operation;
 pub use operation::{BucketOperation, ObjectOperation, Operation, ServiceOperation};
 pub use query::{Query, decoded};

@@ -81,6 +81,7 @@ fn limits() -> Limits {
         idle_timeout: IDLE_TIMEOUT,
         write_timeout: WRITE_TIMEOUT,
         http2: Http2Limits {
+            connection_max_count: CONNECTION_MAX_COUNT,
             stream_max_count: STREAM_MAX_COUNT,
             stream_window_bytes: STREAM_WINDOW_BYTES,
             connection_window_bytes: CONNECTION_WINDOW_BYTES,

@@ -6,10 +6,12 @@
 pub mod answer;
 pub mod binary;
 pub mod certificates;
+pub mod crowd;
 pub mod digest;
 pub mod form;
 pub mod framing;
 pub mod http;
+pub mod latency;
 pub mod oidc_issuer;
 pub mod server;
 pub mod sign;

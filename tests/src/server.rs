@@ -43,7 +43,15 @@ impl Server {
     /// # Panics
     /// When it does not serve within [`START_SECONDS`].
     pub fn start_with(settings: &str) -> Self {
-        Self::start_by(settings, None)
+        Self::start_logging("info", settings)
+    }
+
+    /// Starts one that logs as much as `level` says.
+    ///
+    /// # Panics
+    /// When it does not serve within [`START_SECONDS`].
+    pub fn start_logging(level: &str, settings: &str) -> Self {
+        Self::start_by(level, settings, None)
     }
 
     /// Starts one whose S3 and admin ports are served over TLS.
@@ -51,13 +59,13 @@ impl Server {
     /// # Panics
     /// When it does not serve within [`START_SECONDS`].
     pub fn start_over_tls_with(settings: &str) -> Self {
-        Self::start_by(settings, Some(Authority::new("tests")))
+        Self::start_by("info", settings, Some(Authority::new("tests")))
     }
 
-    fn start_by(settings: &str, authority: Option<Authority>) -> Self {
+    fn start_by(level: &str, settings: &str, authority: Option<Authority>) -> Self {
         let folder = tempfile::Builder::new().prefix("weir-test-").tempdir().expect("a temporary folder can be made");
         let (address, admin) = (free_address(), free_address());
-        let text = format!("admin_listen = \"{admin}\"\nlog = \"info\"\n{settings}\n");
+        let text = format!("admin_listen = \"{admin}\"\nlog = \"{level}\"\n{settings}\n");
         fs::write(folder.path().join("weir.toml"), text).expect("the configuration can be written");
         if let Some(authority) = &authority {
             authority.issue(&[CERTIFIED_HOST]).write(folder.path());
@@ -109,10 +117,6 @@ impl Server {
         Client::new(self.address, "").with_trust(self.trust())
     }
 
-    fn trust(&self) -> Option<Trust> {
-        self.authority.as_ref().map(|authority| trust(authority, &["http/1.1"]))
-    }
-
     /// Whoever signed the server's certificate.
     pub fn authority(&self) -> Option<&Authority> {
         self.authority.as_ref()
@@ -121,6 +125,11 @@ impl Server {
     /// Gives the running server a certificate of another authority, as a file that it may notice.
     pub fn change_certificate(&self, authority: &Authority) {
         authority.issue(&[CERTIFIED_HOST]).write(self.folder.path());
+    }
+
+    /// Whom its clients trust; none: it serves in clear.
+    pub fn trust(&self) -> Option<Trust> {
+        self.authority.as_ref().map(|authority| trust(authority, &["http/1.1"]))
     }
 
     /// A client at the base path.
@@ -188,6 +197,15 @@ impl Server {
         line.and_then(|rest| rest.split_whitespace().next()?.parse().ok()).unwrap_or(0)
     }
 
+    /// Open sockets of the process.
+    pub fn socket_count(&self) -> usize {
+        let files = fs::read_dir(format!("/proc/{}/fd", self.pid())).into_iter().flatten().flatten();
+        let is_socket = |file: &fs::DirEntry| {
+            fs::read_link(file.path()).is_ok_and(|target| target.to_string_lossy().starts_with("socket:"))
+        };
+        files.filter(is_socket).count()
+    }
+
     /// Space that the blocks take on disk, in bytes.
     pub fn block_bytes(&self) -> u64 {
         space_of(&self.data().join("blocks"))
@@ -228,6 +246,15 @@ impl Server {
     #[track_caller]
     pub fn assert_alive(&self) {
         assert_eq!(self.client().get("/").status, 200, "the server is not well:\n{}", self.log());
+        self.assert_well();
+    }
+
+    /// The server never panicked.
+    ///
+    /// # Panics
+    /// When it did.
+    #[track_caller]
+    pub fn assert_well(&self) {
         let log = self.log();
         assert!(!log.contains("panicked at"), "the server panicked:\n{log}");
     }

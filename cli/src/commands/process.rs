@@ -21,7 +21,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use weir_service::admin::{self, Status};
 use weir_service::clock::SystemClock;
-use weir_service::config::{Config, ConfigError, Origin};
+use weir_service::config::{Config, ConfigError, ExposedFile, Origin};
 use weir_service::disk::{Disk, SystemDisk};
 use weir_service::folder_lock::FolderLock;
 use weir_service::peer_auth::{ClusterCredentials, ClusterSecret, CredentialsError, SecretError};
@@ -37,6 +37,8 @@ const BACK_TIMEOUT_MIN: Duration = Duration::from_secs(5);
 const RUNTIME_TIMEOUT: Duration = Duration::from_secs(1);
 /// What a shell answers for a process that a signal ended.
 const INTERRUPTED: i32 = 130;
+/// Files that may be open for what is not a client's connection: the journal's, the blocks', the other roles'.
+const FILES_BESIDE_CONNECTIONS: u64 = 1_024;
 const FAULT_VARIABLE: &str = "WEIR_PLANTED_FAULT";
 
 /// What a role's start works with. Cheap to clone.
@@ -201,17 +203,31 @@ where
     })
 }
 
-async fn serve<F>(role: Role, config: Config, start: impl FnOnce(Process) -> F) -> ExitCode
+/// Strangers that connect must not take the files that the store needs: there are fewer connections where fewer files
+/// may be open.
+fn bound_connections(config: &mut Config, open_file_max_count: u64) {
+    let most = open_file_max_count.saturating_sub(FILES_BESIDE_CONNECTIONS).max(open_file_max_count / 2);
+    let most = usize::try_from(most).unwrap_or(usize::MAX);
+    if config.gateway.connection_max_count > most {
+        tracing::warn!(
+            open_file_max_count,
+            connection_max_count = most,
+            "fewer files may be open than gateway.connection_max_count connections need: there will be fewer"
+        );
+        config.gateway.connection_max_count = most;
+    }
+}
+
+async fn serve<F>(role: Role, mut config: Config, start: impl FnOnce(Process) -> F) -> ExitCode
 where
     F: Future<Output = Result<(), StartError>>,
 {
-    let connections = config.gateway.connection_max_count as u64;
-    if let Some(limit) = open_files::raise().filter(|&limit| limit < connections) {
-        tracing::warn!(
-            limit,
-            connections,
-            "fewer files may be open than gateway.connection_max_count connections need"
-        );
+    if let Some(limit) = open_files::raise() {
+        bound_connections(&mut config, limit);
+    }
+    for ExposedFile { path, mode } in config.exposed_files() {
+        let (path, mode) = (path.display(), format!("{mode:04o}"));
+        tracing::warn!(%path, mode, "the file has secrets in it, and others than its owner may read it: set its mode to 0600");
     }
     let disk = match planted_disk(&config) {
         Ok(disk) => disk,
@@ -375,4 +391,21 @@ fn with_runtime(command: impl Future<Output = ExitCode>) -> ExitCode {
     let code = runtime.block_on(command);
     runtime.shutdown_timeout(RUNTIME_TIMEOUT);
     code
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::commands::ConfigArgs;
+
+    #[test]
+    fn connections_leave_files_for_the_store() {
+        for (allowed, wanted, most) in [(20_000, 20_000, 18_976), (1_024, 20_000, 512), (20_000, 10_000, 10_000)] {
+            let args = ConfigArgs { config: Some("/dev/null".into()), ..ConfigArgs::default() };
+            let mut config = args.load(&[]).unwrap();
+            config.gateway.connection_max_count = wanted;
+            bound_connections(&mut config, allowed);
+            assert_eq!(config.gateway.connection_max_count, most, "{allowed}");
+        }
+    }
 }

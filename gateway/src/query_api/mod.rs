@@ -18,7 +18,7 @@ mod parameters;
 mod rule;
 mod tags;
 
-pub use answer::QueryAnswer;
+pub use answer::{IssuedKey, QueryAnswer};
 pub use error::{QueryError, QueryErrorCode};
 pub use form::{FORM_MAX_BYTES, PARAMETERS_MAX, Parameters, is_form};
 pub use parameters::Structure;

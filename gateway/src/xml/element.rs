@@ -25,11 +25,13 @@ impl MalformedXml {
     }
 }
 
-/// An element with its text and its children. Attributes and namespaces say nothing that S3 needs.
+/// An element with its text and its children. Of attributes and namespaces S3 needs `xsi:type` alone.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Element {
     /// Without its prefix.
     pub name: String,
+    /// `xsi:type`, by which the schema of ACLs tells grantees apart.
+    pub schema_type: Option<String>,
     /// Of the element itself, references resolved.
     pub text: String,
     pub children: Vec<Element>,
@@ -159,14 +161,19 @@ impl<'a> Parser<'a> {
         if !is_qualified_name(start.name().into_inner()) {
             return Err(MalformedXml::new("the name of an element is none"));
         }
+        let mut schema_type = None;
         for (count, attribute) in start.attributes().enumerate() {
-            attribute.map_err(|error| MalformedXml::new(error.to_string()))?;
+            let attribute = attribute.map_err(|error| MalformedXml::new(error.to_string()))?;
+            let (name, prefix) = attribute.key.decompose();
+            if prefix.is_some() && name.into_inner() == "type" {
+                schema_type = Some(attribute.value.to_string());
+            }
             if count == MAX_ATTRIBUTES {
                 return Err(MalformedXml::new("an element has too many attributes"));
             }
         }
         let name = start.local_name().into_inner().to_owned();
-        self.open.push(Element { name, ..Element::default() });
+        self.open.push(Element { name, schema_type, ..Element::default() });
         Ok(())
     }
 
@@ -363,6 +370,14 @@ mod tests {
         assert_eq!(refused(&many), "it has too many elements");
         let attributes: String = (0..100_000).map(|number| format!(" a{number}=\"\"")).collect();
         assert_eq!(refused(&format!("<Root{attributes}/>")), "an element has too many attributes");
+    }
+
+    #[test]
+    fn the_type_that_an_element_claims_is_kept() {
+        let document = b"<Root xmlns:xsi=\"urn:x\"><A xsi:type=\"Group\"/><A type=\"Group\"/></Root>";
+        let root = Element::parse(document, "Root").unwrap();
+        assert_eq!(root.children[0].schema_type.as_deref(), Some("Group"));
+        assert_eq!(root.children[1].schema_type, None);
     }
 
     #[test]

@@ -25,6 +25,7 @@ pub mod object;
 pub mod oidc_provider;
 pub mod part;
 pub mod policy_document;
+pub mod principal;
 pub mod reclaim;
 pub mod result;
 pub mod role;

@@ -1,6 +1,6 @@
 //! What a connection is doing, and until when it may.
 
-use super::Limits;
+use super::{Limits, linger};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::rt::{Read, ReadBufCursor, Write};
@@ -9,10 +9,14 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::task::{Context, Poll};
+use std::time::Duration;
 use tokio::time::Instant;
 
 /// HTTP/2 writes of at least this size carry an answer's data: pings, settings and the like are shorter.
 const DATA_WRITE_MIN_BYTES: usize = 1 << 10;
+/// A connection that has waited for its next request for so long gives up its buffers. A client that has more to ask at
+/// once asks sooner, and making them anew takes microseconds.
+const REST_AFTER: Duration = Duration::from_millis(20);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Protocol {
@@ -31,6 +35,8 @@ pub(super) struct Activity {
     head_since: AtomicU64,
     idle_since: AtomicU64,
     write_blocked_since: AtomicU64,
+    /// The sending side is being closed, and what the client still sends thrown away.
+    closing_since: AtomicU64,
     /// Answers whose last piece the client has not made room for.
     untaken: AtomicUsize,
     /// When such a piece, or some of it, was last handed over or taken.
@@ -50,6 +56,7 @@ impl Activity {
             head_since: AtomicU64::new(1),
             idle_since: AtomicU64::new(0),
             write_blocked_since: AtomicU64::new(0),
+            closing_since: AtomicU64::new(0),
             untaken: AtomicUsize::new(0),
             last_taken: AtomicU64::new(1),
             answered: AtomicU64::new(0),
@@ -70,9 +77,14 @@ impl Activity {
 
     /// When the connection is to be closed if nothing changes; none while a request is worked on.
     pub fn deadline(&self, limits: &Limits) -> Option<Instant> {
-        let at = |since: u64, timeout| Some(self.opened + std::time::Duration::from_millis(since - 1) + timeout);
+        let at = |since: u64, timeout| Some(self.opened + Duration::from_millis(since - 1) + timeout);
         if self.takes_back_too_much(limits) {
             return Some(self.opened);
+        }
+        let closing = self.closing_since.load(Relaxed);
+        if closing != 0 {
+            // Lingering ends by itself before; TLS's farewell may find no room.
+            return at(closing, linger::TIMEOUT * 2);
         }
         let write_blocked = self.write_blocked_since.load(Relaxed);
         if write_blocked != 0 {
@@ -108,11 +120,34 @@ impl Activity {
         self.in_flight.load(Relaxed) == 0 && self.head_since.load(Relaxed) == 0
     }
 
+    /// Whether a head of HTTP/1 was begun that is not complete yet.
+    pub fn is_in_head(&self) -> bool {
+        self.protocol == Protocol::Http1 && self.in_flight.load(Relaxed) == 0 && self.head_since.load(Relaxed) != 0
+    }
+
+    /// When an HTTP/1 connection that goes on waiting for a request is to give up its buffers; none: it has use for them.
+    pub fn rest_at(&self) -> Option<Instant> {
+        let idle = self.idle_since.load(Relaxed);
+        let rests = self.protocol == Protocol::Http1
+            && self.is_idle()
+            && idle != 0
+            && self.closing_since.load(Relaxed) == 0
+            && self.write_blocked_since.load(Relaxed) == 0;
+        rests.then(|| self.opened + Duration::from_millis(idle - 1) + REST_AFTER)
+    }
+
     pub fn protocol(&self) -> Protocol {
         self.protocol
     }
 
-    fn has_read(&self) {
+    fn is_closing(&self) {
+        if self.closing_since.load(Relaxed) == 0 {
+            self.closing_since.store(self.now(), Relaxed);
+        }
+    }
+
+    /// Something came.
+    pub fn has_read(&self) {
         let is_first_of_head = self.in_flight.load(Relaxed) == 0 && self.head_since.load(Relaxed) == 0;
         if self.protocol == Protocol::Http1 && is_first_of_head {
             self.head_since.store(self.now(), Relaxed);
@@ -238,6 +273,10 @@ impl<T> Watched<T> {
     pub fn new(io: T, first: Vec<u8>, activity: Arc<Activity>) -> Self {
         Self { io, first: first.into(), activity }
     }
+
+    pub fn into_inner(self) -> T {
+        self.io
+    }
 }
 
 impl<T: Read + Unpin> Read for Watched<T> {
@@ -289,6 +328,7 @@ impl<T: Write + Unpin> Write for Watched<T> {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.activity.is_closing();
         Pin::new(&mut self.io).poll_shutdown(context)
     }
 }

@@ -1,76 +1,71 @@
-//! One connection: which protocol it speaks, its requests, its deadlines, its end.
+//! One connection: which protocol it speaks, its requests, its rest between them, its end.
+//!
+//! A connection is its task, its socket and its TLS session. What is larger is made when there is a request to be
+//! served, and given up when there has been none for a moment: thousands of connections that wait cost little.
 
-use super::activity::{Guarded, Protocol, Watched};
+use super::activity::{Protocol, Watched};
+use super::counted::Counted;
+use super::drive::{End, WatchedIo, drive};
+use super::first_head::{first_head, is_of_http1, next_head, read_piece};
 use super::linger::Lingering;
 use super::screen::{Screen, Screened};
-use super::{Activity, BoxError, Limits, Peer, Protocols};
+use super::{Activity, BoxError, Limits, Peer, Protocols, Refusal};
 use crate::shutdown::Shutdown;
 use crate::tls::{ServerTls, Stream};
-use http::{Request, Response, StatusCode};
+use http::{Request, Response};
 use http_body::Body;
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
-use hyper::service::{Service, service_fn};
+use hyper::service::Service;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::Arc;
-use std::task::Poll;
-use std::time::Duration;
-use tokio::io::AsyncReadExt as _;
+use std::sync::atomic::Ordering::Relaxed;
+use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
-/// RFC 9113, section 3.4.
-const HTTP2_PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-/// Most heads fit.
-const FIRST_READ_BYTES: usize = 1 << 10;
-/// A head that is larger goes to hyper in pieces.
-const FIRST_HEAD_MAX_BYTES: usize = 8 << 10;
-/// An HTTP/2 client that is told that its idle connection ends may have a request on its way.
-const LAST_CALL: Duration = Duration::from_secs(1);
-
-type WatchedIo = Watched<TokioIo<Screened<Lingering<Stream>>>>;
-
-/// What both protocols' connections can do.
-trait Connection: Future<Output = hyper::Result<()>> {
-    /// Finishes what is in flight and takes nothing new.
-    fn end_gracefully(self: Pin<&mut Self>);
-}
-
-impl<S, B> Connection for http1::Connection<WatchedIo, S>
-where
-    S: Service<Request<Incoming>, Response = Response<B>>,
-    S::Error: Into<BoxError>,
-    B: Body + 'static,
-    B::Error: Into<BoxError>,
-{
-    fn end_gracefully(self: Pin<&mut Self>) {
-        self.graceful_shutdown();
-    }
-}
-
-impl<S, B> Connection for http2::Connection<WatchedIo, S, TokioExecutor>
-where
-    S: Service<Request<Incoming>, Response = Response<B>>,
-    S::Future: Send + 'static,
-    S::Error: Into<BoxError>,
-    B: Body + Send + 'static,
-    B::Data: Send,
-    B::Error: Into<BoxError>,
-{
-    fn end_gracefully(self: Pin<&mut Self>) {
-        self.graceful_shutdown();
-    }
-}
+/// SETTINGS without any, as the first frame has to be, and GOAWAY: no stream was begun, ENHANCE_YOUR_CALM. RFC 9113, 3.4,
+/// 6.5, 6.8 and 7.
+const HTTP2_GO_AWAY: &[u8] = b"\0\0\0\x04\0\0\0\0\0\0\0\x08\x07\0\0\0\0\0\0\0\0\0\0\0\0\x0b";
 
 /// What a connection is served with.
 pub(super) struct Terms {
     pub limits: Limits,
     pub tls: Option<ServerTls>,
     pub shutdown: Shutdown,
+    /// Places for connections that speak HTTP/2.
+    pub http2_places: Arc<Semaphore>,
+}
+
+impl Terms {
+    pub fn new(limits: Limits, tls: Option<ServerTls>, shutdown: Shutdown) -> Self {
+        let places = limits.http2.connection_max_count.min(Semaphore::MAX_PERMITS);
+        Self { limits, tls, shutdown, http2_places: Arc::new(Semaphore::new(places)) }
+    }
+
+    /// The server's side of a handshake. What there is no place for is not offered.
+    async fn accept(&self, tls: &ServerTls, stream: TcpStream) -> io::Result<Stream> {
+        if self.http2_places.available_permits() > 0 {
+            tls.accept(stream).await
+        } else {
+            tls.accept_http1(stream).await
+        }
+    }
+}
+
+/// An HTTP/1 connection without a request.
+struct Resting<S> {
+    io: Screened<Lingering<Stream>>,
+    /// What has come of the next head.
+    head: Vec<u8>,
+    service: S,
+    /// Whoever is at its other end.
+    peer: Peer,
 }
 
 pub(super) async fn serve<S, B>(stream: TcpStream, address: SocketAddr, terms: &Terms, service: S)
@@ -82,67 +77,147 @@ where
     B::Data: Send,
     B::Error: Into<BoxError>,
 {
-    let (limits, shutdown) = (&terms.limits, &terms.shutdown);
     let opened = Instant::now();
-    let (stream, protocol, mut head) = tokio::select! {
-        () = shutdown.begun() => return,
-        begun = tokio::time::timeout_at(opened + limits.header_timeout, begin(stream, terms)) => match begun {
-            Ok(Ok(Some(begun))) => begun,
-            Ok(Err(error)) => return tracing::debug!(%error, %address, "a connection did not begin"),
-            Ok(Ok(None)) | Err(_) => return,
-        },
-    };
+    let Some((stream, protocol, mut head)) = begin(stream, address, opened, terms).await else { return };
     let activity = Activity::new(protocol, opened);
-    let screen = match protocol {
-        Protocol::Http1 => Screen::new(),
-        Protocol::Http2 => Screen::passing(),
-    };
     let peer = Peer { address, secure: stream.is_secure() };
-    let screened = Screened::new(Lingering::new(stream), screen, &mut head);
-    let io = Watched::new(TokioIo::new(screened), head, activity.clone());
-    let (proxies, header_max_count) = (limits.trusted_proxies.clone(), limits.header_max_count);
-    let counted = {
-        let activity = activity.clone();
-        service_fn(move |mut request: Request<Incoming>| {
-            let guard = activity.begin();
-            // HTTP/1's are counted before there is a request.
-            let is_within = request.headers().len() <= header_max_count;
-            let answer = is_within.then(|| {
-                let client = proxies.client(peer, request.headers());
-                request.extensions_mut().insert(client);
-                service.call(request)
-            });
-            async move {
-                let Some(answer) = answer else { return Ok(too_many_headers().map(|()| Guarded::new(None, guard))) };
-                answer.await.map(|answer| answer.map(|body| Guarded::new(Some(body), guard)))
-            }
-        })
-    };
-    let result = match protocol {
-        Protocol::Http1 => drive(http1(limits).serve_connection(io, counted), &activity, limits, shutdown).await,
-        Protocol::Http2 => drive(http2(limits).serve_connection(io, counted), &activity, limits, shutdown).await,
-    };
-    if let Err(error) = result {
-        tracing::debug!(error = &error as &dyn std::error::Error, "a connection broke");
+    let service = Counted::new(service, activity.clone(), peer, &terms.limits);
+    match protocol {
+        Protocol::Http1 => {
+            let io = Screened::new(Lingering::new(stream), Screen::new(), &mut head);
+            serve_http1(Resting { io, head, service, peer }, &activity, terms).await;
+        }
+        Protocol::Http2 => {
+            let Ok(_place) = terms.http2_places.try_acquire() else { return send_away(stream, opened, terms).await };
+            let io = Screened::new(Lingering::new(stream), Screen::passing(), &mut head);
+            let io = Watched::new(TokioIo::new(io), head, activity.clone());
+            let mut connection = Box::pin(http2(&terms.limits).serve_connection(io, service));
+            let driven = Box::pin(drive(connection.as_mut(), &activity, &terms.limits, &terms.shutdown)).await;
+            note(driven, peer, false, &terms.limits);
+        }
     }
 }
 
-/// The handshake, if there is to be one, and the first head. None: the client closed, or speaks what is not served.
-async fn begin(stream: TcpStream, terms: &Terms) -> io::Result<Option<(Stream, Protocol, Vec<u8>)>> {
-    let mut stream = match &terms.tls {
-        Some(tls) => tls.accept(stream).await?,
-        None => Stream::Clear(stream),
-    };
-    Ok(match (first_head(&mut stream).await?, terms.limits.protocols) {
-        (None, _) | (Some((Protocol::Http1, _)), Protocols::Http2) => None,
-        (Some((protocol, head)), _) => Some((stream, protocol, head)),
-    })
+/// Serves what has come, rests when nothing more does, and so on.
+async fn serve_http1<S, B>(mut resting: Resting<S>, activity: &Arc<Activity>, terms: &Terms)
+where
+    S: Service<Request<Incoming>, Response = Response<B>>,
+    S::Error: Into<BoxError>,
+    B: Body + 'static,
+    B::Error: Into<BoxError>,
+{
+    loop {
+        let Resting { io, head, service, peer } = resting;
+        let is_ambiguous = io.screen().is_ambiguous();
+        let io = Watched::new(TokioIo::new(io), head, activity.clone());
+        let mut connection = Box::new(http1(&terms.limits).serve_connection(io, service));
+        let driven = Box::pin(drive(Pin::new(&mut *connection), activity, &terms.limits, &terms.shutdown)).await;
+        let End::Resting = driven else { return note(driven, peer, is_ambiguous.load(Relaxed), &terms.limits) };
+        let Some(rested) = Resting::new(*connection, peer) else { return };
+        let Some(woken) = rested.wake(activity, terms).await else { return };
+        resting = woken;
+    }
 }
 
-fn too_many_headers() -> Response<()> {
-    let mut answer = Response::new(());
-    *answer.status_mut() = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
-    answer
+impl<S> Resting<S> {
+    /// Takes a connection of hyper's apart, with all its buffers. None: a body was neither read nor dropped by the
+    /// service, and no request is read out of it.
+    fn new<B>(connection: http1::Connection<WatchedIo, S>, peer: Peer) -> Option<Self>
+    where
+        S: Service<Request<Incoming>, Response = Response<B>>,
+        S::Error: Into<BoxError>,
+        B: Body + 'static,
+        B::Error: Into<BoxError>,
+    {
+        let http1::Parts { io, read_buf, service, .. } = connection.into_parts();
+        let io = io.into_inner().into_inner();
+        // A copy: hyper's buffer is kept as long as anything of it is, even nothing.
+        let head = read_buf.to_vec();
+        io.screen().begins_with(&head).then_some(Self { io, head, service, peer })
+    }
+
+    /// Waits for the next head. None: the connection is over.
+    async fn wake(mut self, activity: &Arc<Activity>, terms: &Terms) -> Option<Self> {
+        if self.head.is_empty() {
+            let deadline = activity.deadline(&terms.limits)?;
+            let reading = read_piece(&mut self.io, &mut self.head);
+            in_time(deadline, &terms.shutdown, reading).await.ok()?.filter(|count| *count > 0)?;
+        }
+        activity.has_read();
+        let deadline = activity.deadline(&terms.limits)?;
+        let reading = in_time(deadline, &terms.shutdown, next_head(&mut self.io, &mut self.head)).await.ok()?;
+        if reading.is_none() && deadline <= Instant::now() {
+            terms.limits.observer.tell(self.peer, Refusal::HeadTimeout);
+        }
+        reading.map(|()| self)
+    }
+}
+
+/// The handshake, if there is to be one, and the first head. None: the client closed, was too slow, or speaks what is
+/// not served.
+async fn begin(
+    stream: TcpStream,
+    address: SocketAddr,
+    opened: Instant,
+    terms: &Terms,
+) -> Option<(Stream, Protocol, Vec<u8>)> {
+    let deadline = opened + terms.limits.header_timeout;
+    let noted = |error: io::Error| tracing::debug!(%error, %address, "a connection did not begin");
+    let mut stream = match &terms.tls {
+        Some(tls) => {
+            let accepting = Box::pin(terms.accept(tls, stream));
+            in_time(deadline, &terms.shutdown, accepting).await.map_err(noted).ok()??
+        }
+        None => Stream::Clear(stream),
+    };
+    let mut head = Vec::new();
+    let reading = in_time(deadline, &terms.shutdown, first_head(&mut stream, &mut head)).await.map_err(noted).ok()?;
+    if reading.is_none() && deadline <= Instant::now() && is_of_http1(&head) {
+        terms.limits.observer.tell(Peer { address, secure: stream.is_secure() }, Refusal::HeadTimeout);
+    }
+    match (reading??, terms.limits.protocols) {
+        (Protocol::Http1, Protocols::Http2) => None,
+        (protocol, _) => Some((stream, protocol, head)),
+    }
+}
+
+/// For a client that insists on HTTP/2 when there is no place for one.
+async fn send_away(mut stream: Stream, opened: Instant, terms: &Terms) {
+    let going = async {
+        stream.write_all(HTTP2_GO_AWAY).await?;
+        // Whatever it has sent meanwhile must not reset the connection before it has read this.
+        Lingering::new(stream).shutdown().await
+    };
+    // Nobody else is to be told if this client is not.
+    let _ = in_time(opened + terms.limits.header_timeout, &terms.shutdown, going).await;
+}
+
+/// None: the deadline or shutdown came first.
+async fn in_time<T>(
+    deadline: Instant,
+    shutdown: &Shutdown,
+    reading: impl Future<Output = io::Result<T>>,
+) -> io::Result<Option<T>> {
+    tokio::select! {
+        biased;
+        () = shutdown.begun() => Ok(None),
+        read = tokio::time::timeout_at(deadline, reading) => read.ok().transpose(),
+    }
+}
+
+/// Tells what ended a connection, if that is something to tell.
+fn note(end: End, peer: Peer, is_ambiguous: bool, limits: &Limits) {
+    let refusal = match end {
+        End::OutOfTime { in_head } => in_head.then_some(Refusal::HeadTimeout),
+        End::Resting | End::Over(Ok(())) => None,
+        End::Over(Err(error)) => {
+            tracing::debug!(error = &error as &dyn std::error::Error, "a connection broke");
+            Refusal::of(&error, is_ambiguous)
+        }
+    };
+    if let Some(refusal) = refusal {
+        limits.observer.tell(peer, refusal);
+    }
 }
 
 fn http1(limits: &Limits) -> http1::Builder {
@@ -176,95 +251,4 @@ fn http2(limits: &Limits) -> http2::Builder<TokioExecutor> {
         builder.keep_alive_interval(ping.interval).keep_alive_timeout(ping.timeout);
     }
     builder
-}
-
-/// Runs a connection to its end: the client's, shutdown's, or that of its patience.
-async fn drive<C: Connection>(
-    connection: C,
-    activity: &Arc<Activity>,
-    limits: &Limits,
-    shutdown: &Shutdown,
-) -> hyper::Result<()> {
-    let mut connection = pin!(connection);
-    let mut begun = pin!(shutdown.begun());
-    let mut timer = pin!(tokio::time::sleep_until(Instant::now() + limits.header_timeout));
-    let mut ending = false;
-    let mut last_call: Option<Instant> = None;
-    std::future::poll_fn(|context| {
-        if !ending && begun.as_mut().poll(context).is_ready() {
-            ending = true;
-            connection.as_mut().end_gracefully();
-        }
-        loop {
-            if let Poll::Ready(result) = connection.as_mut().poll(context) {
-                return Poll::Ready(result);
-            }
-            let deadline = activity.deadline(limits).map(|deadline| last_call.map_or(deadline, |at| at.max(deadline)));
-            // The timer may fire early, never late: most requests leave it alone.
-            if let Some(deadline) = deadline
-                && deadline < timer.deadline()
-            {
-                timer.as_mut().reset(deadline);
-            }
-            if timer.as_mut().poll(context).is_pending() {
-                return Poll::Pending;
-            }
-            let now = Instant::now();
-            match deadline {
-                Some(deadline) if deadline <= now => {
-                    if activity.is_idle() && activity.protocol() == Protocol::Http2 && !ending {
-                        ending = true;
-                        last_call = Some(now + LAST_CALL);
-                        connection.as_mut().end_gracefully();
-                        continue;
-                    }
-                    tracing::debug!(idle = activity.is_idle(), "a connection ran out of time");
-                    return Poll::Ready(Ok(()));
-                }
-                Some(deadline) => timer.as_mut().reset(deadline),
-                None => timer.as_mut().reset(now + limits.idle_timeout.max(limits.header_timeout)),
-            }
-        }
-    })
-    .await
-}
-
-/// Waits for the first head, whole, before any of hyper's buffers exist: a client that is slow with it holds little.
-/// Returns what has come with the protocol it is in; none: the client closed.
-async fn first_head(stream: &mut Stream) -> io::Result<Option<(Protocol, Vec<u8>)>> {
-    let mut head = Vec::with_capacity(FIRST_READ_BYTES);
-    loop {
-        // An empty line may have begun in what came before.
-        let unseen = head.len().saturating_sub(3);
-        if stream.read_buf(&mut head).await? == 0 {
-            return Ok(None);
-        }
-        let known = head.len().min(HTTP2_PREFACE.len());
-        if head[..known] == HTTP2_PREFACE[..known] {
-            if known == HTTP2_PREFACE.len() {
-                return Ok(Some((Protocol::Http2, head)));
-            }
-        } else if is_whole(&head[unseen..]) || !head[0].is_ascii_alphabetic() || head.len() >= FIRST_HEAD_MAX_BYTES {
-            return Ok(Some((Protocol::Http1, head)));
-        }
-    }
-}
-
-/// An empty line ends a head. Whether bare line feeds are welcome is not decided here.
-fn is_whole(head: &[u8]) -> bool {
-    let after_line_feeds = head.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(at, _)| &head[at + 1..]);
-    after_line_feeds.into_iter().any(|rest| rest.starts_with(b"\r\n") || rest.starts_with(b"\n"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_head_is_whole_at_its_empty_line() {
-        assert!(is_whole(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n"));
-        assert!(is_whole(b"GET / HTTP/1.1\nhost: a\n\nbody"));
-        assert!(!is_whole(b"GET / HTTP/1.1\r\nhost: a\r\n"));
-        assert!(!is_whole(b""));
-    }
 }

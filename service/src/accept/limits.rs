@@ -1,6 +1,7 @@
 //! What connections may take. Each number is a setting or a named constant, and bounds what one client can hold.
 
 use super::peer::TrustedProxies;
+use super::refused::RefusalObserver;
 use crate::config::GatewaySettings;
 use bytes::Bytes;
 use std::time::Duration;
@@ -37,6 +38,8 @@ pub struct Limits {
     pub trusted_proxies: TrustedProxies,
     /// The whole answer that an HTTP/1 connection over the cap gets, as it goes over the wire; empty: none.
     pub refusal: Bytes,
+    /// Who is told of what never became a request.
+    pub observer: RefusalObserver,
 }
 
 /// What a listener speaks.
@@ -47,9 +50,12 @@ pub enum Protocols {
     Http2,
 }
 
-/// What an HTTP/2 connection may take besides.
+/// What HTTP/2 connections may take besides.
 #[derive(Clone, Copy, Debug)]
 pub struct Http2Limits {
+    /// How many there may be. Each holds several times what one of HTTP/1 does, and keeps it while it is idle. Beyond it
+    /// TLS agrees on HTTP/1.1 alone, and who insists is told to go.
+    pub connection_max_count: usize,
     /// Requests in flight on a connection.
     pub stream_max_count: u32,
     /// What a client may send of one body, and of all, before it is read.
@@ -77,6 +83,7 @@ impl Default for Http2Limits {
     /// For clients that are strangers.
     fn default() -> Self {
         Self {
+            connection_max_count: 2_000,
             stream_max_count: 100,
             stream_window_bytes: 1 << 20,
             connection_window_bytes: 4 << 20,
@@ -100,9 +107,10 @@ impl From<&GatewaySettings> for Limits {
             header_timeout: Duration::from_millis(settings.header_timeout_ms),
             idle_timeout: Duration::from_millis(settings.idle_timeout_ms),
             write_timeout: Duration::from_millis(settings.body_idle_timeout_ms),
-            http2: Http2Limits::default(),
+            http2: Http2Limits { connection_max_count: settings.http2_connection_max_count, ..Http2Limits::default() },
             trusted_proxies: TrustedProxies::from_settings(settings),
             refusal: Bytes::from_static(REFUSAL),
+            observer: RefusalObserver::default(),
         }
     }
 }

@@ -21,6 +21,7 @@ macro_rules! sessions {
 }
 
 mod http2;
+mod refused;
 mod tls;
 
 use super::*;
@@ -28,6 +29,7 @@ use crate::config::GatewaySettings;
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
 use hyper::service::service_fn;
+use parking_lot::Mutex;
 use std::net::SocketAddr;
 use std::time::Instant;
 use tls::Certificate;
@@ -60,6 +62,8 @@ struct Server {
     certificate: Option<Certificate>,
     shutdown: Shutdown,
     served: JoinHandle<()>,
+    /// What its observer was told.
+    refused: Arc<Mutex<Vec<Refused>>>,
 }
 
 impl Server {
@@ -69,6 +73,9 @@ impl Server {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let shutdown = Shutdown::new();
+        let refused: Arc<Mutex<Vec<Refused>>> = Arc::default();
+        let told = refused.clone();
+        let limits = Limits { observer: RefusalObserver::new(move |one| told.lock().push(one)), ..limits };
         let (own, tls) = (shutdown.clone(), certificate.as_ref().map(|certificate| certificate.server.clone()));
         let make_service = || {
             service_fn(|request: Request<Incoming>| async move {
@@ -87,7 +94,7 @@ impl Server {
             })
         };
         let served = tokio::spawn(async move { serve(listener, limits, tls, make_service, &own).await });
-        Self { address, certificate, shutdown, served }
+        Self { address, certificate, shutdown, served, refused }
     }
 
     async fn connect(&self) -> Box<dyn Io> {
@@ -151,6 +158,55 @@ async fn a_second_head_has_its_own_deadline_and_the_pause_before_it_the_idle_one
     let (answer, took) = until_closed(&mut stream).await;
     assert_eq!(answer, "");
     assert!(took < 2 * HEADER_TIMEOUT, "{took:?}");
+    server.stop().await;
+}
+
+/// A connection has given up its buffers by then.
+const REST: Duration = Duration::from_millis(100);
+
+async fn a_connection_serves_on_after_each_rest(server: Server) {
+    let mut stream = server.connect().await;
+    let (first, second) = REQUEST.split_at(20);
+    for _ in 0..3 {
+        stream.write_all(REQUEST).await.unwrap();
+        assert!(read_answer(&mut stream).await.starts_with("HTTP/1.1 200"));
+        tokio::time::sleep(REST).await;
+        stream.write_all(first).await.unwrap();
+        stream.flush().await.unwrap();
+        tokio::time::sleep(REST).await;
+        stream.write_all(second).await.unwrap();
+        assert!(read_answer(&mut stream).await.starts_with("HTTP/1.1 200"));
+        tokio::time::sleep(REST).await;
+    }
+    // The beginning of the next request comes with this one, and with empty lines.
+    let together = [REQUEST, b"\r\n", first].concat();
+    for _ in 0..2 {
+        stream.write_all(&together).await.unwrap();
+        assert!(read_answer(&mut stream).await.starts_with("HTTP/1.1 200"));
+        tokio::time::sleep(REST).await;
+        stream.write_all(second).await.unwrap();
+        assert!(read_answer(&mut stream).await.starts_with("HTTP/1.1 200"));
+    }
+    tokio::time::sleep(REST).await;
+    stream.write_all(b"GET /now HTTP/1.1\nhost: a\n\n").await.unwrap();
+    let (answer, _) = until_closed(&mut stream).await;
+    assert!(answer.starts_with("HTTP/1.1 400 "), "what is ambiguous is seen after a rest too: {answer}");
+    assert!(server.stop().await);
+}
+
+async fn a_head_that_comes_slowly_after_a_rest_has_the_time_of_a_head(server: Server) {
+    let mut stream = server.connect().await;
+    stream.write_all(REQUEST).await.unwrap();
+    read_answer(&mut stream).await;
+    tokio::time::sleep(REST).await;
+    let begun = Instant::now();
+    for byte in b"GET /now HTTP/1.1\r\nhost: weir".iter().cycle() {
+        if stream.write_all(&[*byte]).await.is_err() || begun.elapsed() > Duration::from_secs(4) {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(30)).await;
+    }
+    assert!(begun.elapsed() < 3 * HEADER_TIMEOUT, "{:?}", begun.elapsed());
     server.stop().await;
 }
 
@@ -318,6 +374,8 @@ sessions! {
     a_connection_that_says_nothing_is_closed_at_the_deadline with limits();
     a_head_that_comes_a_byte_at_a_time_is_closed_at_the_deadline with limits();
     a_second_head_has_its_own_deadline_and_the_pause_before_it_the_idle_one with limits();
+    a_connection_serves_on_after_each_rest with limits();
+    a_head_that_comes_slowly_after_a_rest_has_the_time_of_a_head with limits();
     an_idle_connection_is_closed_after_the_idle_limit with limits();
     a_slow_body_and_a_slow_service_are_not_the_accept_loops_matter with limits();
     an_answer_that_is_not_read_is_given_up with limits();

@@ -51,6 +51,8 @@ pub struct GatewaySettings {
     pub connection_max_count: usize,
     /// Open connections of one address, or of one IPv6 network of 64 bits.
     pub connection_max_count_per_address: usize,
+    /// Open connections that speak HTTP/2, in all.
+    pub http2_connection_max_count: usize,
     /// Addresses and networks whose X-Forwarded-For and X-Forwarded-Proto are believed.
     pub trusted_proxies: Vec<String>,
     /// A request's line and headers must have come after so long.
@@ -100,6 +102,7 @@ impl Default for GatewaySettings {
             tls_key: PathBuf::new(),
             connection_max_count: 20_000,
             connection_max_count_per_address: 10_000,
+            http2_connection_max_count: 2_000,
             trusted_proxies: Vec::new(),
             header_timeout_ms: 5_000,
             header_max_bytes: 16 * KIB as usize,

@@ -15,9 +15,9 @@ const ACCESS_KEY_ID: &str = "ASIAABCDEFGHIJKLMNOP";
 /// flipped bit passes.
 pub fn session_token(bytes: &[u8]) {
     let clock = Arc::new(ManualClock::at(NOW_MS));
-    let secret = ClusterSecret::new("a secret of sixteen bytes or more").expect("it is long enough");
+    let secret = ClusterSecret::new("a secret of thirty-two bytes or more").expect("it is long enough");
     let sealer = Arc::new(Sealer::new(&secret));
-    let tokens = SessionTokens::new(sealer.clone(), clock.clone());
+    let tokens = SessionTokens::new(sealer.clone(), clock.clone(), "ROOTKEY", "root secret");
     if let Ok(text) = std::str::from_utf8(bytes) {
         assert_eq!(tokens.open(ACCESS_KEY_ID, text, NOW_MS), Err(TokenError::Invalid));
         assert!(tokens.session(text, Some(text), NOW_MS).is_err());

@@ -1,16 +1,16 @@
 //! HTTP/2, by a client that does what no browser would.
 
 use super::*;
-use crate::tls::ALPN_HTTP2;
+use crate::tls::{ALPN_HTTP1, ALPN_HTTP2};
 use h2::client::{ResponseFuture, SendRequest};
 use http::StatusCode;
 use http::header::HeaderMap;
 
-type Sender = SendRequest<Bytes>;
+pub(super) type Sender = SendRequest<Bytes>;
 
 impl Server {
     /// A connection that speaks HTTP/2, still without its preface.
-    async fn connect_for_http2(&self) -> Box<dyn Io> {
+    pub(super) async fn connect_for_http2(&self) -> Box<dyn Io> {
         let stream = TcpStream::connect(self.address).await.unwrap();
         match &self.certificate {
             Some(certificate) => Box::new(certificate.handshake(stream, &[ALPN_HTTP2]).await.unwrap()),
@@ -18,7 +18,7 @@ impl Server {
         }
     }
 
-    async fn http2(&self, builder: &h2::client::Builder) -> (Sender, JoinHandle<Result<(), h2::Error>>) {
+    pub(super) async fn http2(&self, builder: &h2::client::Builder) -> (Sender, JoinHandle<Result<(), h2::Error>>) {
         let (sender, connection) = builder.handshake(self.connect_for_http2().await).await.unwrap();
         (sender, tokio::spawn(connection))
     }
@@ -37,7 +37,7 @@ async fn send(sender: &mut Sender, request: Request<()>) -> Result<Response<h2::
     sender.send_request(request, true)?.0.await
 }
 
-async fn status_of(sender: &mut Sender, request: Request<()>) -> Result<StatusCode, h2::Error> {
+pub(super) async fn status_of(sender: &mut Sender, request: Request<()>) -> Result<StatusCode, h2::Error> {
     send(sender, request).await.map(|answer| answer.status())
 }
 
@@ -256,6 +256,39 @@ async fn more_requests_at_once_than_are_allowed_wait(server: Server) {
     server.stop().await;
 }
 
+async fn connections_over_their_cap_are_served_by_http1_or_sent_away(server: Server) {
+    let (mut sender, connection) = server.http2(&client()).await;
+    assert_eq!(status_of(&mut sender, get("/now")).await.unwrap(), 200);
+    match &server.certificate {
+        Some(certificate) => {
+            let stream = TcpStream::connect(server.address).await.unwrap();
+            let mut stream = certificate.handshake(stream, &[ALPN_HTTP2, ALPN_HTTP1]).await.unwrap();
+            assert_eq!(stream.get_ref().1.alpn_protocol(), Some(ALPN_HTTP1));
+            stream.write_all(REQUEST).await.unwrap();
+            assert!(read_answer(&mut stream).await.starts_with("HTTP/1.1 200"));
+            let stream = TcpStream::connect(server.address).await.unwrap();
+            assert!(certificate.handshake(stream, &[ALPN_HTTP2]).await.is_err());
+        }
+        None => {
+            let (mut sender, connection) = server.http2(&client()).await;
+            assert!(status_of(&mut sender, get("/now")).await.is_err());
+            let told = connection.await.unwrap().unwrap_err();
+            assert!(told.is_go_away() && told.reason() == Some(h2::Reason::ENHANCE_YOUR_CALM), "{told}");
+        }
+    }
+    assert_eq!(status_of(&mut sender, get("/now")).await.unwrap(), 200, "who has a place keeps it");
+    drop(sender);
+    lifetime(connection).await;
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let (mut sender, _connection) = server.http2(&client()).await;
+    assert_eq!(status_of(&mut sender, get("/now")).await.unwrap(), 200, "the place is free again");
+    server.stop().await;
+}
+
+fn one_connection() -> Limits {
+    Limits { http2: Http2Limits { connection_max_count: 1, ..Http2Limits::default() }, ..limits() }
+}
+
 fn two_at_a_time() -> Limits {
     Limits { http2: Http2Limits { stream_max_count: 2, ..Http2Limits::default() }, ..limits() }
 }
@@ -272,4 +305,5 @@ sessions! {
     floods_of_pings_and_settings_end_with_the_deadline with limits();
     what_the_protocol_forbids_is_no_request with limits();
     more_requests_at_once_than_are_allowed_wait with two_at_a_time();
+    connections_over_their_cap_are_served_by_http1_or_sent_away with one_connection();
 }
