@@ -9,6 +9,7 @@ pub const TARGETS: &[Target] = &[
     ("sigv4_header", auth::fuzzing::sigv4_header),
     ("sigv4_query", auth::fuzzing::sigv4_query),
     ("sigv2", auth::fuzzing::sigv2),
+    ("acl_headers", auth::acl::fuzzing::acl_headers),
     ("session_token", auth::token::fuzzing::session_token),
     ("policy_document", auth::policy::fuzzing::policy_document),
     ("policy_pattern", auth::policy::fuzzing::policy_pattern),

@@ -4,7 +4,8 @@ use super::key::Kind;
 use super::value::{FORMAT_VERSION, Record, decode, encode};
 use super::{
     access_key, block, bucket, bucket_access, condemned, counter, grant, group, inline, managed_policy, manifest,
-    object, oidc_provider, part, policy_document, reclaim, result, role, session, tag, upload, usage, user, worker,
+    object, oidc_provider, part, policy_document, principal, reclaim, result, role, session, tag, upload, usage, user,
+    worker,
 };
 use bytes::Bytes;
 use crc_fast::crc32_iscsi as crc32c;
@@ -31,6 +32,7 @@ const RECORDS: &[(Kind, Check)] = &[
     (Kind::OidcProvider, check::<oidc_provider::OidcProviderRecord>),
     (Kind::Part, check::<part::PartRecord>),
     (Kind::PolicyDocument, check_document),
+    (Kind::Principal, check::<principal::PrincipalRecord>),
     (Kind::Reclaim, check::<reclaim::ReclaimRecord>),
     (Kind::RequestResult, check::<result::ResultRecord>),
     (Kind::Role, check::<role::RoleRecord>),
@@ -123,6 +125,7 @@ pub fn record_keys(bytes: &[u8]) {
     let _ = policy_document::name(bytes).map(|(holder, document, piece)| {
         begins(policy_document::key(&holder, &document, piece));
     });
+    let _ = principal::name(bytes).map(|(holder, arn)| is_same(principal::key(&holder, &arn)));
     let _ = reclaim::name(bytes).map(|garbage| begins(reclaim::key(garbage)));
     let _ = role::name(bytes).map(|name| is_same(role::key(&name)));
     let _ = session::name(bytes).map(|id| begins(session::key(id)));

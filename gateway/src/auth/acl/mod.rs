@@ -27,6 +27,8 @@
 //! | `judge` | whom an ACL lets in |
 
 mod canned;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod given;
 mod grants;
 mod judge;
