@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 const PATIENCE: Duration = Duration::from_secs(30);
-const SECRET: &str = "a secret of the tests";
+const SECRET: &str = "a secret that only the tests know";
 
 /// `weir` without settings of whoever runs the tests, in a folder of its own.
 fn weir(folder: &Path, arguments: &[&str]) -> Command {
@@ -135,7 +135,7 @@ fn shutdown_finishes_a_request_in_flight() {
     let mut server = standalone();
     assert_eq!(request(&server.address, "PUT /photos", "").unwrap().0, 200);
     let mut stream = TcpStream::connect(&server.address).unwrap();
-    write!(stream, "PUT /photos/slow HTTP/1.1\r\nhost: weir\r\ncontent-length: 100000\r\n\r\n").unwrap();
+    write!(stream, "PUT /photos/slow HTTP/1.1\r\nhost: localhost\r\ncontent-length: 100000\r\n\r\n").unwrap();
     stream.write_all(&[b'a'; 50_000]).unwrap();
     std::thread::sleep(Duration::from_millis(300));
     server.process.signal("-TERM");
@@ -153,7 +153,7 @@ fn a_second_signal_ends_the_process_at_once() {
     let mut server = standalone();
     assert_eq!(request(&server.address, "PUT /photos", "").unwrap().0, 200);
     let mut stream = TcpStream::connect(&server.address).unwrap();
-    write!(stream, "PUT /photos/slow HTTP/1.1\r\nhost: weir\r\ncontent-length: 100\r\n\r\na").unwrap();
+    write!(stream, "PUT /photos/slow HTTP/1.1\r\nhost: localhost\r\ncontent-length: 100\r\n\r\na").unwrap();
     std::thread::sleep(Duration::from_millis(300));
     server.process.signal("-TERM");
     std::thread::sleep(Duration::from_millis(300));
@@ -211,6 +211,48 @@ fn a_role_on_a_network_needs_the_secret() {
         assert!(text.contains("WEIR_CLUSTER_SECRET"), "{role}: {text}");
     }
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn unsound_keys_are_refused_and_files_that_show_them_are_told_of() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str, mode| {
+        let path = folder.path().join(name);
+        fs::write(&path, text).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        path
+    };
+    let start = |access_key: &str, secret_key: &str| {
+        let mut command = weir(folder.path(), &["standalone", "--listen", &free_address()]);
+        command
+            .env("WEIR_ROOT_ACCESS_KEY", access_key)
+            .env("WEIR_ROOT_SECRET_KEY_FILE", write("secret", secret_key, 0o640));
+        command
+    };
+    for (access_key, secret_key, key) in [
+        ("ASIAIOSFODNN7EXAMPLE", "hush-hush", "gateway.access_key"),
+        ("o", "hush-hush", "gateway.access_key"),
+        ("operator", "short", "gateway.secret_key = (hidden) from environment WEIR_ROOT_SECRET_KEY_FILE"),
+        ("operator", "", "WEIR_ROOT_SECRET_KEY_FILE"),
+    ] {
+        let (code, text) = refusal(&mut start(access_key, secret_key));
+        assert_eq!((code, text.contains(key)), (Some(2), true), "{text}");
+    }
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing was made");
+
+    write("weir.toml", &format!("cluster_secret = \"{SECRET}\"\n"), 0o644);
+    let log = fs::File::create(folder.path().join("log")).unwrap();
+    let mut process = Running(start("operator", "hush-hush\n").stdout(Stdio::piped()).stderr(log).spawn().unwrap());
+    let out = BufReader::new(process.0.stdout.take().unwrap());
+    assert_eq!(out.lines().take(3).count(), 3, "it serves");
+    process.signal("-TERM");
+    assert_eq!(process.exit_code(), Some(0));
+    let log = fs::read_to_string(folder.path().join("log")).unwrap();
+    for (name, mode) in [("secret", "0640"), ("weir.toml", "0644")] {
+        let told = log.lines().any(|line| line.contains(name) && line.contains(mode) && line.contains("WARN"));
+        assert!(told, "{name}: {log}");
+    }
+    assert!(!log.contains("hush-hush") && !log.contains(SECRET), "{log}");
 }
 
 #[test]

@@ -221,6 +221,8 @@ fn an_operator_manages_users_and_what_they_may_do() {
     let weir = Weir::start();
     fs::write(weir.local("readers.json"), READERS).unwrap();
     fs::write(weir.local("trust.json"), TRUST).unwrap();
+    fs::write(weir.local("nobody.json"), TRUST.replace("000000000000", "arn:aws:iam::000000000000:user/nobody"))
+        .unwrap();
     fs::write(weir.local("broken.json"), "{").unwrap();
     for (command, expected) in weir::transcript(include_str!("shell/access.txt")) {
         let done = weir.line(&command);
@@ -239,7 +241,7 @@ fn a_secret_is_shown_once_and_a_key_is_switched_off_and_removed() {
     assert!(id.starts_with("AKIA") && id.len() == 20 && secret.len() == 40, "{added}");
     fs::write(weir.local("secret"), "hush-hush!\n").unwrap();
     let given = weir.ok("fsadmin key add alice --access-key operators-own --secret-key-file secret").out;
-    assert!(given.contains("Access Key : operators-own\nSecret Key : hush-hush!\n"), "{given}");
+    assert_eq!(given, "Access Key : operators-own\nIts secret is the one in the file\n");
     let third = weir.line("fsadmin key add alice");
     assert_eq!((third.code, third.out.contains("at most 2 access keys a user")), (255, true), "{}", third.out);
     let half = weir.line("fsadmin key add alice --access-key x");
@@ -277,6 +279,8 @@ fn a_backup_restores_the_namespace_and_nothing_is_deleted_before_it_is_confirmed
     let standalone = Standalone::start(&data);
     standalone.ok("fs mkdir /kept/dir");
     standalone.ok("fs touch /kept/object");
+    standalone.ok("fsadmin user add alice");
+    standalone.ok("fsadmin key add alice");
     let listed = standalone.ok("fs ls -R /").out;
     let backup = standalone.ok("fsadmin backup").out;
     let field = |name: &str| backup.lines().find_map(|line| line.strip_prefix(name)).unwrap().to_owned();
@@ -292,6 +296,13 @@ fn a_backup_restores_the_namespace_and_nothing_is_deleted_before_it_is_confirmed
     fs::create_dir(&again).unwrap();
     let restored = restore(&again);
     assert_eq!(restored.code, 0, "{}", restored.out);
+    assert!(restored.out.contains("Restored Access Keys : 1\n"), "{}", restored.out);
+    assert!(restored.out.contains("put the file cluster-secret back"), "{}", restored.out);
+    let with_secret = folder.path().join("with-secret");
+    fs::create_dir(&with_secret).unwrap();
+    fs::copy(data.join("cluster-secret"), with_secret.join("cluster-secret")).unwrap();
+    let opens = restore(&with_secret).out;
+    assert!(opens.contains("The secrets of the access keys open with "), "{opens}");
     let standalone = Standalone::start(&again);
     assert_eq!(standalone.ok("fs ls -R /").out, listed);
     let waits =
@@ -309,9 +320,9 @@ fn a_cluster_is_reached_by_its_metaserver_and_its_secret() {
     cluster.ok("fs copyFromLocal file /far/file");
     cluster.ok("fs mv /far/file /far/moved");
     assert!(cluster.ok("fs cat /far/moved").raw == vec![3; 200_000]);
-    let refused = cluster.line("fs ls /", "a secret that someone made up");
+    let refused = cluster.line("fs ls /", "a secret that someone has made up");
     assert_eq!((refused.code, refused.out.contains("/far")), (255, false), "{}", refused.out);
-    let backup = cluster.line("fsadmin backup", "a secret that someone made up");
+    let backup = cluster.line("fsadmin backup", "a secret that someone has made up");
     assert!(backup.out.starts_with("Name an absolute path"), "{}", backup.out);
 }
 

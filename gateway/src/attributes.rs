@@ -28,23 +28,17 @@ const STORED: [HeaderName; 6] =
     [CONTENT_TYPE, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_LANGUAGE, EXPIRES];
 const DEFAULT_CONTENT_TYPE: HeaderValue = HeaderValue::from_static("binary/octet-stream");
 
-/// Canned ACLs that say what holds anyway: that the owner, who is also the bucket's, has full control.
-const PRIVATE_ACLS: [&str; 3] = ["private", "bucket-owner-read", "bucket-owner-full-control"];
-const OTHER_ACLS: [&str; 5] =
-    ["public-read", "public-read-write", "authenticated-read", "aws-exec-read", "log-delivery-write"];
-
 /// Headers that would have to be obeyed, and are not: by their beginning.
-const UNSUPPORTED: [&str; 7] = [
+const UNSUPPORTED: [&str; 6] = [
     "x-amz-server-side-encryption",
     "x-amz-copy-source-server-side-encryption",
-    "x-amz-grant-",
     "x-amz-object-lock-",
     "x-amz-website-redirect-location",
     "x-amz-write-offset-bytes",
     "x-amz-object-annotation",
 ];
 
-/// Headers, metadata, tags and storage class of a new object.
+/// Headers, metadata, tags and storage class of a new object; not its ACL.
 ///
 /// # Errors
 /// `MetadataTooLarge`, `InvalidTag`, `InvalidStorageClass`, and what [`refuse_unsupported`] refuses.
@@ -59,26 +53,17 @@ pub fn of_new_object(headers: &HeaderMap) -> Result<v1::Attributes, S3Error> {
     })
 }
 
-/// Refuses headers whose sender would be wrong to think that they were obeyed: encryption, grants, locks, redirects,
-/// public ACLs.
+/// Refuses headers whose sender would be wrong to think that they were obeyed: encryption, locks, redirects.
 ///
 /// # Errors
-/// `NotImplemented` with the header's name; `InvalidArgument` for an ACL that S3 does not have.
+/// `NotImplemented` with the header's name.
 pub fn refuse_unsupported(headers: &HeaderMap) -> Result<(), S3Error> {
     for name in headers.keys() {
         if UNSUPPORTED.iter().any(|unsupported| name.as_str().starts_with(unsupported)) {
             return Err(S3Error::not_implemented(name.as_str()).element("Header", name.as_str()));
         }
     }
-    let Some(acl) = headers.get("x-amz-acl") else { return Ok(()) };
-    let acl = String::from_utf8_lossy(acl.as_bytes());
-    if PRIVATE_ACLS.contains(&acl.as_ref()) {
-        Ok(())
-    } else if OTHER_ACLS.contains(&acl.as_ref()) {
-        Err(S3Error::not_implemented(&format!("x-amz-acl: {acl}")).element("Header", "x-amz-acl"))
-    } else {
-        Err(S3Error::invalid_argument("x-amz-acl", acl, "The canned ACL is not known"))
-    }
+    Ok(())
 }
 
 /// The values of all headers of that name, as one.
@@ -347,24 +332,12 @@ mod tests {
             "x-amz-server-side-encryption",
             "x-amz-server-side-encryption-customer-algorithm",
             "x-amz-server-side-encryption-aws-kms-key-id",
-            "x-amz-grant-read",
             "x-amz-object-lock-mode",
             "x-amz-object-lock-legal-hold",
             "x-amz-website-redirect-location",
             "x-amz-write-offset-bytes",
         ] {
             assert_eq!(code(&[(header, "x")]), Some(ErrorCode::NotImplemented), "{header}");
-        }
-        for (acl, expected) in [
-            ("private", None),
-            ("bucket-owner-full-control", None),
-            ("bucket-owner-read", None),
-            ("public-read", Some(ErrorCode::NotImplemented)),
-            ("public-read-write", Some(ErrorCode::NotImplemented)),
-            ("authenticated-read", Some(ErrorCode::NotImplemented)),
-            ("nonsense", Some(ErrorCode::InvalidArgument)),
-        ] {
-            assert_eq!(code(&[("x-amz-acl", acl)]), expected, "{acl}");
         }
     }
 

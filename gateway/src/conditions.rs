@@ -77,6 +77,7 @@ impl Conditions {
             if_modified_since_ms: self.if_modified_since.filter(|_| self.if_none_match.is_none()).map(end_of_second_ms),
             if_match: self.if_match.unwrap_or_default(),
             if_none_match: self.if_none_match.unwrap_or_default(),
+            ..v1::Precondition::default()
         };
         (precondition != v1::Precondition::default()).then_some(precondition)
     }

@@ -3,7 +3,7 @@
 
 use crate::error::{ErrorCode, S3Error};
 use crate::route::decoded;
-use http::HeaderMap;
+use http::{HeaderMap, HeaderValue};
 use weir_proto::{BucketName, ObjectKey};
 
 pub const HEADER: &str = "x-amz-copy-source";
@@ -12,10 +12,15 @@ pub const HEADER: &str = "x-amz-copy-source";
 /// write `%2B`. The slash before the bucket may be left out.
 ///
 /// # Errors
-/// `InvalidArgument` when it names no object, `InvalidBucketName`, `KeyTooLongError`, `NoSuchVersion` for any version
+/// `InvalidArgument` when it names no object or comes twice, `InvalidBucketName`, `KeyTooLongError`, `NoSuchVersion` for any version
 /// but `null`, `NotImplemented` for access points.
 pub fn parse(headers: &HeaderMap) -> Result<(BucketName, ObjectKey), S3Error> {
-    let raw = headers.get(HEADER).map_or(&b""[..], |value| value.as_bytes());
+    let mut values = headers.get_all(HEADER).iter().map(HeaderValue::as_bytes);
+    let (raw, another) = (values.next().unwrap_or_default(), values.next());
+    if let Some(another) = another {
+        let message = "This header may be given once.";
+        return Err(S3Error::invalid_argument(HEADER, String::from_utf8_lossy(another), message));
+    }
     let invalid = || {
         let value = String::from_utf8_lossy(raw);
         S3Error::invalid_argument(
@@ -63,7 +68,7 @@ mod tests {
 
     fn source(value: &str) -> Result<(String, String), ErrorCode> {
         let mut headers = HeaderMap::new();
-        headers.insert(HEADER, http::HeaderValue::from_bytes(value.as_bytes()).unwrap());
+        headers.insert(HEADER, HeaderValue::from_bytes(value.as_bytes()).unwrap());
         match parse(&headers) {
             Ok((bucket, key)) => Ok((bucket.to_string(), key.to_string())),
             Err(error) => Err(error.code()),
@@ -89,6 +94,14 @@ mod tests {
         ] {
             assert_eq!(source(value), Ok(("bbb".into(), key.into())), "{value}");
         }
+    }
+
+    #[test]
+    fn two_sources_are_refused() {
+        let mut headers = HeaderMap::new();
+        headers.append(HEADER, HeaderValue::from_static("/bbb/k"));
+        headers.append(HEADER, HeaderValue::from_static("/bbb/k"));
+        assert_eq!(parse(&headers).unwrap_err().code(), ErrorCode::InvalidArgument);
     }
 
     #[test]

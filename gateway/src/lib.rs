@@ -26,6 +26,8 @@ mod checksum;
 mod conditions;
 mod copy_source;
 pub mod error;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 mod header_text;
 pub mod iam;
 mod metrics;
@@ -52,7 +54,7 @@ use crate::oidc::{RootsError, TokenVerifier};
 use crate::ops::Context;
 use crate::rate::RateLimiter;
 use crate::route::{BasePathError, Router};
-use crate::server::{Identity, Server};
+use crate::server::{Identity, Seldom, Server};
 use crate::sts::StsApi;
 use bytes::Bytes;
 use hyper::body::Incoming;
@@ -64,7 +66,7 @@ use std::sync::Arc;
 use tokio::net::TcpListener;
 use weir_proto::v1::{self, Reason};
 use weir_proto::{BucketName, Failure, NameError};
-use weir_service::accept::{self, Limits};
+use weir_service::accept::{self, Limits, RefusalObserver};
 use weir_service::channel::Channel;
 use weir_service::clock::Clock;
 use weir_service::config::settings::GatewaySettings;
@@ -123,7 +125,7 @@ impl Gateway {
         shutdown: &Shutdown,
     ) -> Result<Self, GatewayError> {
         // What can be refused without a metaserver is.
-        let tokens = SessionTokens::new(sealer.clone(), clock.clone());
+        let tokens = SessionTokens::new(sealer.clone(), clock.clone(), &settings.access_key, &settings.secret_key);
         let gate = Gate::new(&settings, tokens.clone(), clock.clone())?;
         let authorities = Some(settings.oidc_ca.as_path()).filter(|path| !path.as_os_str().is_empty());
         let verifier = TokenVerifier::new(authorities, clock.clone())?;
@@ -137,6 +139,11 @@ impl Gateway {
         let objects = Objects::open(metaserver.clone(), workers, options, clock.clone(), shutdown).await;
         let objects = objects.map_err(GatewayError::Session)?;
         let follower = Follower::open(metaserver, sealer, shutdown).await.map_err(GatewayError::Session)?;
+        if follower.fresh().await.is_ok_and(|rules| rules.directory.access_keys.contains_key(&settings.access_key)) {
+            tracing::warn!(
+                "a user's access key has the id of gateway.access_key: it speaks for the root, not for the user"
+            );
+        }
         if let Some(tls) = &tls {
             tls.watch(shutdown);
         }
@@ -145,7 +152,11 @@ impl Gateway {
         first_buckets(&objects, &settings.buckets).await?;
         let rate = RateLimiter::from_settings(&settings);
         let context = Context { objects, settings, follower, gate, rate, clock };
-        Ok(Self { server: Arc::new(Server { context, router, metrics, audit, identity, sts }), limits, tls })
+        Ok(Self {
+            server: Arc::new(Server { context, router, metrics, audit, identity, sts, no_place: Seldom::default() }),
+            limits,
+            tls,
+        })
     }
 
     pub fn objects(&self) -> &Objects {
@@ -167,7 +178,10 @@ impl Gateway {
             let server = server.clone();
             async move { Ok::<_, Infallible>(server.answer(request).await) }
         });
-        accept::serve(listener, self.limits.clone(), self.tls.clone(), || service.clone(), shutdown).await;
+        let server = self.server.clone();
+        let observer = RefusalObserver::new(move |refused| server.note_refused(&refused));
+        let limits = Limits { observer, ..self.limits.clone() };
+        accept::serve(listener, limits, self.tls.clone(), || service.clone(), shutdown).await;
         self.server.audit.flush().await;
         Ok(())
     }

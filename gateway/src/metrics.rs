@@ -29,6 +29,11 @@ struct ErrorLabels {
     code: &'static str,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ReasonLabels {
+    reason: &'static str,
+}
+
 #[derive(Clone, Copy, Debug)]
 struct Durations;
 
@@ -48,6 +53,7 @@ pub struct Metrics {
     received_bytes: Counter,
     sent_bytes: Counter,
     broken_answers: Counter,
+    refused_before_requests: Family<ReasonLabels, Counter>,
 }
 
 impl Metrics {
@@ -60,8 +66,9 @@ impl Metrics {
             received_bytes: Counter::default(),
             sent_bytes: Counter::default(),
             broken_answers: Counter::default(),
+            refused_before_requests: Family::default(),
         };
-        let Self { requests, durations, errors, in_flight, received_bytes, sent_bytes, broken_answers } = &metrics;
+        let Self { requests, durations, errors, in_flight, received_bytes, sent_bytes, broken_answers, .. } = &metrics;
         registry.register("weir_gateway_requests", "Answered requests, by operation and status", requests.clone());
         registry.register(
             "weir_gateway_request_duration_seconds",
@@ -76,6 +83,11 @@ impl Metrics {
             "weir_gateway_broken_answers",
             "Answers that were begun and could not be finished",
             broken_answers.clone(),
+        );
+        registry.register(
+            "weir_gateway_refused_before_request",
+            "Connections and heads that were refused before there was a request, by reason",
+            metrics.refused_before_requests.clone(),
         );
         metrics
     }
@@ -94,6 +106,10 @@ impl Metrics {
 
     pub fn refused(&self, code: &'static str) {
         self.errors.get_or_create(&ErrorLabels { code }).inc();
+    }
+
+    pub fn refused_before_request(&self, reason: &'static str) {
+        self.refused_before_requests.get_or_create(&ReasonLabels { reason }).inc();
     }
 
     pub fn sent(&self, bytes: u64) {

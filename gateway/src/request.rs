@@ -4,14 +4,16 @@ mod body;
 
 pub use body::{BodyState, RequestBody};
 
-use crate::auth::{Access, Caller, Owner};
+use crate::audit::Noted;
+use crate::auth::acl::{AclSettings, NewObject};
+use crate::auth::{Access, Caller, Owner, Resource, Rules};
 use crate::error::{ErrorCode, S3Error};
 use crate::route::Query;
 use crate::xml::url_encoded;
-use http::HeaderMap;
+use http::{HeaderMap, Version};
 use std::net::IpAddr;
-use std::sync::OnceLock;
-use weir_proto::{BucketName, ObjectKey};
+use std::sync::Arc;
+use weir_proto::{BucketName, ObjectKey, v1};
 
 /// Everything of a request but its operation and its body.
 #[derive(Debug)]
@@ -22,6 +24,7 @@ pub struct Request {
     pub host: String,
     /// The raw path, as errors name it.
     pub path: String,
+    pub version: Version,
     pub by_base_path: bool,
     /// The client speaks TLS.
     pub secure: bool,
@@ -29,16 +32,52 @@ pub struct Request {
     pub address: Option<IpAddr>,
     pub caller: Caller,
     pub access: Access,
-    /// The key that a form names, once it is read: what is logged of the request has it too.
-    pub form_key: OnceLock<ObjectKey>,
-    /// Who sent a form, by its fields.
-    pub form_caller: OnceLock<Caller>,
+    /// As they were when the request came.
+    pub rules: Arc<Rules>,
+    /// What its line in the audit log has of what shows only while it is performed.
+    pub noted: Arc<Noted>,
 }
 
 impl Request {
     /// The owner of what it makes.
     pub fn owner(&self) -> Owner {
         self.caller.owner()
+    }
+
+    /// What a bucket says about ACLs.
+    pub fn acl_settings(&self, bucket: &BucketName) -> AclSettings {
+        AclSettings::of(self.rules.bucket(bucket.as_str()))
+    }
+
+    /// Whose the object is that it writes, and its ACL.
+    ///
+    /// # Errors
+    /// Those of [`AclSettings::new_object`].
+    pub fn new_object(&self, bucket: &BucketName) -> Result<NewObject, S3Error> {
+        self.acl_settings(bucket).new_object(&self.headers, self.owner().id)
+    }
+
+    /// The condition on the object that a write or a delete takes away: what the client set, and whose it may be.
+    pub fn condition(
+        &self,
+        action: &'static str,
+        (bucket, key): (&BucketName, &ObjectKey),
+        condition: Option<v1::Precondition>,
+    ) -> Option<v1::Precondition> {
+        self.access.own_alone(action, &Resource::Object(bucket, key), condition)
+    }
+
+    /// Uploads in parts are for those who can be told apart: a stranger whom an ACL alone lets in could put its own into
+    /// another's.
+    ///
+    /// # Errors
+    /// `AccessDenied`, in S3's words.
+    pub fn check_multipart(&self, bucket: &BucketName, key: &ObjectKey) -> Result<(), S3Error> {
+        if self.access.is_strangers_by_acl("s3:PutObject", &Resource::Object(bucket, key)) {
+            let message = "Anonymous users cannot initiate multipart uploads. Please authenticate.";
+            return Err(S3Error::with_message(ErrorCode::AccessDenied, message));
+        }
+        Ok(())
     }
 
     /// Upload ids are decimal numbers; whatever else comes names no upload.
@@ -142,13 +181,14 @@ pub mod tests {
             query: Query::parse(query).unwrap(),
             host: "localhost:39999".into(),
             path: "/bbb/k".into(),
+            version: Version::HTTP_11,
             by_base_path: false,
             secure: false,
             address: None,
             caller: Caller::everyone(),
             access: Access::everything(),
-            form_key: OnceLock::new(),
-            form_caller: OnceLock::new(),
+            rules: Arc::default(),
+            noted: Arc::default(),
         }
     }
 

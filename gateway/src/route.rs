@@ -4,12 +4,15 @@
 
 mod address;
 mod choose;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod operation;
 mod query;
 #[cfg(test)]
 mod tests;
 
 pub use address::without_port;
+pub use choose::SUBRESOURCES;
 pub(crate) use choose::chooses_operation;
 pub use operation::{BucketOperation, ObjectOperation, Operation, ServiceOperation};
 pub use query::{Query, decoded};

@@ -9,26 +9,30 @@ mod head;
 mod identity;
 mod local;
 mod query_api;
+mod query_record;
+mod refused;
 mod sent;
 
 pub use identity::Identity;
+pub use refused::Seldom;
 pub use sent::SentBody;
 
 use crate::answer::Outcome;
 use crate::audit::{Audit, AuditRecord, Entry, request_span};
 use crate::auth::{self, Authentication, Presented};
-use crate::error::S3Error;
+use crate::body;
+use crate::copy_source;
 use crate::metrics::{InFlight, Metrics};
 use crate::ops::{self, Context};
 use crate::request::{Request, RequestBody};
-use crate::route::{Operation, Query, Router, ServiceOperation};
+use crate::route::{ObjectOperation, Operation, Query, Router, ServiceOperation};
 use crate::sts::StsApi;
 use bytes::Bytes;
 use http::header::{CONNECTION, EXPECT, HeaderName, SERVER, USER_AGENT};
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Method, Response, Version};
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Version};
 use hyper::body::Incoming;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use tracing::Instrument as _;
 use weir_service::accept::Peer;
 
@@ -47,6 +51,8 @@ pub struct Server {
     pub audit: Audit,
     pub identity: Identity,
     pub sts: StsApi,
+    /// How often connections over the cap are told of.
+    pub no_place: Seldom,
 }
 
 /// What is known of a request, for its answer's head and for the logs.
@@ -109,6 +115,7 @@ impl Server {
         }
         let query = Query::parse(parts.uri.query().unwrap_or_default())?;
         let kind = Authentication::of(&parts.method, &parts.headers, &query);
+        record.access_key_id = auth::claimed_access_key_id(kind, &parts.headers, &query).map(str::to_owned);
         let carried = match kind {
             Authentication::V4Query | Authentication::V2Query => auth::hoisted(&parts.headers, &query)?,
             Authentication::Anonymous
@@ -118,10 +125,10 @@ impl Server {
         };
         let headers = carried.as_ref().unwrap_or(&parts.headers);
         let route = self.router.route(&parts.method, &host, parts.uri.path(), &query, headers)?;
-        note_operation(record, &route.operation, &query);
+        note_operation(record, &route.operation, headers, &query);
         tracing::Span::current().record("operation", record.operation);
         let needs = auth::needs(&route.operation, headers, &query);
-        record.action = needs.first().map(|need| need.action);
+        record.action = auth::main_action(&route.operation, &needs);
         let rules = self.context.follower.fresh().await?;
         let (host_bucket, by_base_path) = (route.bucket_of_host(), route.by_base_path);
         let presented = Presented { parts: &parts, query: &query, host: &host, host_bucket, by_base_path };
@@ -135,40 +142,33 @@ impl Server {
         let creates_object = auth::creates_object(&route.operation);
         let described = self.context.described(headers, &query, address, secure, creates_object);
         let access = self.context.access_of(&caller, &described, &rules);
-        for need in &needs {
-            access.require_before(need)?;
-        }
+        access.begin(&needs)?;
         auth::check_expected_owner(headers, &auth::ACCOUNT)?;
+        body::check_declared_payload(headers)?;
         let request = Request {
             headers: carried.unwrap_or(parts.headers),
             query,
             host,
             path: exchange.path.clone(),
+            version: parts.version,
             by_base_path,
             secure,
             address,
             caller,
             access,
-            form_key: OnceLock::new(),
-            form_caller: OnceLock::new(),
+            rules,
+            noted: exchange.entry.noted().clone(),
         };
-        let outcome = ops::perform(&self.context, &route.operation, &request, body).await;
-        if let Some(key) = request.form_key.into_inner() {
-            record.key = Some(key.into_bytes());
-        }
-        if let Some(caller) = request.form_caller.into_inner() {
-            record.sent_by(&caller);
-        }
-        outcome
+        ops::perform(&self.context, &route.operation, &request, body).await
     }
 
     fn finish(&self, exchange: Exchange, outcome: Outcome) -> Response<SentBody> {
         let Exchange { mut entry, path, is_head, may_close, _in_flight } = exchange;
-        let error = outcome.as_ref().err().map(|error| error.code().name());
         let mut answer = match outcome {
             Ok(answer) => answer,
             Err(error) => {
-                self.note_error(&error);
+                entry.record.error = Some(error.code().name());
+                self.note_refusal(error.code().name(), error.status(), error.cause_text());
                 error.answer(&path, &entry.record.request_id, self.identity.host_id(), !is_head)
             }
         };
@@ -183,7 +183,7 @@ impl Server {
             headers.insert(CONNECTION, CLOSE);
         }
         let (status, duration) = (answer.status(), entry.elapsed());
-        entry.answered(status.as_u16(), error);
+        entry.answered(status.as_u16());
         let operation = entry.record.operation.unwrap_or(NO_OPERATION);
         self.metrics.answered(operation, status.as_u16(), duration, entry.body().received_bytes());
         tracing::debug!(status = status.as_u16(), duration_us = duration.as_micros(), "answered");
@@ -191,17 +191,17 @@ impl Server {
         answer.map(|body| SentBody::new(body, metrics, entry))
     }
 
-    fn note_error(&self, error: &S3Error) {
-        self.metrics.refused(error.code().name());
-        if error.status().is_server_error() && error.status() != http::StatusCode::NOT_IMPLEMENTED {
-            tracing::error!(code = error.code().name(), cause = error.cause_text(), "a request failed");
+    fn note_refusal(&self, code: &'static str, status: StatusCode, cause: &str) {
+        self.metrics.refused(code);
+        if status.is_server_error() && status != StatusCode::NOT_IMPLEMENTED {
+            tracing::error!(code, cause, "a request failed");
         } else {
-            tracing::debug!(code = error.code().name(), cause = error.cause_text(), "a request was refused");
+            tracing::debug!(code, cause, "a request was refused");
         }
     }
 }
 
-fn note_operation(record: &mut AuditRecord, operation: &Operation, query: &Query) {
+fn note_operation(record: &mut AuditRecord, operation: &Operation, headers: &HeaderMap, query: &Query) {
     record.operation = Some(operation.name());
     record.version_id = query.get("versionId").map(str::to_owned);
     match operation {
@@ -211,6 +211,12 @@ fn note_operation(record: &mut AuditRecord, operation: &Operation, query: &Query
             record.bucket = Some(bucket.to_string());
             record.key = Some(key.as_bytes().clone());
         }
+    }
+    let is_copy =
+        matches!(operation, Operation::Object(_, _, ObjectOperation::CopyObject | ObjectOperation::UploadPartCopy));
+    if is_copy && let Ok((bucket, key)) = copy_source::parse(headers) {
+        record.source_bucket = Some(bucket.to_string());
+        record.source_key = Some(key.into_bytes());
     }
 }
 

@@ -50,6 +50,8 @@ pub enum Error {
     PreconditionFailed { resource: String, condition: &'static str },
     #[error("another writer was faster")]
     Conflict { resource: String },
+    #[error("the object that is there is someone else's")]
+    NotOwner { resource: String },
     #[error("the key exists already")]
     KeyExists { resource: String },
     #[error("the upload does not exist, or it is completed or aborted")]
@@ -72,6 +74,8 @@ pub enum Error {
     NoSuchBlock { block_id: u64 },
     #[error("there is no such {kind}")]
     NoSuchEntity { kind: &'static str, name: String },
+    #[error("there is no such user or role")]
+    NoSuchPrincipal { arn: String },
     #[error("there is such a {kind} already; names differ by more than case")]
     EntityExists { kind: &'static str, name: String },
     #[error("{detail}")]
@@ -104,7 +108,7 @@ impl Error {
         Self::LimitExceeded { what, allowed }
     }
 
-    fn reason(&self) -> Reason {
+    pub(crate) fn reason(&self) -> Reason {
         match self {
             Self::Invalid { .. } => Reason::InvalidRequest,
             Self::NoSuchBucket { .. } => Reason::NoSuchBucket,
@@ -114,6 +118,7 @@ impl Error {
             Self::NoSuchKey { .. } => Reason::NoSuchKey,
             Self::PreconditionFailed { .. } => Reason::PreconditionFailed,
             Self::Conflict { .. } => Reason::Conflict,
+            Self::NotOwner { .. } => Reason::NotOwner,
             Self::KeyExists { .. } => Reason::KeyExists,
             Self::NoSuchUpload { .. } => Reason::NoSuchUpload,
             Self::InvalidPart { .. } => Reason::InvalidPart,
@@ -125,6 +130,7 @@ impl Error {
             Self::SessionOver { .. } => Reason::SessionOver,
             Self::NoSuchBlock { .. } => Reason::NoSuchBlock,
             Self::NoSuchEntity { .. } => Reason::NoSuchEntity,
+            Self::NoSuchPrincipal { .. } => Reason::NoSuchPrincipal,
             Self::EntityExists { .. } => Reason::EntityExists,
             Self::DeleteConflict { .. } => Reason::DeleteConflict,
             Self::LimitExceeded { .. } => Reason::LimitExceeded,
@@ -152,6 +158,7 @@ impl Error {
             Self::NoSuchKey { resource }
             | Self::PreconditionFailed { resource, .. }
             | Self::Conflict { resource }
+            | Self::NotOwner { resource }
             | Self::KeyExists { resource }
             | Self::ChecksumMismatch { resource, .. }
             | Self::InvalidRange { resource, .. }
@@ -165,6 +172,7 @@ impl Error {
             Self::NoSuchEntity { name, .. } | Self::EntityExists { name, .. } | Self::DeleteConflict { name, .. } => {
                 name.clone()
             }
+            Self::NoSuchPrincipal { arn } => arn.clone(),
             Self::LimitExceeded { what, .. } => (*what).to_owned(),
             Self::Record(error) => error.key.clone(),
             Self::WrongCluster { .. } | Self::Stopping | Self::Raced | Self::Sealed(_) | Self::Store(_) => {

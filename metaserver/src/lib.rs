@@ -3,8 +3,11 @@
 //! Floors, from the top: `rpc` and [`cluster`], what the system means ([`namespace`]), what lies in the store
 //! ([`records`]), the store ([`store`]). No arrow runs up.
 
+mod audit;
 pub mod cluster;
 pub mod error;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 pub mod metrics;
 pub mod namespace;
 pub mod records;
@@ -15,11 +18,15 @@ mod testing;
 
 pub use error::MetaserverError;
 
+use bytes::Bytes;
 use cluster::Cluster;
 use metrics::Metrics;
 use namespace::Namespace;
 use prometheus_client::registry::Registry;
+use records::access_key::{self, AccessKeyRecord};
+use records::decode;
 use rpc::Service;
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use store::embedded::{EmbeddedOptions, EmbeddedStore};
@@ -39,12 +46,14 @@ pub struct Metaserver {
 }
 
 /// A backup that was restored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RestoreReport {
     /// Entries of the store.
     pub entry_count: u64,
     /// The last commit that the backup has.
     pub sequence: u64,
+    /// Secrets of access keys by the keys' ids, sealed under the secret of the cluster that was backed up.
+    pub sealed_secrets: BTreeMap<String, Bytes>,
 }
 
 /// Makes a store from a backup: the file, or the newest one in a folder of backups, into an empty folder. The
@@ -53,12 +62,23 @@ pub struct RestoreReport {
 /// # Errors
 /// [`MetaserverError::Restore`]: the folder is not empty, the backup is not whole, or the disk fails.
 pub fn restore(backup: &Path, data: &Path, disk: &dyn Disk) -> Result<RestoreReport, MetaserverError> {
-    let summary = store::embedded::restore(backup, data, disk).map_err(|source| MetaserverError::Restore {
+    let mut sealed_secrets = BTreeMap::new();
+    let visit = |key: &[u8], value: Option<&[u8]>| {
+        let Ok(access_key_id) = access_key::name(key) else { return };
+        // A record that can't be read is told of when the metaserver starts.
+        let record = value.and_then(|value| decode::<AccessKeyRecord>(key, Bytes::copy_from_slice(value)).ok());
+        match record {
+            Some(record) => sealed_secrets.insert(access_key_id, record.sealed_secret),
+            None => sealed_secrets.remove(&access_key_id),
+        };
+    };
+    let restored = store::embedded::restore(backup, data, disk, visit);
+    let summary = restored.map_err(|source| MetaserverError::Restore {
         backup: backup.to_path_buf(),
         data: data.to_path_buf(),
         source,
     })?;
-    Ok(RestoreReport { entry_count: summary.entries, sequence: summary.sequence })
+    Ok(RestoreReport { entry_count: summary.entries, sequence: summary.sequence, sealed_secrets })
 }
 
 impl Metaserver {
@@ -158,6 +178,7 @@ mod tests {
     use weir_proto::v1::change_access_request::Change;
     use weir_service::clock::SystemClock;
     use weir_service::disk::SystemDisk;
+    use weir_service::sealing::ACCESS_KEY_PURPOSE;
 
     async fn open(data: &Path) -> (Metaserver, Shutdown) {
         let shutdown = Shutdown::new();
@@ -230,6 +251,9 @@ mod tests {
         };
         let (metaserver, shutdown) = open(&data).await;
         metaserver.service.namespace.change_access(&user("alice")).await.unwrap();
+        let key = v1::CreateAccessKey { user_name: "alice".into(), ..Default::default() };
+        let key = v1::ChangeAccessRequest { change: Some(Change::CreateAccessKey(key)), request_id: None };
+        metaserver.service.namespace.change_access(&key).await.unwrap();
         let before = everything(&metaserver);
         close(metaserver, shutdown).await;
 
@@ -240,7 +264,9 @@ mod tests {
         let later = metaserver.service.namespace.change_access(&user("bob")).await.unwrap().version;
         close(metaserver, shutdown).await;
 
-        restore(&backup.path, &other, &SystemDisk).unwrap();
+        let report = restore(&backup.path, &other, &SystemDisk).unwrap();
+        let [(id, sealed)] = &Vec::from_iter(report.sealed_secrets)[..] else { panic!("one key was there") };
+        assert_eq!(testing::sealer().open(ACCESS_KEY_PURPOSE, id, sealed).unwrap().len(), 40);
         let (metaserver, shutdown) = open(&other).await;
         let restored = everything(&metaserver);
         assert_eq!(restored.entries, before.entries);

@@ -43,6 +43,7 @@ impl Failure {
     fn code(&self) -> Code {
         match self.reason {
             Reason::InvalidRequest
+            | Reason::NoSuchPrincipal
             | Reason::InvalidPart
             | Reason::InvalidPartOrder
             | Reason::PartTooSmall
@@ -62,6 +63,7 @@ impl Failure {
             | Reason::WrongCluster
             | Reason::NotConfirmed => Code::FailedPrecondition,
             Reason::Conflict => Code::Aborted,
+            Reason::NotOwner => Code::PermissionDenied,
             Reason::InvalidRange => Code::OutOfRange,
             Reason::TooManyBuckets | Reason::NoSpace | Reason::LimitExceeded => Code::ResourceExhausted,
             Reason::Damaged => Code::DataLoss,

@@ -12,6 +12,8 @@ pub mod disk;
 #[cfg(feature = "planted-faults")]
 pub mod disk_faults;
 pub mod folder_lock;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 pub mod open_files;
 pub mod peer_auth;
 pub mod rpc;

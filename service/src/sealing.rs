@@ -99,20 +99,20 @@ mod tests {
 
     #[test]
     fn what_is_sealed_opens_only_as_what_it_was_sealed_for() {
-        let one = sealer("a secret of 16 characters");
+        let one = sealer("a secret of 32 characters or more");
         let sealed = one.seal(&SystemClock, "key", "AKIA1", b"hush").unwrap();
         assert!(!sealed.windows(4).any(|window| window == b"hush"));
         assert_eq!(one.open("key", "AKIA1", &sealed).unwrap(), b"hush");
-        assert_eq!(sealer("a secret of 16 characters").open("key", "AKIA1", &sealed).unwrap(), b"hush");
+        assert_eq!(sealer("a secret of 32 characters or more").open("key", "AKIA1", &sealed).unwrap(), b"hush");
         assert_eq!(one.open("key", "AKIA2", &sealed), Err(SealError));
         assert_eq!(one.open("keyA", "KIA1", &sealed), Err(SealError));
         assert_eq!(one.open("token", "AKIA1", &sealed), Err(SealError));
-        assert_eq!(sealer("another secret, as long").open("key", "AKIA1", &sealed), Err(SealError));
+        assert_eq!(sealer("another secret of 32 characters or more").open("key", "AKIA1", &sealed), Err(SealError));
     }
 
     #[test]
     fn damage_is_found() {
-        let one = sealer("a secret of 16 characters");
+        let one = sealer("a secret of 32 characters or more");
         let sealed = one.seal(&SystemClock, "key", "", b"hush").unwrap();
         for at in 0..sealed.len() {
             let mut damaged = sealed.clone();
@@ -124,21 +124,21 @@ mod tests {
 
     #[test]
     fn the_same_text_is_never_sealed_the_same_way() {
-        let one = sealer("a secret of 16 characters");
+        let one = sealer("a secret of 32 characters or more");
         let seal = || one.seal(&SystemClock, "key", "", b"hush").unwrap();
         assert_ne!(seal(), seal());
     }
 
     #[test]
     fn derived_secrets_are_the_same_for_the_same_purpose_name_and_cluster_alone() {
-        let one = sealer("a secret of 16 characters");
+        let one = sealer("a secret of 32 characters or more");
         let secret = one.derive_secret("key", "ASIA1");
-        assert_eq!(sealer("a secret of 16 characters").derive_secret("key", "ASIA1"), secret);
+        assert_eq!(sealer("a secret of 32 characters or more").derive_secret("key", "ASIA1"), secret);
         let others = [
             one.derive_secret("key", "ASIA2"),
             one.derive_secret("keyA", "SIA1"),
             one.derive_secret("token", "ASIA1"),
-            sealer("another secret, as long").derive_secret("key", "ASIA1"),
+            sealer("another secret of 32 characters or more").derive_secret("key", "ASIA1"),
             [0; 32],
         ];
         assert!(!others.contains(&secret));

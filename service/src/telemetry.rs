@@ -14,6 +14,9 @@ const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
 /// Modules that export the spans: their own spans would never end.
 const EXPORTERS: [&str; 4] = ["h2", "hyper", "tonic", "opentelemetry"];
 
+/// The target of events that belong to the audit log. A filter lets them through unless it names them.
+pub const AUDIT_TARGET: &str = "audit";
+
 /// Why there are no logs.
 #[derive(Debug, thiserror::Error)]
 pub enum TelemetryError {
@@ -75,7 +78,9 @@ pub(crate) fn check_filter(filter_text: &str) -> Result<(), tracing_subscriber::
 }
 
 fn filter(text: &str) -> Result<EnvFilter, tracing_subscriber::filter::ParseError> {
-    EnvFilter::builder().with_default_directive(LevelFilter::INFO.into()).parse(text)
+    let filter = EnvFilter::builder().with_default_directive(LevelFilter::INFO.into()).parse(text)?;
+    let names_audit = text.split(',').any(|directive| directive.trim().split('=').next() == Some(AUDIT_TARGET));
+    if names_audit { Ok(filter) } else { Ok(filter.add_directive(format!("{AUDIT_TARGET}=info").parse()?)) }
 }
 
 fn exporting(endpoint: &str, role: &str) -> Result<SdkTracerProvider, TelemetryError> {
@@ -91,6 +96,16 @@ fn exporting(endpoint: &str, role: &str) -> Result<SdkTracerProvider, TelemetryE
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_audit_log_is_not_filtered_but_by_its_name() {
+        for text in ["error", "off", "warn,weir_gateway=debug", "auditor=off"] {
+            assert!(filter(text).unwrap().to_string().contains("audit=info"), "{text}");
+        }
+        for text in ["info,audit=off", "audit=warn"] {
+            assert!(!filter(text).unwrap().to_string().contains("audit=info"), "{text}");
+        }
+    }
 
     #[test]
     fn a_filter_is_a_level_or_names_modules() {

@@ -43,7 +43,15 @@ impl Server {
     /// # Panics
     /// When it does not serve within [`START_SECONDS`].
     pub fn start_with(settings: &str) -> Self {
-        Self::start_by(settings, None)
+        Self::start_logging("info", settings)
+    }
+
+    /// Starts one that logs as much as `level` says.
+    ///
+    /// # Panics
+    /// When it does not serve within [`START_SECONDS`].
+    pub fn start_logging(level: &str, settings: &str) -> Self {
+        Self::start_by(level, settings, None)
     }
 
     /// Starts one whose S3 and admin ports are served over TLS.
@@ -51,13 +59,13 @@ impl Server {
     /// # Panics
     /// When it does not serve within [`START_SECONDS`].
     pub fn start_over_tls_with(settings: &str) -> Self {
-        Self::start_by(settings, Some(Authority::new("tests")))
+        Self::start_by("info", settings, Some(Authority::new("tests")))
     }
 
-    fn start_by(settings: &str, authority: Option<Authority>) -> Self {
+    fn start_by(level: &str, settings: &str, authority: Option<Authority>) -> Self {
         let folder = tempfile::Builder::new().prefix("weir-test-").tempdir().expect("a temporary folder can be made");
         let (address, admin) = (free_address(), free_address());
-        let text = format!("admin_listen = \"{admin}\"\nlog = \"info\"\n{settings}\n");
+        let text = format!("admin_listen = \"{admin}\"\nlog = \"{level}\"\n{settings}\n");
         fs::write(folder.path().join("weir.toml"), text).expect("the configuration can be written");
         if let Some(authority) = &authority {
             authority.issue(&[CERTIFIED_HOST]).write(folder.path());
@@ -238,6 +246,15 @@ impl Server {
     #[track_caller]
     pub fn assert_alive(&self) {
         assert_eq!(self.client().get("/").status, 200, "the server is not well:\n{}", self.log());
+        self.assert_well();
+    }
+
+    /// The server never panicked.
+    ///
+    /// # Panics
+    /// When it did.
+    #[track_caller]
+    pub fn assert_well(&self) {
         let log = self.log();
         assert!(!log.contains("panicked at"), "the server panicked:\n{log}");
     }

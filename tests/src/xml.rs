@@ -22,7 +22,11 @@ impl Element {
         Self::try_parse(document).unwrap_or_else(|why| panic!("not well-formed ({why}): {document}"))
     }
 
-    fn try_parse(document: &str) -> Result<Self, String> {
+    /// The same for a document that may be broken.
+    ///
+    /// # Errors
+    /// What is not well-formed.
+    pub fn try_parse(document: &str) -> Result<Self, String> {
         let mut reader = Reader::from_str(document);
         reader.config_mut().check_end_names = true;
         let mut open = vec![Self::default()];

@@ -18,7 +18,12 @@ pub struct Session {
 
 impl Session {
     pub fn start() -> Self {
-        Self { server: Server::start_with(SETTINGS) }
+        Self::start_with("")
+    }
+
+    /// `settings` are more of the gateway's.
+    pub fn start_with(settings: &str) -> Self {
+        Self { server: Server::start_with(&format!("{SETTINGS}\n{settings}")) }
     }
 
     /// A request to S3; without keys it is anonymous.

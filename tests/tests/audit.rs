@@ -13,17 +13,22 @@ fn server() -> Server {
     Server::start_with("[gateway]\naudit_log = \"audit.log\"\nbody_idle_timeout_ms = 2000\n")
 }
 
-fn path_of_log(server: &Server) -> PathBuf {
+pub fn path_of_log(server: &Server) -> PathBuf {
     server.data().with_file_name("audit.log")
 }
 
 /// The lines of requests about this bucket, once there are `count` of them.
 fn lines_about(server: &Server, bucket: &str, count: usize) -> Vec<Value> {
+    lines_that(server, count, |line| line["bucket"] == bucket)
+}
+
+/// The lines that are asked for, once there are `count` of them.
+pub fn lines_that(server: &Server, count: usize, is_asked_for: impl Fn(&Value) -> bool) -> Vec<Value> {
     let mut lines = Vec::new();
     eventually(10, "each request has its line", || {
         let text = fs::read_to_string(path_of_log(server)).unwrap();
         let parsed = text.lines().map(|line| serde_json::from_str::<Value>(line).expect(line));
-        lines = parsed.filter(|line| line["bucket"] == bucket).collect();
+        lines = parsed.filter(&is_asked_for).collect();
         assert!(lines.len() <= count, "{lines:?}");
         lines.len() == count
     });
@@ -70,6 +75,7 @@ fn each_request_has_a_line_with_what_came_of_it() {
     assert_eq!((told(4, "status"), told(4, "error")), ("404".into(), "\"NoSuchKey\"".into()));
     assert_eq!((told(5, "operation"), told(5, "key")), ("\"ListObjectsV2\"".into(), "null".into()));
     assert_eq!((told(6, "operation"), told(6, "key")), ("\"PostObject\"".into(), "\"by-form\"".into()));
+    assert_eq!(told(6, "action"), "\"s3:PutObject\"");
     assert_eq!((told(7, "status"), told(7, "error")), ("400".into(), "\"InvalidStorageClass\"".into()));
     let mode = fs::metadata(path_of_log(&server)).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
@@ -115,11 +121,44 @@ fn what_was_broken_off_is_told() {
     assert!(lines[3]["sent_bytes"].as_u64().unwrap() < 32 << 20, "{}", lines[3]);
 }
 
+#[test]
+fn a_copy_has_its_source_and_a_deletion_its_keys() {
+    let server = server();
+    let client = server.client();
+    client.bucket("many");
+    client.put("/many/a%20b", "x").expect(200);
+    let copied = |path: &str, source: &str| client.request("PUT", path).header("x-amz-copy-source", source).send();
+    copied("/many/copy", "/many/a%20b").expect(200);
+    copied("/many/copy", "/other/none").expect(404);
+    copied("/many/copy?partNumber=1&uploadId=7", "many/a%20b").expect(404);
+    let objects = "<Object><Key>copy</Key></Object><Object><Key>a&#10;b</Key></Object>\
+                   <Object><Key>c</Key><VersionId>old</VersionId></Object>";
+    client.post("/many?delete", format!("<Delete>{objects}</Delete>")).expect(200);
+    let long: String = (0..1000).map(|number| format!("<Object><Key>{number:0>1000}</Key></Object>")).collect();
+    client.post("/many?delete", format!("<Delete>{long}</Delete>")).expect(200);
+    let lines = lines_about(&server, "many", 7);
+    let source = |index: usize| (&lines[index]["source_bucket"], &lines[index]["source_key"]);
+    assert_eq!(source(1), (&Value::Null, &Value::Null));
+    assert_eq!(source(2), (&"many".into(), &"a b".into()));
+    assert_eq!((source(3), &lines[3]["error"]), ((&"other".into(), &"none".into()), &"NoSuchBucket".into()));
+    assert_eq!((source(4), &lines[4]["action"]), ((&"many".into(), &"a b".into()), &"s3:PutObject".into()));
+    let deletion = &lines[5];
+    assert_eq!((&deletion["action"], &deletion["key_count"]), (&"s3:DeleteObject".into(), &3.into()), "{deletion}");
+    assert_eq!(
+        deletion["keys"],
+        serde_json::json!([
+            {"key": "copy", "version_id": null, "error": null},
+            {"key": "a\\x0Ab", "version_id": null, "error": null},
+            {"key": "c", "version_id": "old", "error": "NoSuchVersion"},
+        ])
+    );
+    assert_eq!((&lines[6]["key_count"], lines[6]["keys"].as_array().unwrap().len()), (&1000.into(), 65));
+}
+
 /// All of these are made up, and none may be found in the log.
-const SECRETS: [&str; 9] = [
+const SECRETS: [&str; 8] = [
     "SECRETSIGNATURE",
     "SECRETTOKEN",
-    "SECRETCREDENTIAL",
     "SECRETPOLICY",
     "SECRETKEYOFACUSTOMER",
     "SECRETCOOKIE",
@@ -133,14 +172,14 @@ fn secrets_never_appear() {
     let server = server();
     let client = server.client();
     client.bucket("secrets");
-    let v4_query = "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=SECRETCREDENTIAL%2F20260101%2Fus-east-1%2Fs3%2F\
+    let v4_query = "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=CLAIMEDKEY%2F20260101%2Fus-east-1%2Fs3%2F\
                     aws4_request&X-Amz-Date=20260101T000000Z&X-Amz-Expires=60&X-Amz-SignedHeaders=host&\
                     X-Amz-Security-Token=SECRETTOKEN&X-Amz-Signature=SECRETSIGNATURE";
-    let v2_query = "AWSAccessKeyId=SECRETCREDENTIAL&Expires=2000000000&Signature=SECRETSIGNATURE";
+    let v2_query = "AWSAccessKeyId=CLAIMEDKEY&Expires=2000000000&Signature=SECRETSIGNATURE";
     let authorizations = [
-        "AWS4-HMAC-SHA256 Credential=SECRETCREDENTIAL/20260101/us-east-1/s3/aws4_request, SignedHeaders=host, \
+        "AWS4-HMAC-SHA256 Credential=CLAIMEDKEY/20260101/us-east-1/s3/aws4_request, SignedHeaders=host, \
          Signature=SECRETSIGNATURE",
-        "AWS SECRETCREDENTIAL:SECRETSIGNATURE",
+        "AWS CLAIMEDKEY:SECRETSIGNATURE",
         "Bearer SECRETBEARER",
         "Basic SECRETPASSWORD",
     ];
@@ -166,7 +205,7 @@ fn secrets_never_appear() {
         }
     }
     let form = Form::new()
-        .fields(&[("key", "form"), ("x-amz-credential", "SECRETCREDENTIAL"), ("x-amz-signature", "SECRETSIGNATURE")])
+        .fields(&[("key", "form"), ("x-amz-credential", "CLAIMEDKEY"), ("x-amz-signature", "SECRETSIGNATURE")])
         .fields(&[("x-amz-security-token", "SECRETTOKEN"), ("x-amz-meta-a", "SECRETMETADATA")])
         .field("policy", policy("{\"bucket\": \"SECRETPOLICY\"}"));
     form.file("f", "x").post(&client, "/secrets");

@@ -7,7 +7,7 @@ use weir_tests::digest::etag;
 const DECLARATION: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>";
 
 /// Ways to break a document whose root is `root` and whose right content is `inner`.
-fn broken(root: &str, inner: &str) -> Vec<(&'static str, Vec<u8>)> {
+pub fn broken(root: &str, inner: &str) -> Vec<(&'static str, Vec<u8>)> {
     let right = format!("<{root}>{inner}</{root}>");
     let text = |document: String| document.into_bytes();
     let utf16: Vec<u8> = format!("\u{feff}{right}").encode_utf16().flat_map(u16::to_le_bytes).collect();

@@ -1,7 +1,11 @@
 //! Sessions with a running server: each module tells of one subject.
 
 mod access;
+mod acl;
 mod audit;
+mod audit_access;
+mod audit_operations;
+mod audit_refusals;
 mod bad_chunks;
 mod bad_forms;
 mod bad_framing;
@@ -14,6 +18,7 @@ mod connections;
 mod copy;
 mod disconnects;
 mod durability;
+mod hostile;
 mod http2;
 mod keys;
 mod limits;
@@ -25,6 +30,7 @@ mod oidc;
 mod open;
 mod page_cost;
 mod post_object;
+mod principals;
 mod reading;
 mod subresources;
 mod tls;

@@ -72,7 +72,7 @@ async fn filled(total: usize) -> (Arc<CountingStore>, NamespaceClient<Channel>, 
     let shutdown = Shutdown::default();
     let registry = &mut Registry::default();
     let (settings, clock) = (MetaserverSettings::default(), Arc::new(SystemClock));
-    let sealer = Arc::new(Sealer::new(&ClusterSecret::new("a secret of this test").unwrap()));
+    let sealer = Arc::new(Sealer::new(&ClusterSecret::new("a secret that only this test knows").unwrap()));
     let opened = Metaserver::with_store(settings, store.clone(), clock, sealer, registry, &shutdown).await;
     let metaserver = opened.unwrap();
     let mut client = NamespaceClient::new(in_process(metaserver.services().prepare()));

@@ -16,13 +16,12 @@ fn settings_that_a_bucket_does_not_have_are_answered_as_s3_does() {
         ("replication", "ReplicationConfigurationNotFoundError"),
         ("object-lock", "ObjectLockConfigurationNotFoundError"),
         ("encryption", "ServerSideEncryptionConfigurationNotFoundError"),
-        ("ownershipControls", "OwnershipControlsNotFoundError"),
         ("publicAccessBlock", "NoSuchPublicAccessBlockConfiguration"),
     ];
     for (name, code) in none {
         let answer = client.get(&format!("{bucket}?{name}"));
-        // Since 2023 S3 has a default encryption and default ownership on each bucket: either answer is one of S3's.
-        if answer.status != 200 || !["encryption", "ownershipControls"].contains(&name) {
+        // Since 2023 S3 has a default encryption on each bucket: either answer is one of S3's.
+        if answer.status != 200 || name != "encryption" {
             answer.expect_error(404, code);
         }
     }
@@ -73,7 +72,6 @@ fn operations_that_are_not_there_answer_with_their_name_and_make_nothing() {
     client.put(&format!("{bucket}/k"), "old").expect(200);
     let bucket_puts = [
         ("accelerate", "PutBucketAccelerateConfiguration"),
-        ("acl", "PutBucketAcl"),
         ("analytics&id=1", "PutBucketAnalyticsConfiguration"),
         ("cors", "PutBucketCors"),
         ("encryption", "PutBucketEncryption"),
@@ -84,7 +82,6 @@ fn operations_that_are_not_there_answer_with_their_name_and_make_nothing() {
         ("metrics&id=1", "PutBucketMetricsConfiguration"),
         ("notification", "PutBucketNotificationConfiguration"),
         ("object-lock", "PutObjectLockConfiguration"),
-        ("ownershipControls", "PutBucketOwnershipControls"),
         ("replication", "PutBucketReplication"),
         ("requestPayment", "PutBucketRequestPayment"),
         ("tagging", "PutBucketTagging"),
@@ -97,9 +94,7 @@ fn operations_that_are_not_there_answer_with_their_name_and_make_nothing() {
             assert!(answer.xml().get("Message").contains(operation), "{answer}");
         }
         let name = query.split('&').next().unwrap();
-        if !["accelerate", "acl", "logging", "notification", "object-lock", "requestPayment", "versioning"]
-            .contains(&name)
-        {
+        if !["accelerate", "logging", "notification", "object-lock", "requestPayment", "versioning"].contains(&name) {
             let answer = client.delete(&format!("{bucket}?{query}"));
             assert!(answer.status == 501 || answer.status == 204, "{answer}");
         }
@@ -108,7 +103,6 @@ fn operations_that_are_not_there_answer_with_their_name_and_make_nothing() {
     client.head(&bucket).expect(200);
 
     let objects = [
-        ("PUT", "acl", "PutObjectAcl"),
         ("PUT", "retention", "PutObjectRetention"),
         ("PUT", "legal-hold", "PutObjectLegalHold"),
         ("POST", "restore", "RestoreObject"),

@@ -57,8 +57,8 @@ impl Account {
         directory.apply(entries.map(|entry| AccessEntry { entry: Some(entry) }));
 
         let clock = Arc::new(ManualClock::at(NOW_SECONDS * 1000));
-        let sealer = Arc::new(Sealer::new(&ClusterSecret::new("a secret of 16 characters").unwrap()));
-        let tokens = SessionTokens::new(sealer, clock.clone());
+        let sealer = Arc::new(Sealer::new(&ClusterSecret::new("a secret of 32 characters or more").unwrap()));
+        let tokens = SessionTokens::new(sealer, clock.clone(), "", "");
         let verifier = TokenVerifier::new(None, clock.clone()).unwrap();
         let api = StsApi::new(tokens.clone(), verifier, clock, "");
         Self { issuer, directory, tokens, api }
@@ -90,7 +90,9 @@ impl Account {
             sources: Sources::default(),
         };
         let action = StsAction::of(&parameters)?;
-        let answer = perform(&self.api, action, &request).await?.answer(Api::Sts, action.name(), "ID");
+        let answer = perform(&self.api, action, &request).await?;
+        assert_eq!(answer.issued().unwrap().identity, "arn:aws:sts::000000000000:assumed-role/reader/run-7");
+        let answer = answer.answer(Api::Sts, action.name(), "ID");
         let body = answer.into_body().collect().await.unwrap().to_bytes();
         Ok(String::from_utf8(body.to_vec()).unwrap())
     }

@@ -5,6 +5,8 @@
 
 mod cluster;
 mod error;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 mod maintenance;
 mod metrics;
 mod rpc;

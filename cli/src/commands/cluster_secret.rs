@@ -9,7 +9,8 @@ use weir_service::config::ServiceSettings;
 use weir_service::disk::Disk;
 use weir_service::peer_auth::ClusterSecret;
 
-const NAME: &str = "cluster-secret";
+/// In the data folder of a standalone.
+pub const NAME: &str = "cluster-secret";
 /// Written and made durable under this name first: the file is whole or not there.
 const NEW_NAME: &str = "cluster-secret.new";
 const RANDOM_BYTES: usize = 32;
@@ -25,16 +26,27 @@ pub fn cluster_secret_of(
     disk: &dyn Disk,
     clock: &dyn Clock,
 ) -> Result<ClusterSecret, StartError> {
-    if !settings.cluster_secret.is_empty() {
-        return Ok(ClusterSecret::new(&settings.cluster_secret)?);
+    if let Some(known) = known_secret(settings, disk)? {
+        return Ok(known);
     }
     let path = settings.data.join(NAME);
-    let text = read(disk, &path).and_then(|found| match found {
-        Some(text) => Ok(text),
-        None => make(disk, clock, &settings.data),
-    });
-    let text = text.map_err(|source| StartError::SecretFile { path: path.clone(), source })?;
-    ClusterSecret::new(text.trim()).map_err(|source| StartError::SecretDamaged { path, source })
+    let made = make(disk, clock, &settings.data);
+    let text = made.map_err(|source| StartError::SecretFile { path: path.clone(), source })?;
+    ClusterSecret::new(&text).map_err(|source| StartError::SecretDamaged { path, source })
+}
+
+/// The secret that a standalone would start with; none: it would make one. Blocks.
+///
+/// # Errors
+/// As [`cluster_secret_of`].
+pub fn known_secret(settings: &ServiceSettings, disk: &dyn Disk) -> Result<Option<ClusterSecret>, StartError> {
+    if !settings.cluster_secret.is_empty() {
+        return Ok(Some(ClusterSecret::new(&settings.cluster_secret)?));
+    }
+    let path = settings.data.join(NAME);
+    let text = read(disk, &path).map_err(|source| StartError::SecretFile { path: path.clone(), source })?;
+    let secret = text.map(|text| ClusterSecret::new(text.trim())).transpose();
+    secret.map_err(|source| StartError::SecretDamaged { path, source })
 }
 
 fn read(disk: &dyn Disk, path: &Path) -> io::Result<Option<String>> {
@@ -102,7 +114,7 @@ mod tests {
     #[test]
     fn a_configured_secret_is_taken_and_none_is_made() {
         let folder = tempfile::tempdir().unwrap();
-        assert!(secret(folder.path(), "a secret of 16 characters").is_ok());
+        assert!(secret(folder.path(), "a secret of 32 characters or more").is_ok());
         assert!(matches!(secret(folder.path(), "short"), Err(StartError::Secret(_))));
         assert!(!folder.path().join(NAME).exists());
     }

@@ -21,7 +21,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use weir_service::admin::{self, Status};
 use weir_service::clock::SystemClock;
-use weir_service::config::{Config, ConfigError, Origin};
+use weir_service::config::{Config, ConfigError, ExposedFile, Origin};
 use weir_service::disk::{Disk, SystemDisk};
 use weir_service::folder_lock::FolderLock;
 use weir_service::peer_auth::{ClusterCredentials, ClusterSecret, CredentialsError, SecretError};
@@ -224,6 +224,10 @@ where
 {
     if let Some(limit) = open_files::raise() {
         bound_connections(&mut config, limit);
+    }
+    for ExposedFile { path, mode } in config.exposed_files() {
+        let (path, mode) = (path.display(), format!("{mode:04o}"));
+        tracing::warn!(%path, mode, "the file has secrets in it, and others than its owner may read it: set its mode to 0600");
     }
     let disk = match planted_disk(&config) {
         Ok(disk) => disk,

@@ -9,8 +9,8 @@ use weir_proto::v1::access_client::AccessClient;
 use weir_proto::v1::access_entry::Entry;
 use weir_proto::v1::change_access_request::Change;
 use weir_proto::v1::{
-    AccessKey, ChangeAccessRequest, ChangeAccessResponse, FetchAccessRequest, Group, ManagedPolicy, OidcProvider,
-    Permissions, Role, User,
+    AccessEntry, AccessKey, ChangeAccessRequest, ChangeAccessResponse, FetchAccessRequest, Group, ManagedPolicy,
+    OidcProvider, Permissions, Role, User,
 };
 use weir_service::channel::Channel;
 
@@ -66,6 +66,15 @@ impl Directory {
             Entry::OidcProvider(provider) => self.providers.push(provider),
             Entry::Bucket(_) | Entry::Removed(_) => {}
         }
+    }
+
+    /// Users and roles as gateways know them.
+    pub fn principals(&self) -> weir_gateway::auth::Directory {
+        let users = self.users.iter().cloned().map(Entry::User);
+        let entries = users.chain(self.roles.iter().cloned().map(Entry::Role));
+        let mut known = weir_gateway::auth::Directory::default();
+        known.apply(entries.map(|entry| AccessEntry { entry: Some(entry) }));
+        known
     }
 }
 

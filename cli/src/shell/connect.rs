@@ -125,7 +125,7 @@ mod tests {
         let configured = |address: &str| {
             let mut sources = Sources::default();
             sources.flag("data", "/configured", "--set");
-            sources.flag("cluster_secret", "long enough to be one", "--set");
+            sources.flag("cluster_secret", "long enough to be the secret of one", "--set");
             if !address.is_empty() {
                 sources.flag("metaserver.address", address, "--set");
             }

@@ -107,6 +107,7 @@ pub async fn copy(shell: &Shell, from: &ShellPath, to: &ShellPath, existing: Exi
         replace_tags: None,
         checksum_algorithm: v1::ChecksumAlgorithm::None,
         owner: OWNER.into(),
+        acl: None,
     };
     let copied = shell.objects().await?.copy_object(request).await;
     let missing = match &copied {

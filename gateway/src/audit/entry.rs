@@ -1,7 +1,7 @@
 //! A request under way. Its line is written when nothing more can happen to it: when its answer has gone out, or when
 //! either side gave up, wherever that was.
 
-use super::{Audit, AuditRecord};
+use super::{Audit, AuditRecord, Noted};
 use crate::request::BodyState;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -12,6 +12,7 @@ use tracing::Span;
 pub struct Entry {
     /// To be filled in as things become known.
     pub record: AuditRecord,
+    noted: Arc<Noted>,
     audit: Audit,
     begun: Instant,
     body: Arc<BodyState>,
@@ -22,13 +23,17 @@ pub struct Entry {
 impl Entry {
     /// `body` is that of the request; the attributes of the trace go to `span`.
     pub fn begin(audit: Audit, record: AuditRecord, body: Arc<BodyState>, span: Span) -> Self {
-        Self { record, audit, begun: Instant::now(), body, span, has_room: true }
+        Self { record, noted: Arc::default(), audit, begun: Instant::now(), body, span, has_room: true }
+    }
+
+    /// For the operation, to note what it finds out.
+    pub fn noted(&self) -> &Arc<Noted> {
+        &self.noted
     }
 
     /// The answer's head is there.
-    pub fn answered(&mut self, status: u16, error: Option<&'static str>) {
+    pub fn answered(&mut self, status: u16) {
         self.record.status = Some(status);
-        self.record.error = error;
         self.record.first_byte_us = Some(microseconds(self.elapsed()));
     }
 
@@ -61,6 +66,7 @@ impl Drop for Entry {
     fn drop(&mut self) {
         self.record.received_bytes = self.body.received_bytes();
         self.record.duration_us = microseconds(self.elapsed());
+        self.noted.fill(&mut self.record);
         self.record.record_on(&self.span);
         if self.has_room {
             self.audit.log(std::mem::take(&mut self.record));

@@ -3,6 +3,8 @@
 //! | module | subject |
 //! |---|---|
 //! | [`record`] | what is known of a request, as a line and as attributes of its trace |
+//! | [`keys`] | the keys of a request that is about many |
+//! | [`noted`] | what an operation finds out while it runs |
 //! | [`entry`] | a request under way, whose line is written when its answer is over |
 //! | [`writer`] | the thread that writes |
 //! | [`rotation`] | the file, and those that it was before |
@@ -14,12 +16,16 @@
 //! fails, its lines are lost, which is counted and logged, and requests go on.
 
 mod entry;
+mod keys;
+mod noted;
 mod record;
 mod rotation;
 mod shown;
 mod writer;
 
 pub use entry::Entry;
+pub use keys::ConcernedKeys;
+pub use noted::Noted;
 pub use record::{AuditRecord, request_span};
 
 use prometheus_client::metrics::counter::Counter;
@@ -31,12 +37,12 @@ use std::sync::Arc;
 use std::sync::mpsc::{self, Sender};
 use std::thread;
 use std::time::Duration;
-use tokio::sync::{Semaphore, SemaphorePermit, oneshot};
+use tokio::sync::{Semaphore, oneshot};
 use tokio::time::timeout;
 use weir_service::config::settings::GatewaySettings;
 use writer::{Message, Output, Writer};
 
-/// Lines that may wait for the writer before requests have to.
+/// Lines that may wait for the writer before requests have to. One with a list of keys counts as several.
 const QUEUE_MAX_LINES: usize = 8192;
 /// A request waits so long for room in the queue, and shutdown for the queue's end.
 const ROOM_TIMEOUT: Duration = Duration::from_secs(5);
@@ -130,10 +136,15 @@ impl Audit {
     /// Queues a line. Never waits.
     pub fn log(&self, record: AuditRecord) {
         let Some(queue) = &self.queue else { return };
-        let holds_room = queue.room.try_acquire().map(SemaphorePermit::forget).is_ok();
-        if queue.sender.send(Message::Line { record: Box::new(record), holds_room }).is_err() {
+        let room = queue.room.forget_permits(record.weight());
+        if queue.sender.send(Message::Line { record: Box::new(record), room }).is_err() {
             queue.counts.lost.inc();
         }
+    }
+
+    /// Has the queue room now? For lines that nobody can be made to wait for.
+    pub fn has_room(&self) -> bool {
+        self.queue.as_ref().is_none_or(|queue| queue.room.available_permits() > 0)
     }
 
     /// Counts a line that there is no room for.

@@ -1,11 +1,13 @@
 //! What is known of a request. Secrets are not: neither the query nor any header that carries a credential is among it.
 
+use super::keys::{ConcernedKeys, ShownKey};
 use super::shown::shown;
 use crate::auth::Caller;
 use crate::xml::write_iso8601;
 use bytes::Bytes;
 use serde::Serialize;
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use tracing::{Span, field};
 
@@ -15,6 +17,11 @@ const NAME_MAX_BYTES: usize = 1024;
 const USER_AGENT_MAX_BYTES: usize = 256;
 const HOST_MAX_BYTES: usize = 256;
 const METHOD_MAX_BYTES: usize = 32;
+/// No key that IAM or this server makes is longer. What a client claims to be one may be.
+const ACCESS_KEY_ID_MAX_BYTES: usize = 128;
+
+/// No line without a list of keys is longer, but for clients who make it so.
+const ORDINARY_LINE_BYTES: usize = 4 << 10;
 
 /// One request and what came of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -28,6 +35,7 @@ pub struct AuditRecord {
     pub secure: bool,
     /// As the client named it, with its port. Absent: it named none that is one.
     pub host: Option<String>,
+    /// Empty: its head could not be read.
     pub method: String,
     /// The name of S3's operation. Absent, as all that follows: the request was refused before it was known.
     pub operation: Option<&'static str>,
@@ -36,9 +44,22 @@ pub struct AuditRecord {
     pub bucket: Option<String>,
     pub key: Option<Bytes>,
     pub version_id: Option<String>,
-    /// An ARN, or `anonymous`.
+    /// Of a deletion of several objects.
+    pub keys: Option<ConcernedKeys>,
+    /// Of a copy.
+    pub source_bucket: Option<String>,
+    pub source_key: Option<Bytes>,
+    /// The ARN of what an action of IAM or STS is about; `*`: of nothing in particular.
+    pub resource: Option<String>,
+    /// What such an action names besides, by the names of its parameters.
+    pub parameters: Vec<(&'static str, String)>,
+    /// An ARN, or `anonymous`. Absent: nothing was proved.
     pub identity: Option<String>,
+    /// The key that the request names. It has signed the request where there is an identity, and is a claim where not.
     pub access_key_id: Option<String>,
+    /// The key that the action made, and whom it speaks for: an ARN.
+    pub issued_access_key_id: Option<String>,
+    pub issued_identity: Option<String>,
     /// Absent: there was no answer.
     pub status: Option<u16>,
     /// The code of an S3 error.
@@ -64,14 +85,22 @@ struct Line<'a> {
     peer: Option<SocketAddr>,
     secure: bool,
     host: Option<Cow<'a, str>>,
-    method: Cow<'a, str>,
+    method: Option<Cow<'a, str>>,
     operation: Option<&'static str>,
     action: Option<&'static str>,
     bucket: Option<Cow<'a, str>>,
     key: Option<Cow<'a, str>>,
     version_id: Option<Cow<'a, str>>,
+    key_count: Option<usize>,
+    keys: Option<Vec<ShownKey<'a>>>,
+    source_bucket: Option<Cow<'a, str>>,
+    source_key: Option<Cow<'a, str>>,
+    resource: Option<Cow<'a, str>>,
+    parameters: Option<BTreeMap<&'static str, Cow<'a, str>>>,
     identity: Option<Cow<'a, str>>,
     access_key_id: Option<Cow<'a, str>>,
+    issued_access_key_id: Option<Cow<'a, str>>,
+    issued_identity: Option<Cow<'a, str>>,
     status: Option<u16>,
     error: Option<&'static str>,
     received_bytes: u64,
@@ -89,6 +118,11 @@ impl AuditRecord {
         self.access_key_id = Some(caller.access_key_id.clone()).filter(|id| !id.is_empty());
     }
 
+    /// Room that the line takes in the queue, in lines of ordinary length.
+    pub(super) fn weight(&self) -> usize {
+        1 + self.keys.as_ref().map_or(0, ConcernedKeys::bytes) / ORDINARY_LINE_BYTES
+    }
+
     /// Appends the record as one line of JSON, with its line end.
     pub(super) fn write_line(&self, out: &mut Vec<u8>) {
         let start = out.len();
@@ -103,9 +137,15 @@ impl AuditRecord {
     }
 
     fn line(&self) -> Line<'_> {
-        let name = |text: &'_ Option<String>| -> Option<Cow<'_, str>> {
-            text.as_ref().map(|text| Cow::Owned(shown(text.as_bytes(), NAME_MAX_BYTES).into_owned()))
+        let cut = |text: &'_ Option<String>, max_bytes| -> Option<Cow<'_, str>> {
+            text.as_ref().map(|text| Cow::Owned(shown(text.as_bytes(), max_bytes).into_owned()))
         };
+        let name = |text| cut(text, NAME_MAX_BYTES);
+        let access_key_id = |text| cut(text, ACCESS_KEY_ID_MAX_BYTES);
+        let bytes = |bytes: &'_ Option<Bytes>| -> Option<Cow<'_, str>> {
+            bytes.as_ref().map(|bytes| Cow::Owned(shown(bytes, NAME_MAX_BYTES).into_owned()))
+        };
+        let parameters = self.parameters.iter().map(|(name, value)| (*name, shown(value.as_bytes(), NAME_MAX_BYTES)));
         let mut time = Vec::with_capacity(24);
         write_iso8601(&mut time, self.time_ms);
         Line {
@@ -114,14 +154,22 @@ impl AuditRecord {
             peer: self.peer,
             secure: self.secure,
             host: self.host.as_ref().map(|host| shown(host.as_bytes(), HOST_MAX_BYTES)),
-            method: shown(self.method.as_bytes(), METHOD_MAX_BYTES),
+            method: Some(shown(self.method.as_bytes(), METHOD_MAX_BYTES)).filter(|method| !method.is_empty()),
             operation: self.operation,
             action: self.action,
             bucket: name(&self.bucket),
-            key: self.key.as_ref().map(|key| shown(key, NAME_MAX_BYTES)),
+            key: bytes(&self.key),
             version_id: name(&self.version_id),
+            key_count: self.keys.as_ref().map(ConcernedKeys::count),
+            keys: self.keys.as_ref().map(|keys| keys.shown(NAME_MAX_BYTES)),
+            source_bucket: name(&self.source_bucket),
+            source_key: bytes(&self.source_key),
+            resource: name(&self.resource),
+            parameters: (!self.parameters.is_empty()).then(|| parameters.collect()),
             identity: name(&self.identity),
-            access_key_id: name(&self.access_key_id),
+            access_key_id: access_key_id(&self.access_key_id),
+            issued_access_key_id: access_key_id(&self.issued_access_key_id),
+            issued_identity: name(&self.issued_identity),
             status: self.status,
             error: self.error,
             received_bytes: self.received_bytes,
@@ -149,8 +197,16 @@ impl AuditRecord {
             bucket = line.bucket.as_deref(),
             key = line.key.as_deref(),
             version_id = line.version_id.as_deref(),
+            key_count = line.key_count,
+            keys = line.keys.as_ref().map(as_json),
+            source_bucket = line.source_bucket.as_deref(),
+            source_key = line.source_key.as_deref(),
+            resource = line.resource.as_deref(),
+            parameters = line.parameters.as_ref().map(as_json),
             identity = line.identity.as_deref(),
             access_key_id = line.access_key_id.as_deref(),
+            issued_access_key_id = line.issued_access_key_id.as_deref(),
+            issued_identity = line.issued_identity.as_deref(),
             status = line.status,
             error = line.error,
             received_bytes = line.received_bytes,
@@ -161,6 +217,12 @@ impl AuditRecord {
             user_agent = line.user_agent.as_deref(),
         );
     }
+}
+
+/// Attributes of traces have no members of their own.
+fn as_json(value: &impl Serialize) -> String {
+    // Texts into memory: nothing there can fail.
+    serde_json::to_string(value).unwrap_or_default()
 }
 
 /// The span of a request: its first fields, and room for those of [`AuditRecord::record_on`]. The name of the operation
@@ -179,8 +241,16 @@ pub fn request_span(request_id: &str, method: &str, path: &str) -> Span {
         bucket = field::Empty,
         key = field::Empty,
         version_id = field::Empty,
+        key_count = field::Empty,
+        keys = field::Empty,
+        source_bucket = field::Empty,
+        source_key = field::Empty,
+        resource = field::Empty,
+        parameters = field::Empty,
         identity = field::Empty,
         access_key_id = field::Empty,
+        issued_access_key_id = field::Empty,
+        issued_identity = field::Empty,
         status = field::Empty,
         error = field::Empty,
         received_bytes = field::Empty,

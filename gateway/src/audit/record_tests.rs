@@ -7,7 +7,7 @@ use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
 
-const MEMBERS: [&str; 21] = [
+const MEMBERS: [&str; 29] = [
     "time",
     "request_id",
     "peer",
@@ -19,8 +19,16 @@ const MEMBERS: [&str; 21] = [
     "bucket",
     "key",
     "version_id",
+    "key_count",
+    "keys",
+    "source_bucket",
+    "source_key",
+    "resource",
+    "parameters",
     "identity",
     "access_key_id",
+    "issued_access_key_id",
+    "issued_identity",
     "status",
     "error",
     "received_bytes",
@@ -32,6 +40,8 @@ const MEMBERS: [&str; 21] = [
 ];
 
 fn full() -> AuditRecord {
+    let mut keys = ConcernedKeys::default();
+    keys.push("k", None, None);
     AuditRecord {
         time_ms: 1_255_369_830_007,
         request_id: "4442587FB7D0A2F9".into(),
@@ -44,8 +54,15 @@ fn full() -> AuditRecord {
         bucket: Some("photos".into()),
         key: Some(Bytes::from_static(b"a\"b\n\xFF")),
         version_id: Some("v1".into()),
+        keys: Some(keys),
+        source_bucket: Some("films".into()),
+        source_key: Some(Bytes::from_static(b"b")),
+        resource: Some("*".into()),
+        parameters: vec![("UserName", "bob\n".into()), ("PolicyName", "p".into())],
         identity: Some("arn:aws:iam::000000000000:user/alice".into()),
         access_key_id: Some("AKIDEXAMPLE".into()),
+        issued_access_key_id: Some("AKIDOTHER".into()),
+        issued_identity: Some("arn:aws:iam::000000000000:user/bob".into()),
         status: Some(206),
         error: None,
         received_bytes: 1,
@@ -70,8 +87,12 @@ fn a_line_has_its_members_in_their_order() {
         "{\"time\":\"2009-10-12T17:50:30.007Z\",\"request_id\":\"4442587FB7D0A2F9\",\"peer\":\"127.0.0.1:5000\",\
          \"secure\":true,\"host\":\"photos.s3.test:39999\",\"method\":\"GET\",\"operation\":\"GetObject\",\
          \"action\":\"s3:GetObjectVersion\",\"bucket\":\"photos\",\"key\":\"a\\\"b\\\\x0A\\\\xFF\",\
-         \"version_id\":\"v1\",\"identity\":\"arn:aws:iam::000000000000:user/alice\",\
-         \"access_key_id\":\"AKIDEXAMPLE\",\"status\":206,\"error\":null,\"received_bytes\":1,\"sent_bytes\":2,\
+         \"version_id\":\"v1\",\"key_count\":1,\"keys\":[{\"key\":\"k\",\"version_id\":null,\"error\":null}],\
+         \"source_bucket\":\"films\",\"source_key\":\"b\",\"resource\":\"*\",\
+         \"parameters\":{\"PolicyName\":\"p\",\"UserName\":\"bob\\\\x0A\"},\
+         \"identity\":\"arn:aws:iam::000000000000:user/alice\",\"access_key_id\":\"AKIDEXAMPLE\",\
+         \"issued_access_key_id\":\"AKIDOTHER\",\"issued_identity\":\"arn:aws:iam::000000000000:user/bob\",\
+         \"status\":206,\"error\":null,\"received_bytes\":1,\"sent_bytes\":2,\
          \"first_byte_us\":3,\"duration_us\":4,\"complete\":true,\"user_agent\":\"curl/8\"}\n"
     );
 }
@@ -87,8 +108,9 @@ fn a_request_of_which_little_is_known_has_all_members_too() {
 #[test]
 fn long_values_are_cut() {
     let long = |count: usize| Bytes::from(vec![b'x'; count]);
-    let record = AuditRecord { key: Some(long(1 << 20)), user_agent: Some(long(1 << 20)), ..full() };
-    assert!(text(&record).len() < 2000);
+    let access_key_id = Some("x".repeat(1 << 20));
+    let record = AuditRecord { key: Some(long(1 << 20)), user_agent: Some(long(1 << 20)), access_key_id, ..full() };
+    assert!(text(&record).len() < 2500);
 }
 
 proptest! {

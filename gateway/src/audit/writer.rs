@@ -15,8 +15,8 @@ pub const BATCH_MAX_BYTES: usize = 64 << 10;
 pub enum Message {
     Line {
         record: Box<AuditRecord>,
-        /// Its room in the queue is to be given back.
-        holds_room: bool,
+        /// What it holds of the queue's room, to be given back.
+        room: usize,
     },
     /// To be told when everything before it is written, or lost.
     Flush(oneshot::Sender<()>),
@@ -62,10 +62,10 @@ struct Batch {
 impl Batch {
     fn take(&mut self, message: Message) {
         match message {
-            Message::Line { record, holds_room } => {
+            Message::Line { record, room } => {
                 record.write_line(&mut self.lines);
                 self.line_count += 1;
-                self.room += usize::from(holds_room);
+                self.room += room;
             }
             Message::Flush(done) => self.waiting.push(done),
         }

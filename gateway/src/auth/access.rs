@@ -2,9 +2,10 @@
 //! came.
 
 use super::Identity;
+use super::acl::{self, AclSettings, By};
 use super::caller::Caller;
 use super::need::{Need, Resource};
-use super::policy::{Ask, Decision, Facts, PolicyDocument, Reason, Sources, decide};
+use super::policy::{Ask, Decision, Facts, PolicyDocument, Reason, Sources, decide, is_within_bounds};
 use super::rules::{Grants, Rules};
 use crate::error::{ErrorCode, S3Error};
 use std::fmt;
@@ -13,7 +14,7 @@ use weir_proto::v1;
 
 /// What an operation does once it has opened the object, so that the object itself can count. Their operations ask
 /// [`Access::require_of`].
-const READS: [&str; 3] = ["s3:GetObject", "s3:GetObjectAcl", "s3:GetObjectTagging"];
+const OPENING: [&str; 4] = ["s3:GetObject", "s3:GetObjectAcl", "s3:GetObjectTagging", "s3:PutObjectAcl"];
 
 /// Answers for one request. Cheap to clone.
 #[derive(Clone)]
@@ -55,7 +56,7 @@ impl Access {
     pub fn decide(&self, action: &str, resource: &Resource<'_>) -> Decision {
         match &self.ruled {
             None => Decision::Allowed(Reason::Account),
-            Some(ruled) => ruled.decide(action, &resource.to_string(), resource.bucket().map(|bucket| bucket.as_str())),
+            Some(ruled) => ruled.decide(action, resource),
         }
     }
 
@@ -90,11 +91,39 @@ impl Access {
         if decision.is_allowed() { Ok(()) } else { Err(self.denied(need, decision)) }
     }
 
-    /// May it turn on the object itself whether this is allowed?
+    /// Asks for all that an operation needs before it begins: the first tells what it does, the others what its headers
+    /// ask for besides.
+    ///
+    /// # Errors
+    /// `AccessDenied`.
+    pub fn begin(&self, needs: &[Need<'_>]) -> Result<(), S3Error> {
+        let Some((first, others)) = needs.split_first() else { return Ok(()) };
+        self.require_before(first)?;
+        // Whoever may make an object by an ACL may say who else may read it: it is its own.
+        let makes_its_own = first.action == "s3:PutObject"
+            && self.decide(first.action, &first.resource) == Decision::Allowed(Reason::Acl);
+        others.iter().try_for_each(|need| match self.decide(need.action, &need.resource) {
+            Decision::Allowed(_) => Ok(()),
+            Decision::NotAllowed(_) if makes_its_own && need.action == "s3:PutObjectAcl" => Ok(()),
+            decision => Err(self.denied(need, decision)),
+        })
+    }
+
+    /// May it turn on the object itself whether this is allowed: on its tags, or its ACL?
     pub fn turns_on_object(&self, need: &Need<'_>) -> bool {
         let Some(ruled) = &self.ruled else { return false };
         let bucket = need.resource.bucket().map(|bucket| bucket.as_str());
-        READS.contains(&need.action) && ruled.sources(bucket).turn_on_object()
+        OPENING.contains(&need.action) && ruled.sources(bucket).turn_on_object() || self.is_left_to_acl(need)
+    }
+
+    /// Is it the object's ACL alone that may allow this?
+    pub fn is_left_to_acl(&self, need: &Need<'_>) -> bool {
+        let Some(ruled) = &self.ruled else { return false };
+        let Resource::Object(bucket, _) = need.resource else { return false };
+        let is_asked = OPENING.contains(&need.action)
+            && acl::object_permission(need.action).is_some()
+            && AclSettings::of(self.bucket(bucket.as_str())).are_on();
+        is_asked && matches!(ruled.decide(need.action, &need.resource), Decision::NotAllowed(_))
     }
 
     /// Refuses what nothing about the object could allow. Where something could, whoever opens the object asks
@@ -106,7 +135,8 @@ impl Access {
         if self.turns_on_object(need) { Ok(()) } else { self.require(need) }
     }
 
-    /// Now that the object is open: one of the [`READS`].
+    /// Now that the object is open, for one of the [`OPENING`] actions: its tags and its ACL count, those of the very
+    /// version that was opened.
     ///
     /// # Errors
     /// `AccessDenied`.
@@ -114,9 +144,35 @@ impl Access {
         let Some(ruled) = self.ruled.as_ref().filter(|_| self.turns_on_object(need)) else { return self.require(need) };
         let mut facts = ruled.facts.clone();
         facts.add_existing(object.attributes.as_ref().map_or(&[], |attributes| &attributes.tags));
+        let arn = need.resource.to_string();
+        let ask = Ask { identity: &ruled.identity, action: need.action, resource: &arn, facts: &facts };
         let bucket = need.resource.bucket().map(|bucket| bucket.as_str());
-        let decision = ruled.decide_by(&facts, need.action, &need.resource.to_string(), bucket);
-        if decision.is_allowed() { Ok(()) } else { Err(self.denied(need, decision)) }
+        match ruled.by_policies(&ask, bucket) {
+            Decision::Allowed(_) => Ok(()),
+            Decision::NotAllowed(_) if bucket.is_some_and(|bucket| ruled.is_let_in_by(object, &ask, bucket)) => Ok(()),
+            decision => Err(self.denied(need, decision)),
+        }
+    }
+
+    /// The condition on what a write or a delete takes away, beside the one that the client set. Whom an ACL alone lets
+    /// in takes away what is its own; the account's users and roles own whatever is the bucket's.
+    pub fn own_alone(
+        &self,
+        action: &str,
+        resource: &Resource<'_>,
+        condition: Option<v1::Precondition>,
+    ) -> Option<v1::Precondition> {
+        if !self.is_strangers_by_acl(action, resource) {
+            return condition;
+        }
+        let owner = Identity::Anonymous.canonical_id().to_owned();
+        Some(v1::Precondition { owner, ..condition.unwrap_or_default() })
+    }
+
+    /// Is it a stranger that asks, whom an ACL alone lets do this?
+    pub fn is_strangers_by_acl(&self, action: &str, resource: &Resource<'_>) -> bool {
+        let identity = self.ruled.as_ref().map(|ruled| &ruled.identity);
+        identity == Some(&Identity::Anonymous) && self.decide(action, resource) == Decision::Allowed(Reason::Acl)
     }
 
     /// What the rules say of a bucket; none: nothing, or no keys are set.
@@ -145,13 +201,55 @@ impl Access {
 }
 
 impl Ruled {
-    fn decide(&self, action: &str, arn: &str, bucket: Option<&str>) -> Decision {
-        self.decide_by(&self.facts, action, arn, bucket)
+    fn decide(&self, action: &str, resource: &Resource<'_>) -> Decision {
+        let arn = resource.to_string();
+        let ask = Ask { identity: &self.identity, action, resource: &arn, facts: &self.facts };
+        let bucket = resource.bucket().map(|bucket| bucket.as_str());
+        match self.by_policies(&ask, bucket) {
+            Decision::NotAllowed(_) if bucket.is_some_and(|bucket| self.is_let_in_to(&ask, bucket)) => {
+                Decision::Allowed(Reason::Acl)
+            }
+            decision => decision,
+        }
     }
 
-    fn decide_by(&self, facts: &Facts, action: &str, arn: &str, bucket: Option<&str>) -> Decision {
-        let ask = Ask { identity: &self.identity, action, resource: arn, facts };
-        match decide(&ask, &self.sources(bucket)) {
+    /// Does the bucket's own ACL let it in?
+    fn is_let_in_to(&self, ask: &Ask<'_>, bucket: &str) -> bool {
+        let acl = self.rules.bucket(bucket).and_then(|access| access.acl.as_ref());
+        match (acl, acl::bucket_permission(ask.action)) {
+            (Some(acl), Some(permission)) => self.is_let_in(acl, permission, ask, bucket),
+            _ => false,
+        }
+    }
+
+    /// Does the ACL of an object in it?
+    fn is_let_in_by(&self, object: &v1::Object, ask: &Ask<'_>, bucket: &str) -> bool {
+        let Some(permission) = acl::object_permission(ask.action) else { return false };
+        match object.attributes.as_ref().and_then(|attributes| attributes.acl.as_ref()) {
+            Some(acl) => self.is_let_in(acl, permission, ask, bucket),
+            None => {
+                let owner = AclSettings::of(self.rules.bucket(bucket)).owner_of(&object.owner);
+                self.is_let_in(&acl::owners_alone(owner), permission, ask, bucket)
+            }
+        }
+    }
+
+    /// The rule is written down in [`acl`].
+    fn is_let_in(&self, acl: &v1::Acl, permission: v1::Permission, ask: &Ask<'_>, bucket: &str) -> bool {
+        let settings = AclSettings::of(self.rules.bucket(bucket));
+        let is_kept_out = self.identity == Identity::Anonymous && self.shuts_strangers_out(bucket);
+        if !settings.are_on() || is_kept_out {
+            return false;
+        }
+        match acl::let_in(acl, &self.identity, permission, settings.ignores_public) {
+            Some(By::Itself) => true,
+            Some(By::Key) => is_within_bounds(ask, &self.sources(Some(bucket))),
+            None => false,
+        }
+    }
+
+    fn by_policies(&self, ask: &Ask<'_>, bucket: Option<&str>) -> Decision {
+        match decide(ask, &self.sources(bucket)) {
             // Whatever a public policy allows, strangers are kept out.
             Decision::Allowed(Reason::BucketPolicy)
                 if self.identity == Identity::Anonymous
@@ -179,3 +277,7 @@ impl Ruled {
             && self.rules.bucket_policy(bucket).is_some_and(PolicyDocument::is_public)
     }
 }
+
+#[cfg(test)]
+#[path = "access_tests.rs"]
+mod tests;

@@ -6,6 +6,9 @@ use std::sync::Arc;
 use weir_proto::account::ACCOUNT_ID;
 use weir_proto::v1;
 
+/// What the ids of users begin with.
+const USER_ID_PREFIX: &str = "AIDA";
+
 /// `path` begins and ends with a slash, here and below.
 pub fn user_arn(path: &str, name: &str) -> String {
     format!("arn:aws:iam::{ACCOUNT_ID}:user{path}{name}")
@@ -44,6 +47,18 @@ impl Directory {
     /// The ARN of the policy with this name. One that is not known yet is shown as if it had no path.
     pub fn policy_arn_of(&self, name: &str) -> String {
         self.policies.get(name).map_or_else(|| local_policy_arn("/", name), |policy| policy_arn(policy))
+    }
+
+    /// The ARN of whom a saved document names, as it is now; none: they are gone.
+    pub fn principal_arn(&self, principal: &v1::PrincipalId) -> Option<String> {
+        let v1::PrincipalId { arn, id } = principal;
+        if id.starts_with(USER_ID_PREFIX) {
+            let named = arn.rsplit_once('/').and_then(|(_, name)| self.users.get(name)).filter(|user| user.id == *id);
+            let user = named.or_else(|| self.users.values().find(|user| user.id == *id))?;
+            return Some(user_arn(&user.path, &user.name));
+        }
+        // Roles keep their names and paths.
+        self.roles.values().any(|role| role.id == *id).then(|| arn.clone())
     }
 
     /// The issuer that has exactly this ARN.
@@ -95,6 +110,27 @@ mod tests {
             "arn:aws:iam::000000000000:policy/team/mine",
         ] {
             assert!(directory.policy_by_arn(arn).is_none(), "{arn}");
+        }
+    }
+
+    #[test]
+    fn a_principal_has_the_arn_of_now() {
+        let mut directory = Directory::default();
+        let user = |name: &str, path: &str, id: &str| {
+            Entry::User(v1::User { name: name.into(), path: path.into(), id: id.into(), ..Default::default() })
+        };
+        let role =
+            Entry::Role(v1::Role { name: "r".into(), path: "/".into(), id: "AROA1".into(), ..Default::default() });
+        let entries = [user("bob", "/", "AIDA2"), user("robert", "/staff/", "AIDA1"), role];
+        directory.apply(entries.map(|entry| v1::AccessEntry { entry: Some(entry) }));
+        let now = |arn: &str, id: &str| directory.principal_arn(&v1::PrincipalId { arn: arn.into(), id: id.into() });
+        let bob = "arn:aws:iam::000000000000:user/bob";
+        assert_eq!(now(bob, "AIDA2").as_deref(), Some(bob));
+        assert_eq!(now(bob, "AIDA1").as_deref(), Some("arn:aws:iam::000000000000:user/staff/robert"));
+        assert_eq!(now(bob, "AIDA3"), None);
+        for arn in ["arn:aws:iam::000000000000:role/r", "arn:aws:sts::000000000000:assumed-role/r/s"] {
+            assert_eq!(now(arn, "AROA1").as_deref(), Some(arn));
+            assert_eq!(now(arn, "AROA2"), None);
         }
     }
 

@@ -97,6 +97,14 @@ impl Follower {
         Ok(())
     }
 
+    /// Fetches what has changed so far: whoever made a change without learning its version sees it.
+    ///
+    /// # Errors
+    /// What the metaserver says.
+    pub async fn catch_up(&self) -> Result<(), Failure> {
+        self.fetch().await
+    }
+
     async fn follow(&self) {
         loop {
             if let Err(failure) = self.step().await {

@@ -13,8 +13,8 @@ const SECRET: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
 const NOTHING: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
 fn tokens() -> SessionTokens {
-    let sealer = Sealer::new(&ClusterSecret::new("a secret of 16 characters").unwrap());
-    SessionTokens::new(Arc::new(sealer), Arc::new(ManualClock::at(NOW_MS)))
+    let sealer = Sealer::new(&ClusterSecret::new("a secret of 32 characters or more").unwrap());
+    SessionTokens::new(Arc::new(sealer), Arc::new(ManualClock::at(NOW_MS)), KEY, SECRET)
 }
 
 fn gate(access_key: &str, secret_key: &str) -> Result<Gate, AccessError> {

@@ -4,6 +4,7 @@
 //! What shows only while it runs (the keys of DeleteObjects, the source of a copy in its headers, the ACL of the very
 //! version that is read) is asked for there.
 
+use super::acl::Given;
 use crate::route::{BucketOperation, ObjectOperation, Operation, Query, ServiceOperation};
 use http::HeaderMap;
 use std::fmt;
@@ -45,9 +46,6 @@ pub struct Need<'a> {
     pub resource: Resource<'a>,
 }
 
-/// Headers of grants to a new object or bucket.
-const GRANT_PREFIX: &str = "x-amz-grant-";
-
 /// Everything that must be allowed before the operation begins, the most telling first.
 pub fn needs<'a>(operation: &'a Operation, headers: &HeaderMap, query: &Query) -> Vec<Need<'a>> {
     let (resource, main, more) = match operation {
@@ -61,6 +59,16 @@ pub fn needs<'a>(operation: &'a Operation, headers: &HeaderMap, query: &Query) -
         }
     };
     main.into_iter().chain(more).map(|action| Need { action, resource }).collect()
+}
+
+/// The action that an operation is about: the first of [`needs`], or the one that is asked for only when its keys are
+/// known. None for the API of IAM and STS, whose actions are in its form.
+pub fn main_action(operation: &Operation, needs: &[Need<'_>]) -> Option<&'static str> {
+    needs.first().map(|need| need.action).or(match operation {
+        Operation::Bucket(_, BucketOperation::PostObject) => Some("s3:PutObject"),
+        Operation::Bucket(_, BucketOperation::DeleteObjects) => Some("s3:DeleteObject"),
+        Operation::Service(_) | Operation::Bucket(..) | Operation::Object(..) => None,
+    })
 }
 
 fn of_service(operation: ServiceOperation) -> Option<&'static str> {
@@ -150,7 +158,7 @@ fn of_bucket(operation: BucketOperation) -> Option<&'static str> {
 fn more_of_bucket(operation: BucketOperation, headers: &HeaderMap) -> Vec<&'static str> {
     let mut more = Vec::new();
     if operation == BucketOperation::CreateBucket {
-        if sets_acl(headers) {
+        if Given::is_in(headers) {
             more.push("s3:PutBucketAcl");
         }
         if headers.contains_key("x-amz-object-ownership") {
@@ -216,7 +224,7 @@ fn more_of_object(operation: ObjectOperation, headers: &HeaderMap) -> Vec<&'stat
     use ObjectOperation as O;
     let mut more = Vec::new();
     if matches!(operation, O::PutObject | O::CopyObject | O::CreateMultipartUpload) {
-        if sets_acl(headers) {
+        if Given::is_in(headers) {
             more.push("s3:PutObjectAcl");
         }
         if headers.contains_key("x-amz-tagging") {
@@ -224,10 +232,6 @@ fn more_of_object(operation: ObjectOperation, headers: &HeaderMap) -> Vec<&'stat
         }
     }
     more
-}
-
-fn sets_acl(headers: &HeaderMap) -> bool {
-    headers.contains_key("x-amz-acl") || headers.keys().any(|name| name.as_str().starts_with(GRANT_PREFIX))
 }
 
 #[cfg(test)]
@@ -258,6 +262,17 @@ mod tests {
             ["s3:GetObjectVersion arn:aws:s3:::photos/a/b"]
         );
         assert_eq!(asked(&bucket(BucketOperation::DeleteObjects), &[], "delete"), [""; 0]);
+    }
+
+    #[test]
+    fn every_operation_is_about_an_action() {
+        let (bucket, nothing) = (BucketName::new("photos").unwrap(), Query::parse("").unwrap());
+        let of_buckets = BucketOperation::ALL.iter().map(|operation| Operation::Bucket(bucket.clone(), *operation));
+        let of_objects = ObjectOperation::ALL.iter().map(|operation| on_object(*operation));
+        for operation in of_buckets.chain(of_objects).chain([Operation::Service(ServiceOperation::ListBuckets)]) {
+            let action = main_action(&operation, &needs(&operation, &HeaderMap::new(), &nothing));
+            assert!(action.is_some_and(|action| action.starts_with("s3")), "{operation:?}: {action:?}");
+        }
     }
 
     #[test]

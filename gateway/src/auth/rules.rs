@@ -2,9 +2,10 @@
 
 use super::Identity;
 use super::directory::Directory;
-use super::policy::{DocumentKind, PolicyDocument};
+use super::policy::{DocumentKind, PolicyDocument, PolicyError};
 use super::token::Session;
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::Arc;
 use weir_proto::v1;
 use weir_service::sealing::{ACCESS_KEY_PURPOSE, Sealer};
@@ -18,6 +19,8 @@ pub struct Rules {
     users: HashMap<String, Read<v1::User>>,
     groups: HashMap<String, Read<v1::Group>>,
     policies: HashMap<String, Read<v1::ManagedPolicy>>,
+    /// Of managed policies, by id.
+    policy_names: HashMap<String, String>,
     roles: HashMap<String, Read<v1::Role>>,
     buckets: HashMap<String, Read<v1::BucketAccess>>,
 }
@@ -33,6 +36,19 @@ struct Read<T> {
 pub struct Grants {
     pub documents: Vec<Arc<PolicyDocument>>,
     pub boundary: Option<Arc<PolicyDocument>>,
+}
+
+impl fmt::Debug for Rules {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Rules").field("version", &self.directory.version).finish_non_exhaustive()
+    }
+}
+
+impl Grants {
+    /// Of one who is gone.
+    fn of_nobody() -> Self {
+        Self { documents: vec![Arc::new(PolicyDocument::refusing_everything())], boundary: None }
+    }
 }
 
 impl Rules {
@@ -52,10 +68,12 @@ impl Rules {
                 let document = version.map_or("", |version| version.document.as_str());
                 vec![read(&DocumentKind::Identity, document, &policy.name)]
             }),
+            policy_names: directory.policies.iter().map(|(name, policy)| (policy.id.clone(), name.clone())).collect(),
             buckets: read_all(&directory.buckets, &known.buckets, |bucket| {
                 let kind = DocumentKind::Bucket { bucket: bucket.bucket.clone() };
                 let text = Some(bucket.policy_document.as_str()).filter(|text| !text.is_empty());
-                text.map(|text| read(&kind, text, &bucket.bucket)).into_iter().collect()
+                let parse = |text| PolicyDocument::parse(&kind, text)?.bound_to(&bucket.policy_principals);
+                text.map(|text| or_refusing(parse(text), &bucket.bucket)).into_iter().collect()
             }),
             directory,
         }
@@ -67,21 +85,23 @@ impl Rules {
         Some((self.directory.users.get(&key.user_name)?, self.secrets.get(access_key_id)?))
     }
 
-    /// What an identity may do by its own policies. One that is gone may do nothing.
+    /// What an identity may do by its own policies. One that is gone may do nothing, whoever has its name.
     pub fn grants_of(&self, identity: &Identity) -> Grants {
         let mut grants = Grants::default();
         match identity {
             Identity::Anonymous | Identity::Root => {}
-            Identity::User { name, .. } => {
-                let Some(Read { source: user, documents }) = self.users.get(name) else { return grants };
+            Identity::User { name, id, .. } => {
+                let known = self.users.get(name).filter(|known| known.source.id == *id);
+                let Some(Read { source: user, documents }) = known else { return Grants::of_nobody() };
                 self.add(&mut grants, user.permissions.as_ref(), documents);
                 for Read { source: group, documents } in user.groups.iter().filter_map(|name| self.groups.get(name)) {
                     self.add(&mut grants, group.permissions.as_ref(), documents);
                 }
                 grants.boundary = self.boundary(user.permissions.as_ref());
             }
-            Identity::AssumedRole { role, .. } => {
-                let Some(Read { source: role, documents }) = self.roles.get(role) else { return grants };
+            Identity::AssumedRole { role, role_id, .. } => {
+                let known = self.roles.get(role).filter(|known| known.source.id == *role_id);
+                let Some(Read { source: role, documents }) = known else { return Grants::of_nobody() };
                 self.add(&mut grants, role.permissions.as_ref(), documents);
                 grants.boundary = self.boundary(role.permissions.as_ref());
             }
@@ -106,11 +126,16 @@ impl Rules {
         known.cloned().unwrap_or_else(|| Arc::new(PolicyDocument::refusing_everything()))
     }
 
+    /// The same by its id: another policy of its name is not meant.
+    fn managed_by_id(&self, id: &str) -> Arc<PolicyDocument> {
+        self.managed(self.policy_names.get(id).map_or("", String::as_str))
+    }
+
     /// What a session's own policies allow; none: they do not restrict it.
     pub fn session_documents(&self, session: &Session) -> Option<Vec<Arc<PolicyDocument>>> {
         let policies = &session.policies;
         let inline = policies.inline.iter().map(|text| read(&DocumentKind::Session, text, "a session's policy"));
-        let documents: Vec<_> = inline.chain(policies.managed.iter().map(|name| self.managed(name))).collect();
+        let documents: Vec<_> = inline.chain(policies.managed_ids.iter().map(|id| self.managed_by_id(id))).collect();
         (!documents.is_empty()).then_some(documents)
     }
 
@@ -162,7 +187,11 @@ fn read_all<'a, T: 'a>(
 }
 
 fn read(kind: &DocumentKind, text: &str, what: &str) -> Arc<PolicyDocument> {
-    let document = PolicyDocument::parse(kind, text).unwrap_or_else(|error| {
+    or_refusing(PolicyDocument::parse(kind, text), what)
+}
+
+fn or_refusing(document: Result<PolicyDocument, PolicyError>, what: &str) -> Arc<PolicyDocument> {
+    let document = document.unwrap_or_else(|error| {
         tracing::error!(what, "a policy document can't be read, and refuses everything: {error}");
         PolicyDocument::refusing_everything()
     });

@@ -1,5 +1,6 @@
 use super::*;
 use crate::auth::policy::{Ask, Facts, Verdict};
+use crate::auth::token::SessionPolicies;
 use weir_proto::v1::access_entry::Entry;
 use weir_service::clock::SystemClock;
 use weir_service::peer_auth::ClusterSecret;
@@ -7,7 +8,7 @@ use weir_service::peer_auth::ClusterSecret;
 const ALLOW: &str = r#"{"Statement":{"Effect":"Allow","Action":"s3:GetObject","Resource":"*"}}"#;
 
 fn sealer() -> Sealer {
-    Sealer::new(&ClusterSecret::new("a secret of 16 characters").unwrap())
+    Sealer::new(&ClusterSecret::new("a secret of 32 characters or more").unwrap())
 }
 
 fn rules(entries: Vec<Entry>) -> Rules {
@@ -47,6 +48,7 @@ fn policy(name: &str, documents: &[&str], default_version: u32) -> Entry {
     });
     Entry::Policy(v1::ManagedPolicy {
         name: name.into(),
+        id: format!("ANPA-{name}"),
         versions: versions.collect(),
         default_version,
         ..Default::default()
@@ -78,7 +80,9 @@ fn a_user_has_its_own_policies_and_those_of_its_groups() {
     assert_eq!(verdicts(&grants.documents), [Verdict::Allow; 4]);
     assert_eq!(verdicts(&[grants.boundary.unwrap()]), [Verdict::Allow]);
     let bob = Identity::User { name: "bob".into(), path: "/".into(), id: "AIDA2".into() };
-    assert!(rules.grants_of(&bob).documents.is_empty());
+    assert_eq!(verdicts(&rules.grants_of(&bob).documents), [Verdict::Deny], "he is gone");
+    let another = Identity::User { name: "alice".into(), path: "/".into(), id: "AIDA2".into() };
+    assert_eq!(verdicts(&rules.grants_of(&another).documents), [Verdict::Deny]);
 }
 
 #[test]
@@ -97,7 +101,7 @@ fn a_key_speaks_for_its_user_while_it_is_active_and_its_secret_opens() {
         let (access_key_id, user_name) = (id.to_owned(), "alice".to_owned());
         Entry::AccessKey(v1::AccessKey { access_key_id, user_name, sealed_secret, active, created_ms: 0 })
     };
-    let other = Sealer::new(&ClusterSecret::new("another secret, as long").unwrap());
+    let other = Sealer::new(&ClusterSecret::new("another secret of 32 characters or more").unwrap());
     let rules = rules(vec![
         user(None, &[]),
         key("AKIAACTIVE", true, &sealer()),
@@ -115,4 +119,42 @@ fn documents_of_entries_that_did_not_change_are_not_read_again() {
     let earlier = rules(vec![policy("read", &[ALLOW], 1)]);
     let later = Rules::new(earlier.directory.clone(), &earlier, &sealer());
     assert!(Arc::ptr_eq(&earlier.managed("read"), &later.managed("read")));
+}
+
+#[test]
+fn a_session_is_bounded_by_the_policy_that_it_was_begun_with_and_no_other_of_its_name() {
+    let session = |id: &str| Session {
+        identity: alice(),
+        issued_ms: 0,
+        expires_ms: 1,
+        policies: SessionPolicies { inline: None, managed_ids: vec![id.to_owned()] },
+        tags: Vec::new(),
+        web_identity: None,
+    };
+    let rules = rules(vec![policy("read", &[ALLOW], 1)]);
+    assert_eq!(verdicts(&rules.session_documents(&session("ANPA-read")).unwrap()), [Verdict::Allow]);
+    for gone in ["ANPA-earlier", "read", ""] {
+        assert_eq!(verdicts(&rules.session_documents(&session(gone)).unwrap()), [Verdict::Deny], "{gone}");
+    }
+}
+
+#[test]
+fn a_bucket_s_policy_speaks_of_whom_it_was_saved_for() {
+    let arn = "arn:aws:iam::000000000000:user/alice";
+    let bucket = |principals: Vec<v1::PrincipalId>| {
+        let statement = format!(
+            r#""Effect":"Allow","Principal":{{"AWS":"{arn}"}},"Action":"s3:GetObject","Resource":"arn:aws:s3:::b/*""#
+        );
+        let rules = rules(vec![Entry::Bucket(v1::BucketAccess {
+            bucket: "b".into(),
+            policy_document: format!(r#"{{"Statement":{{{statement}}}}}"#),
+            policy_principals: principals,
+            ..Default::default()
+        })]);
+        verdicts(&[rules.bucket_policy("b").unwrap().clone().into()])
+    };
+    let named = |id: &str| vec![v1::PrincipalId { arn: arn.into(), id: id.into() }];
+    assert_eq!(bucket(named("AIDA1")), [Verdict::AllowHolder]);
+    assert_eq!(bucket(named("AIDA9")), [Verdict::Silent], "an earlier alice");
+    assert_eq!(bucket(Vec::new()), [Verdict::Deny], "nobody knows whom it was saved for");
 }

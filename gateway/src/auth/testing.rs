@@ -1,10 +1,14 @@
 //! Requests of published and recorded vectors, as they go over the wire.
 
 use super::SignedHead;
+#[cfg(test)]
 use crate::route::Query;
-use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use http::{HeaderMap, Method};
+#[cfg(test)]
+use http::{HeaderName, HeaderValue};
 
 /// The secret of most of AWS's examples.
+#[cfg(test)]
 pub const SECRET: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
 /// The secret of AWS's test suite, and of what was recorded.
 pub const SUITE_SECRET: &str = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
@@ -19,6 +23,7 @@ pub struct Vector {
     pub headers: HeaderMap,
 }
 
+#[cfg(test)]
 impl Vector {
     /// Heads with an empty line after each; before its request line each has one with its name.
     pub fn all(text: &str) -> Vec<Self> {
@@ -40,6 +45,12 @@ impl Vector {
         Self { name, method, path: path.to_owned(), query: query.to_owned(), headers }
     }
 
+    pub fn parsed_query(&self) -> Query {
+        Query::parse(&self.query).unwrap()
+    }
+}
+
+impl Vector {
     pub fn head(&self) -> SignedHead<'_> {
         SignedHead {
             method: &self.method,
@@ -49,9 +60,5 @@ impl Vector {
             host: "not-the-host.test",
             trusts_original_accept_encoding: false,
         }
-    }
-
-    pub fn parsed_query(&self) -> Query {
-        Query::parse(&self.query).unwrap()
     }
 }

@@ -85,7 +85,7 @@ mod tests {
 
     #[tokio::test]
     async fn workers_of_a_cluster_have_one_connection_for_each_address() {
-        let workers = ConnectedWorkers::new(ClusterSecret::new("a secret of sixteen").unwrap().into());
+        let workers = ConnectedWorkers::new(ClusterSecret::new("a secret of thirty-two characters").unwrap().into());
         for (worker_id, address) in [(1, "127.0.0.1:1"), (2, "127.0.0.1:2"), (1, "127.0.0.1:1"), (3, "127.0.0.1:2")] {
             workers.channel(&v1::Worker { worker_id, address: address.into(), ..Default::default() });
         }

@@ -1,7 +1,7 @@
 use super::*;
-use crate::body::{BodyKind, BodyLimits, collect};
+use crate::body::{BodyKind, BodyLimits, check_declared_payload, collect};
 use futures::stream;
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 use http_body::Frame;
 use http_body_util::{Full, StreamBody};
 use std::convert::Infallible;
@@ -57,6 +57,11 @@ fn every_payload_kind_is_told_apart() {
     }
     let doubled = put(&[("x-amz-content-sha256", "UNSIGNED-PAYLOAD"), ("x-amz-content-sha256", "UNSIGNED-PAYLOAD")]);
     assert!(matches!(doubled, Err(BodyError::AmbiguousHeader { .. })));
+    // The same is asked where no body is read.
+    const SHA256: HeaderName = HeaderName::from_static("x-amz-content-sha256");
+    let check = |value: &str| check_declared_payload(&HeaderMap::from_iter([(SHA256, value.parse().unwrap())]));
+    assert_eq!(check("STREAMING-UNSIGNED-PAYLOAD-TRAILER"), Ok(()));
+    assert!(matches!(check("nonsense"), Err(BodyError::UnknownPayload { .. })));
 }
 
 #[test]
@@ -106,6 +111,15 @@ fn contradictory_checksum_headers_are_refused() {
     assert!(put(&[("x-amz-sdk-checksum-algorithm", "CRC32"), crc32]).is_ok());
     assert!(put(&[("x-amz-checksum-algorithm", "CRC32"), ("x-amz-checksum-mode", "ENABLED"), crc32]).is_ok());
     assert!(plan(&[crc32, sha1], BodyKind::Completion).unwrap().declared.is_none());
+    // A trailer is the document's, whatever the document speaks of.
+    let trailed = [
+        ("x-amz-content-sha256", "STREAMING-UNSIGNED-PAYLOAD-TRAILER"),
+        ("x-amz-decoded-content-length", "3"),
+        ("x-amz-trailer", "x-amz-checksum-crc32"),
+        sha1,
+    ];
+    let declared = plan(&trailed, BodyKind::Completion).unwrap().declared;
+    assert_eq!(declared, Some(DeclaredChecksum::Trailer { algorithm: ChecksumAlgorithm::Crc32 }));
 }
 
 #[test]

@@ -9,6 +9,8 @@ mod chunked;
 mod digests;
 mod document;
 mod error;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod incoming;
 mod md5;
 mod plan;
@@ -19,4 +21,7 @@ pub use document::collect;
 pub use error::BodyError;
 pub use incoming::{IncomingBody, PIECE_MAX_BYTES, Step, broken_source};
 pub use md5::{Md5, Md5Lost};
-pub use plan::{BodyKind, BodyLength, BodyLimits, BodyPlan, DeclaredChecksum, Payload, StreamingKind, checksum_header};
+pub use plan::{
+    BodyKind, BodyLength, BodyLimits, BodyPlan, DeclaredChecksum, Payload, StreamingKind, check_declared_payload,
+    checksum_header,
+};

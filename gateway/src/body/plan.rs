@@ -33,7 +33,8 @@ pub enum BodyKind {
     Part,
     /// An XML document. Its checksum headers speak of the document.
     Document,
-    /// The document of CompleteMultipartUpload. Its checksum headers speak of the object, so they are left alone.
+    /// The document of CompleteMultipartUpload. Its checksum headers speak of the object, so they are left alone; its
+    /// trailer is the document's.
     Completion,
 }
 
@@ -162,7 +163,8 @@ impl BodyPlan {
         }
         let declared = match kind {
             BodyKind::Put | BodyKind::Part | BodyKind::Document => declared_checksum(headers, payload)?,
-            BodyKind::Completion => None,
+            // A trailer can speak of nothing but the body that it ends.
+            BodyKind::Completion => checksum_in_trailer(headers, payload)?,
         };
         Ok(Self {
             kind,
@@ -251,6 +253,15 @@ fn single<'a>(headers: &'a HeaderMap, header: &'static str) -> Result<Option<&'a
         (Ok(value), None) => Ok(Some(value.trim())),
         _ => Err(BodyError::AmbiguousHeader { header }),
     }
+}
+
+/// Is what x-amz-content-sha256 says a payload at all? To be asked of requests whose body is not read, too: what their
+/// sender meant by another one can't be known.
+///
+/// # Errors
+/// [`BodyError::UnknownPayload`], [`BodyError::PayloadNotImplemented`], [`BodyError::AmbiguousHeader`].
+pub fn check_declared_payload(headers: &HeaderMap) -> Result<(), BodyError> {
+    payload(headers).map(|_| ())
 }
 
 fn payload(headers: &HeaderMap) -> Result<Payload, BodyError> {

@@ -38,6 +38,7 @@ macro_rules! codes {
 }
 
 codes! {
+    AccessControlListNotSupported 400 "The bucket does not allow ACLs"
     AccessDenied 403 "Access Denied"
     AccessForbidden 403 "CORSResponse: This CORS request is not allowed."
     AccountProblem 403 "There is a problem with your account that prevents the operation from completing successfully."

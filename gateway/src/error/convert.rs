@@ -38,9 +38,13 @@ impl From<Failure> for S3Error {
             Reason::ChecksumMismatch if message.is_empty() => Self::new(ErrorCode::BadDigest),
             Reason::ChecksumMismatch => told(ErrorCode::BadDigest),
             Reason::KeyExists => Self::new(ErrorCode::PreconditionFailed).cause(text()),
+            Reason::NotOwner => Self::new(ErrorCode::AccessDenied).cause(text()),
             Reason::NoSpace => Self::new(ErrorCode::InsufficientStorage).cause(text()),
             Reason::SessionOver | Reason::Unavailable | Reason::NotConfirmed => {
                 Self::new(ErrorCode::ServiceUnavailable).cause(text())
+            }
+            Reason::NoSuchPrincipal => {
+                Self::with_message(ErrorCode::MalformedPolicy, "Invalid principal in policy").element("Detail", resource)
             }
             Reason::NoSuchBlock
             | Reason::Damaged
@@ -203,6 +207,7 @@ mod tests {
             (Reason::Unavailable, ErrorCode::ServiceUnavailable),
             (Reason::SessionOver, ErrorCode::ServiceUnavailable),
             (Reason::NoSpace, ErrorCode::InsufficientStorage),
+            (Reason::NotOwner, ErrorCode::AccessDenied),
             (Reason::Unspecified, ErrorCode::InternalError),
         ] {
             assert_eq!(S3Error::from(Failure::new(reason, "x", "y")).code(), code, "{reason:?}");

@@ -17,12 +17,15 @@ pub async fn create_access_key(call: &Call<'_>) -> Result<QueryAnswer, QueryErro
     let response = call.change(Change::CreateAccessKey(create)).await?;
     let entry = response.entry.and_then(|entry| entry.entry);
     let Some(Entry::AccessKey(key)) = entry else { return Err(gone()) };
-    Ok(QueryAnswer::with(|xml| {
+    let path = call.directory.users.get(&key.user_name).map_or("/", |user| &user.path);
+    let owner = HolderKind::User.arn(path, &key.user_name);
+    let answer = QueryAnswer::with(|xml| {
         xml.within("AccessKey", |xml| {
             write_key(xml, &key);
             xml.text("SecretAccessKey", &response.secret_access_key);
         });
-    }))
+    });
+    Ok(answer.issuing(&key.access_key_id, owner))
 }
 
 pub async fn update_access_key(call: &Call<'_>) -> Result<QueryAnswer, QueryError> {

@@ -101,7 +101,7 @@ impl Detail<'_> {
                 write_all_attached(xml, directory, permissions);
             }
             Self::Role(role) => {
-                write_role_head(xml, role);
+                write_role_head(xml, directory, role);
                 let permissions = Holder::of_role(role).permissions;
                 xml.within("InstanceProfileList", |_| {});
                 write_inline(xml, "RolePolicyList", permissions);

@@ -51,11 +51,20 @@ pub fn required<'a>(parameters: &'a Parameters, name: &str, kind: DocumentKind) 
     Ok(text)
 }
 
+/// The trust policy in the parameter `name`, and the ARNs that it names as principals.
+///
+/// # Errors
+/// As [`required`].
+pub fn trust(parameters: &Parameters, name: &str) -> Result<(String, Vec<String>), QueryError> {
+    let text = parameters.required(name, &DOCUMENT)?;
+    Ok((text.to_owned(), check(DocumentKind::Trust, text)?.principal_arns()))
+}
+
 /// Checks a document.
 ///
 /// # Errors
 /// `LimitExceeded`, `MalformedPolicyDocument`.
-pub fn check(kind: DocumentKind, text: &str) -> Result<(), QueryError> {
+pub fn check(kind: DocumentKind, text: &str) -> Result<PolicyDocument, QueryError> {
     let characters = text.chars().filter(|c| !c.is_ascii_whitespace()).count();
     if characters > kind.max_characters() {
         let message = format!("Cannot exceed quota for PolicySize: {}", kind.max_characters());
@@ -68,7 +77,7 @@ pub fn check(kind: DocumentKind, text: &str) -> Result<(), QueryError> {
         DocumentKind::Trust => policy::DocumentKind::Trust,
     };
     let read = PolicyDocument::parse(&read_as, text);
-    read.map(drop).map_err(|error| QueryError::new(QueryErrorCode::MalformedPolicyDocument, error.to_string()))
+    read.map_err(|error| QueryError::new(QueryErrorCode::MalformedPolicyDocument, error.to_string()))
 }
 
 /// As answers carry it: percent-encoded.

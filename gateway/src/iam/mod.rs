@@ -42,7 +42,7 @@ mod users;
 
 pub use action::IamAction;
 pub use perform::perform;
-pub use permission::{Permission, permissions};
+pub use permission::{Permission, permissions, resource};
 
 use crate::auth::{Directory, Identity};
 use crate::query_api::{Parameters, QueryAnswer, QueryError, QueryErrorCode};

@@ -45,6 +45,17 @@ pub fn permissions(
     Ok(permissions)
 }
 
+/// The ARN that an action is about, or `*`; none where its parameters name nothing that can be.
+pub fn resource(
+    directory: &Directory,
+    identity: &Identity,
+    action: IamAction,
+    parameters: &Parameters,
+) -> Option<String> {
+    let request = Request { directory, identity, parameters };
+    request.resource(action.subject()).ok().map(|(resource, _)| resource)
+}
+
 struct Request<'a> {
     directory: &'a Directory,
     identity: &'a Identity,

@@ -2,12 +2,13 @@
 //! <https://docs.aws.amazon.com/IAM/latest/APIReference/API_Role.html>
 
 use super::boundaries::{boundary_parameter, write_boundary};
-use super::document::{self, DocumentKind};
+use super::document;
 use super::holder::{Holder, HolderKind};
 use super::paging::Paging;
 use super::rules::{PATH, PATH_PREFIX, ROLE_DESCRIPTION, ROLE_NAME};
 use super::tags::write_tags;
 use super::{Call, gone};
+use crate::auth::policy::as_of_now;
 use crate::auth::{Directory, role_arn};
 use crate::query_api::{QueryAnswer, QueryError};
 use crate::xml::Writer;
@@ -20,12 +21,13 @@ use weir_proto::v1::change_access_request::Change;
 const SESSION_SECONDS: RangeInclusive<u32> = 3600..=43_200;
 
 pub async fn create_role(call: &Call<'_>) -> Result<QueryAnswer, QueryError> {
-    let trust = document::required(call.parameters, "AssumeRolePolicyDocument", DocumentKind::Trust)?;
+    let (trust_document, trust_principals) = document::trust(call.parameters, "AssumeRolePolicyDocument")?;
     let create = v1::CreateRole {
         name: call.parameters.required("RoleName", &ROLE_NAME)?.to_owned(),
         path: call.parameters.text("Path", &PATH)?.unwrap_or("/").to_owned(),
         description: description(call)?.unwrap_or_default(),
-        trust_document: trust.to_owned(),
+        trust_document,
+        trust_principals,
         max_session_seconds: call.parameters.number("MaxSessionDuration", SESSION_SECONDS)?.unwrap_or_default(),
         tags: call.parameters.tags("Tags")?.unwrap_or_default(),
         boundary_policy: boundary_parameter(call)?.unwrap_or_default(),
@@ -45,7 +47,7 @@ pub fn list_roles(call: &Call<'_>) -> Result<QueryAnswer, QueryError> {
     let prefix = call.parameters.text("PathPrefix", &PATH_PREFIX)?.unwrap_or("/");
     let roles = call.directory.roles.iter().filter(|(_, role)| role.path.starts_with(prefix));
     let page = Paging::of(call.parameters)?.take(roles);
-    Ok(QueryAnswer::with(|xml| page.write(xml, "Roles", |xml, role| write_role(xml, role))))
+    Ok(QueryAnswer::with(|xml| page.write(xml, "Roles", |xml, role| write_role(xml, call.directory, role))))
 }
 
 /// The answer has a result without members.
@@ -54,7 +56,7 @@ pub async fn update_role(call: &Call<'_>) -> Result<QueryAnswer, QueryError> {
         name: call.holder_name(HolderKind::Role)?.to_owned(),
         description: description(call)?,
         max_session_seconds: call.parameters.number("MaxSessionDuration", SESSION_SECONDS)?,
-        trust_document: None,
+        ..Default::default()
     };
     call.change(Change::UpdateRole(update)).await?;
     Ok(QueryAnswer::with(|_| {}))
@@ -64,20 +66,19 @@ pub async fn update_role_description(call: &Call<'_>) -> Result<QueryAnswer, Que
     let update = v1::UpdateRole {
         name: call.holder_name(HolderKind::Role)?.to_owned(),
         description: Some(description(call)?.ok_or_else(|| QueryError::missing("Description"))?),
-        max_session_seconds: None,
-        trust_document: None,
+        ..Default::default()
     };
     let Entry::Role(role) = call.make(Change::UpdateRole(update)).await? else { return Err(gone()) };
     Ok(whole(call.directory, &role))
 }
 
 pub async fn update_assume_role_policy(call: &Call<'_>) -> Result<QueryAnswer, QueryError> {
-    let trust = document::required(call.parameters, "PolicyDocument", DocumentKind::Trust)?;
+    let (trust_document, trust_principals) = document::trust(call.parameters, "PolicyDocument")?;
     let update = v1::UpdateRole {
         name: call.holder_name(HolderKind::Role)?.to_owned(),
-        description: None,
-        max_session_seconds: None,
-        trust_document: Some(trust.to_owned()),
+        trust_document: Some(trust_document),
+        trust_principals,
+        ..Default::default()
     };
     call.settle(Change::UpdateRole(update)).await
 }
@@ -94,7 +95,7 @@ fn description(call: &Call<'_>) -> Result<Option<String>, QueryError> {
 fn whole(directory: &Directory, role: &v1::Role) -> QueryAnswer {
     QueryAnswer::with(|xml| {
         xml.within("Role", |xml| {
-            write_role(xml, role);
+            write_role(xml, directory, role);
             write_boundary(xml, directory, Holder::of_role(role).permissions);
             write_tags(xml, &role.tags);
         });
@@ -102,8 +103,8 @@ fn whole(directory: &Directory, role: &v1::Role) -> QueryAnswer {
 }
 
 /// What lists show of a role.
-fn write_role(xml: &mut Writer, role: &v1::Role) {
-    write_role_head(xml, role);
+fn write_role(xml: &mut Writer, directory: &Directory, role: &v1::Role) {
+    write_role_head(xml, directory, role);
     if !role.description.is_empty() {
         xml.text("Description", &role.description);
     }
@@ -111,8 +112,10 @@ fn write_role(xml: &mut Writer, role: &v1::Role) {
 }
 
 /// What every answer shows of a role.
-pub fn write_role_head(xml: &mut Writer, role: &v1::Role) {
+pub fn write_role_head(xml: &mut Writer, directory: &Directory, role: &v1::Role) {
     xml.text("Path", &role.path).text("RoleName", &role.name).text("RoleId", &role.id);
     xml.text("Arn", &role_arn(&role.path, &role.name)).time_in_seconds("CreateDate", role.created_ms);
-    xml.text("AssumeRolePolicyDocument", &document::encoded(&role.trust_document));
+    let arn_now = |principal: &v1::PrincipalId| directory.principal_arn(principal);
+    let trust = as_of_now(&role.trust_document, &role.trust_principals, arn_now);
+    xml.text("AssumeRolePolicyDocument", &document::encoded(&trust));
 }

@@ -74,7 +74,7 @@ impl Objects {
             replace_tags: request.replace_tags.clone().map(|tags| v1::TagSet { tags }),
             replace_checksum,
             owner: request.owner.clone(),
-            acl: None,
+            acl: request.acl.clone(),
         };
         let send = |mut namespace: super::calls::Namespace, id| {
             let copy = v1::CopyObjectRequest { request_id: Some(id), ..copy.clone() };
@@ -114,6 +114,7 @@ impl Objects {
         let kept = source.object.attributes.unwrap_or_default();
         let mut attributes = request.replace_attributes.clone().unwrap_or_else(|| kept.clone());
         attributes.tags = request.replace_tags.clone().unwrap_or(kept.tags);
+        attributes.acl = request.acl.clone();
         let algorithm = match request.checksum_algorithm {
             ChecksumAlgorithm::None => source.object.checksum.unwrap_or_default().algorithm(),
             asked => asked,

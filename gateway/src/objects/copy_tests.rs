@@ -16,6 +16,7 @@ fn copy_request() -> CopyObject {
         replace_tags: None,
         checksum_algorithm: ChecksumAlgorithm::None,
         owner: String::new(),
+        acl: None,
     }
 }
 
@@ -51,6 +52,20 @@ async fn a_copy_that_can_not_share_blocks_moves_the_data_and_keeps_attributes_an
     let attributes = stored(&cluster).attributes.unwrap();
     assert!(attributes.metadata.is_empty());
     assert_eq!(attributes.tags, [tag]);
+}
+
+#[tokio::test]
+async fn a_copy_has_the_acl_that_it_was_asked_for_also_where_the_data_moves() {
+    let cluster = Cluster::start().await;
+    let acl = |owner: &str| Some(v1::Acl { owner: owner.into(), grants: Vec::new() });
+    let mut put = put_request();
+    put.attributes.acl = acl("aa");
+    cluster.objects.put_object(put, whole(pattern(2500))).await.unwrap();
+    cluster.metaserver.state.lock().copies_need_data = true;
+    cluster.objects.copy_object(copy_request()).await.unwrap();
+    assert_eq!(stored(&cluster).attributes.unwrap().acl, None, "the source's is not taken");
+    cluster.objects.copy_object(CopyObject { acl: acl("bb"), ..copy_request() }).await.unwrap();
+    assert_eq!(stored(&cluster).attributes.unwrap().acl, acl("bb"));
 }
 
 #[tokio::test]

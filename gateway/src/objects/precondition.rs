@@ -6,7 +6,7 @@ use weir_proto::{Failure, ObjectKey};
 /// Is what the client expects of the object true?
 ///
 /// # Errors
-/// `NO_SUCH_KEY` when it must exist, `PRECONDITION_FAILED`.
+/// `NO_SUCH_KEY` when it must exist, `NOT_OWNER`, `PRECONDITION_FAILED`.
 pub(super) fn check(precondition: &Precondition, object: Option<&Object>, key: &ObjectKey) -> Result<(), Failure> {
     let matches = |tags: &[String], object: &Object| tags.iter().any(|tag| tag == "*" || *tag == object.etag);
     let failed = |name| Err(Failure::new(Reason::PreconditionFailed, key.to_string(), format!("{name} does not hold")));
@@ -17,6 +17,9 @@ pub(super) fn check(precondition: &Precondition, object: Option<&Object>, key: &
             Err(Failure::new(Reason::NoSuchKey, key.to_string(), "there is no such key"))
         };
     };
+    if !precondition.owner.is_empty() && precondition.owner != object.owner {
+        return Err(Failure::new(Reason::NotOwner, key.to_string(), "what is there is someone else's"));
+    }
     // S3 compares whole seconds: that is all that an HTTP date holds.
     let modified_s = object.modified_ms.div_euclid(1000);
     if !precondition.if_match.is_empty() {
@@ -57,6 +60,15 @@ mod tests {
         assert_eq!(reason(&if_none_match("*"), Some(&object)), Some(Reason::PreconditionFailed));
         assert_eq!(reason(&if_none_match("bb"), Some(&object)), None);
         assert_eq!(reason(&if_none_match("*"), None), None);
+    }
+
+    #[test]
+    fn whose_it_is_counts_where_something_is() {
+        let object = Object { owner: "aa".into(), ..Default::default() };
+        let of = |owner: &str| Precondition { owner: owner.into(), ..Default::default() };
+        assert_eq!(reason(&of("aa"), Some(&object)), None);
+        assert_eq!(reason(&of("bb"), Some(&object)), Some(Reason::NotOwner));
+        assert_eq!(reason(&of("bb"), None), None);
     }
 
     #[test]

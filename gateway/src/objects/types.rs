@@ -107,6 +107,8 @@ pub struct CopyObject {
     /// x-amz-checksum-algorithm; NONE: the source's checksum is kept.
     pub checksum_algorithm: v1::ChecksumAlgorithm,
     pub owner: String,
+    /// Absent: the owner's alone. The source's is never taken.
+    pub acl: Option<v1::Acl>,
 }
 
 /// UploadPartCopy.

@@ -11,6 +11,8 @@ mod algorithm;
 mod claims;
 mod endpoint;
 mod fetch;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod json;
 mod key_cache;
 mod key_set;

@@ -4,15 +4,13 @@
 
 use super::Context;
 use crate::answer::{self, AnswerBody, Outcome};
-use crate::auth::policy::{DocumentKind, PolicyDocument, PolicyError};
-use crate::auth::{Directory, role_arn, user_arn};
+use crate::auth::policy::{DocumentKind, PolicyDocument, PolicyError, as_of_now};
 use crate::body::BodyKind;
 use crate::error::{ErrorCode, S3Error};
 use crate::request::{Request, RequestBody};
 use crate::xml::Writer;
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, StatusCode};
-use weir_proto::account::ACCOUNT_ID;
 use weir_proto::v1::change_access_request::Change;
 use weir_proto::{BucketName, v1};
 
@@ -32,25 +30,28 @@ pub async fn put_bucket_policy(
         error @ (PolicyError::Json(_) | PolicyError::Invalid(_)) => malformed(error.to_string()),
     })?;
     let rules = context.follower.fresh().await?;
-    if document.named_arns().any(|arn| !is_known(&rules.directory, arn)) {
-        return Err(malformed("Invalid principal in policy"));
-    }
     let block = rules.bucket(bucket.as_str()).and_then(|bucket| bucket.public_access_block);
     if block.is_some_and(|block| block.block_public_policy) && document.is_public() {
         let message = "Public policies are prevented by the BlockPublicPolicy setting of the bucket";
         return Err(S3Error::with_message(ErrorCode::AccessDenied, message));
     }
-    set(context, bucket, text).await
+    set(context, bucket, text, document.principal_arns()).await
 }
 
 pub async fn delete_bucket_policy(context: &Context, bucket: &BucketName) -> Outcome {
-    set(context, bucket, String::new()).await
+    set(context, bucket, String::new(), Vec::new()).await
 }
 
-async fn set(context: &Context, bucket: &BucketName, policy_document: String) -> Outcome {
+async fn set(
+    context: &Context,
+    bucket: &BucketName,
+    policy_document: String,
+    policy_principals: Vec<String>,
+) -> Outcome {
     let change = v1::SetBucketAccess {
         bucket: bucket.to_string(),
         policy_document: Some(policy_document),
+        policy_principals,
         ..v1::SetBucketAccess::default()
     };
     context.change_access(Change::SetBucketAccess(change)).await?;
@@ -66,10 +67,9 @@ pub async fn get_bucket_policy(context: &Context, bucket: &BucketName) -> Outcom
 }
 
 pub async fn get_bucket_policy_status(context: &Context, bucket: &BucketName) -> Outcome {
-    let text = policy_of(context, bucket).await?;
-    let kind = DocumentKind::Bucket { bucket: bucket.to_string() };
-    // One that can't be read refuses everything.
-    let is_public = PolicyDocument::parse(&kind, &text).is_ok_and(|document| document.is_public());
+    policy_of(context, bucket).await?;
+    let rules = context.follower.fresh().await?;
+    let is_public = rules.bucket_policy(bucket.as_str()).is_some_and(PolicyDocument::is_public);
     let mut xml = Writer::new("PolicyStatus");
     xml.text("IsPublic", if is_public { "true" } else { "false" });
     Ok(answer::document(xml))
@@ -80,19 +80,11 @@ pub async fn get_bucket_policy_status(context: &Context, bucket: &BucketName) ->
 async fn policy_of(context: &Context, bucket: &BucketName) -> Result<String, S3Error> {
     context.bucket(bucket).await?;
     let rules = context.follower.fresh().await?;
-    let text = rules.bucket(bucket.as_str()).map(|bucket| bucket.policy_document.clone());
-    text.filter(|text| !text.is_empty())
+    let known = rules.bucket(bucket.as_str()).filter(|bucket| !bucket.policy_document.is_empty());
+    let arn_now = |principal: &v1::PrincipalId| rules.directory.principal_arn(principal);
+    known
+        .map(|bucket| as_of_now(&bucket.policy_document, &bucket.policy_principals, arn_now).into_owned())
         .ok_or_else(|| S3Error::new(ErrorCode::NoSuchBucketPolicy).element("BucketName", bucket.to_string()))
-}
-
-/// Is there the user, the role, or the role of the session that an ARN names?
-fn is_known(directory: &Directory, arn: &str) -> bool {
-    let session_of = arn.strip_prefix(&format!("arn:aws:sts::{ACCOUNT_ID}:assumed-role/"));
-    directory.users.values().any(|user| user_arn(&user.path, &user.name) == arn)
-        || directory.roles.values().any(|role| {
-            role_arn(&role.path, &role.name) == arn
-                || session_of.and_then(|rest| rest.split_once('/')).is_some_and(|(name, _)| name == role.name)
-        })
 }
 
 fn malformed(message: impl Into<std::borrow::Cow<'static, str>>) -> S3Error {

@@ -59,7 +59,6 @@ fn unset(operation: B) -> Unset {
         B::GetBucketLifecycleConfiguration => Error(ErrorCode::NoSuchLifecycleConfiguration),
         B::GetBucketMetadataConfiguration => Error(ErrorCode::MetadataConfigurationNotFound),
         B::GetBucketMetadataTableConfiguration => Error(ErrorCode::MetadataTableConfigurationNotFound),
-        B::GetBucketOwnershipControls => Error(ErrorCode::OwnershipControlsNotFoundError),
         B::GetBucketReplication => Error(ErrorCode::ReplicationConfigurationNotFoundError),
         B::GetBucketTagging => Error(ErrorCode::NoSuchTagSet),
         B::GetBucketWebsite => Error(ErrorCode::NoSuchWebsiteConfiguration),
@@ -103,7 +102,6 @@ mod tests {
             B::GetBucketReplication,
             B::GetObjectLockConfiguration,
             B::GetBucketEncryption,
-            B::GetBucketOwnershipControls,
             B::GetBucketInventoryConfiguration,
         ] {
             let Unset::Error(code) = unset(operation) else { panic!("{operation:?}") };

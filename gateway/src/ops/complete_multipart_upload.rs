@@ -20,6 +20,7 @@ pub async fn complete_multipart_upload(
     key: &ObjectKey,
     body: RequestBody,
 ) -> Outcome {
+    request.check_multipart(bucket, key)?;
     let upload_id = request.upload_id()?;
     let precondition = conditions::of_write(&request.headers)?;
     let checksum = checksum::of_completion(&request.headers)?;

@@ -31,6 +31,7 @@ pub async fn copy_object(context: &Context, request: &Request, bucket: &BucketNa
     // Also when nothing is replaced: what can't be obeyed is refused.
     let mut replacing = attributes::of_new_object(headers)?;
     let tags = std::mem::take(&mut replacing.tags);
+    let new = request.new_object(bucket)?;
     let algorithm = checksum::asked_algorithm(headers)?.unwrap_or(ChecksumAlgorithm::None);
     let changes_nothing =
         for_metadata == Directive::Copy && for_tags == Directive::Copy && algorithm == ChecksumAlgorithm::None;
@@ -42,7 +43,7 @@ pub async fn copy_object(context: &Context, request: &Request, bucket: &BucketNa
         ));
     }
     let source = Source { bucket: source_bucket, key: source_key };
-    let precondition = conditions::of_write(headers)?;
+    let precondition = request.condition("s3:PutObject", (bucket, key), conditions::of_write(headers)?);
     let copy = |source_object_id| CopyObject {
         source_bucket: source.bucket.clone(),
         source_key: source.key.clone(),
@@ -54,7 +55,8 @@ pub async fn copy_object(context: &Context, request: &Request, bucket: &BucketNa
         replace_attributes: (for_metadata == Directive::Replace).then(|| replacing.clone()),
         replace_tags: (for_tags == Directive::Replace).then(|| tags.clone()),
         checksum_algorithm: algorithm,
-        owner: request.owner().id.to_owned(),
+        owner: new.owner.clone(),
+        acl: new.acl.clone(),
     };
     let tagged = (for_tags == Directive::Copy).then_some(Resource::Object(bucket, key));
     let copied = |object_id| context.objects.copy_object(copy(object_id)).map_err(S3Error::from);

@@ -4,13 +4,14 @@
 use super::Context;
 use crate::answer::{self, Answer, Outcome};
 use crate::attributes;
+use crate::auth::acl::NewBucket;
 use crate::body::BodyKind;
 use crate::error::{ErrorCode, S3Error};
 use crate::request::{Request, RequestBody};
 use crate::xml::{BucketConfiguration, parse_bucket_configuration};
 use http::header::LOCATION;
 use http::{HeaderMap, StatusCode};
-use weir_proto::v1::{self, Reason};
+use weir_proto::v1::{self, ObjectOwnership, Reason};
 use weir_proto::{BucketName, Failure};
 
 /// The one region where making one's own bucket again succeeds.
@@ -18,12 +19,21 @@ const FIRST_REGION: &str = "us-east-1";
 
 pub async fn create_bucket(context: &Context, request: &Request, bucket: &BucketName, body: RequestBody) -> Outcome {
     refuse_unsupported(&request.headers)?;
+    let NewBucket { ownership, acl } = NewBucket::of_headers(&request.headers)?;
     let document = context.document(request, body, BodyKind::Document).await?;
     check_location(&parse_bucket_configuration(&document)?, &context.settings.region)?;
+    // Also where another bucket had the name: what that one said is gone.
+    let says_something =
+        ownership != ObjectOwnership::Unset || acl.is_some() || request.rules.bucket(bucket.as_str()).is_some();
     let (name, owner) = (bucket.to_string(), request.owner().id.to_owned());
-    let create = v1::CreateBucketRequest { name, owner, ..Default::default() };
+    let create = v1::CreateBucketRequest { name, owner, ownership: ownership.into(), acl, ..Default::default() };
     match context.objects.create_bucket(create).await {
-        Ok(_) => Ok(made(bucket)),
+        Ok(_) => {
+            if says_something {
+                context.follower.catch_up().await?;
+            }
+            Ok(made(bucket))
+        }
         Err(failure) if failure.reason == Reason::BucketExists => exists(context, request, bucket, failure).await,
         Err(failure) => Err(failure.into()),
     }
@@ -42,16 +52,7 @@ fn refuse_unsupported(headers: &HeaderMap) -> Result<(), S3Error> {
     {
         return Err(S3Error::not_implemented("x-amz-bucket-object-lock-enabled"));
     }
-    match headers.get("x-amz-object-ownership").map(|value| value.as_bytes()) {
-        // What holds anyway.
-        None | Some(b"BucketOwnerEnforced") => Ok(()),
-        Some(b"BucketOwnerPreferred" | b"ObjectWriter") => Err(S3Error::not_implemented("x-amz-object-ownership")),
-        Some(other) => Err(S3Error::invalid_argument(
-            "x-amz-object-ownership",
-            String::from_utf8_lossy(other),
-            "Invalid x-amz-object-ownership header",
-        )),
-    }
+    Ok(())
 }
 
 fn check_location(configuration: &BucketConfiguration, region: &str) -> Result<(), S3Error> {
@@ -106,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn locks_and_acls_are_refused_rather_than_ignored() {
+    fn locks_are_refused_rather_than_ignored() {
         let code = |name: &'static str, value: &str| {
             let mut headers = HeaderMap::new();
             headers.insert(name, value.parse().unwrap());
@@ -114,10 +115,5 @@ mod tests {
         };
         assert_eq!(code("x-amz-bucket-object-lock-enabled", "true"), Some(ErrorCode::NotImplemented));
         assert_eq!(code("x-amz-bucket-object-lock-enabled", "False"), None);
-        assert_eq!(code("x-amz-acl", "public-read"), Some(ErrorCode::NotImplemented));
-        assert_eq!(code("x-amz-acl", "private"), None);
-        assert_eq!(code("x-amz-object-ownership", "BucketOwnerEnforced"), None);
-        assert_eq!(code("x-amz-object-ownership", "ObjectWriter"), Some(ErrorCode::NotImplemented));
-        assert_eq!(code("x-amz-object-ownership", "Nobody"), Some(ErrorCode::InvalidArgument));
     }
 }

@@ -25,15 +25,17 @@ pub async fn create_multipart_upload(
     key: &ObjectKey,
     body: RequestBody,
 ) -> Outcome {
+    request.check_multipart(bucket, key)?;
     let (algorithm, kind) = checksum::of_new_upload(&request.headers)?;
+    let new = request.new_object(bucket)?;
     let create = v1::CreateUploadRequest {
         request_id: None,
         bucket: bucket.to_string(),
         key: key.as_bytes().clone(),
-        attributes: Some(attributes::of_new_object(&request.headers)?),
+        attributes: Some(v1::Attributes { acl: new.acl, ..attributes::of_new_object(&request.headers)? }),
         checksum_algorithm: algorithm.into(),
         checksum_type: kind.into(),
-        owner: request.owner().id.to_owned(),
+        owner: new.owner,
     };
     read_away(context, body).await?;
     let upload = context.objects.create_upload(create).await?.upload.ok_or_else(|| missing("upload"))?;

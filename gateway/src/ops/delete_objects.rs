@@ -7,6 +7,7 @@
 use super::reading::absent;
 use super::{Context, missing};
 use crate::answer::{self, Outcome};
+use crate::audit::ConcernedKeys;
 use crate::auth::{Access, Need, Resource};
 use crate::body::BodyKind;
 use crate::conditions;
@@ -24,6 +25,8 @@ pub async fn delete_objects(context: &Context, request: &Request, bucket: &Bucke
     // What is refused here keeps its place among the answers.
     let entries: Vec<Result<v1::DeleteEntry, S3Error>> =
         objects.iter().map(|object| entry(&request.access, bucket, object)).collect();
+    let codes = entries.iter().map(|entry| entry.as_ref().err().map(|error| error.code()));
+    request.noted.keys(concerned(&objects, codes));
     let sent: Vec<v1::DeleteEntry> = entries.iter().filter_map(|entry| entry.as_ref().ok()).cloned().collect();
     let mut results = if sent.is_empty() {
         context.bucket(bucket).await?;
@@ -35,6 +38,7 @@ pub async fn delete_objects(context: &Context, request: &Request, bucket: &Bucke
     .into_iter();
 
     let mut xml = Writer::with_capacity("DeleteResult", 512 + objects.len() * 128);
+    let mut codes = Vec::with_capacity(objects.len());
     for (object, entry) in objects.iter().zip(entries) {
         let refused = match entry {
             Err(error) => Some(error),
@@ -43,13 +47,24 @@ pub async fn delete_objects(context: &Context, request: &Request, bucket: &Bucke
                 result.failure.map(|failure| absent(&request.access, bucket, Failure::from(failure).into()))
             }
         };
+        codes.push(refused.as_ref().map(S3Error::code));
         match refused {
             Some(error) => write_error(&mut xml, object, &error),
             None if quiet => {}
             None => write_deleted(&mut xml, object),
         }
     }
+    request.noted.keys(concerned(&objects, codes));
     Ok(answer::document(xml))
+}
+
+/// What the audit log has of it. `codes` are those of the refused, in the order of the objects.
+fn concerned(objects: &[ObjectToDelete], codes: impl IntoIterator<Item = Option<ErrorCode>>) -> ConcernedKeys {
+    let mut keys = ConcernedKeys::default();
+    for (object, code) in objects.iter().zip(codes) {
+        keys.push(&object.key, object.version_id.as_deref(), code.map(ErrorCode::name));
+    }
+    keys
 }
 
 fn entry(access: &Access, bucket: &BucketName, object: &ObjectToDelete) -> Result<v1::DeleteEntry, S3Error> {
@@ -59,11 +74,13 @@ fn entry(access: &Access, bucket: &BucketName, object: &ObjectToDelete) -> Resul
     let key = ObjectKey::new(object.key.clone())?;
     let has_version = object.version_id.as_deref().is_some_and(|version| version != "null");
     let action = if has_version { "s3:DeleteObjectVersion" } else { "s3:DeleteObject" };
-    access.require(&Need { action, resource: Resource::Object(bucket, &key) })?;
+    let resource = Resource::Object(bucket, &key);
+    access.require(&Need { action, resource })?;
     if let Some(version) = object.version_id.as_deref().filter(|version| *version != "null") {
         return Err(S3Error::new(ErrorCode::NoSuchVersion).element("VersionId", version));
     }
-    Ok(v1::DeleteEntry { key: key.into_bytes(), precondition: object.etag.as_deref().map(conditions::of_etag) })
+    let precondition = access.own_alone(action, &resource, object.etag.as_deref().map(conditions::of_etag));
+    Ok(v1::DeleteEntry { key: key.into_bytes(), precondition })
 }
 
 fn write_deleted(xml: &mut Writer, object: &ObjectToDelete) {

@@ -9,6 +9,7 @@ mod token;
 
 use super::{Context, write_key, write_owner};
 use crate::answer::{self, Outcome};
+use crate::auth::acl::AclSettings;
 use crate::checksum;
 use crate::error::S3Error;
 use crate::request::Request;
@@ -28,7 +29,8 @@ struct Query<'a> {
     delimiter: &'a str,
     max_keys: u32,
     url_encoded: bool,
-    with_owner: bool,
+    /// Who owns what; none: owners are not told.
+    owners: Option<AclSettings>,
 }
 
 impl<'a> Query<'a> {
@@ -39,7 +41,7 @@ impl<'a> Query<'a> {
             delimiter: request.query.get("delimiter").unwrap_or_default(),
             max_keys: request.page_size("max-keys")?,
             url_encoded: request.wants_url_encoding()?,
-            with_owner,
+            owners: with_owner.then(|| request.acl_settings(bucket)),
         })
     }
 
@@ -104,8 +106,8 @@ impl<'a> Query<'a> {
             }
         }
         xml.number("Size", object.size_bytes);
-        if self.with_owner {
-            write_owner(xml, "Owner", &object.owner);
+        if let Some(settings) = &self.owners {
+            write_owner(xml, "Owner", settings.owner_of(&object.owner));
         }
         let class = if object.storage_class.is_empty() { "STANDARD" } else { &object.storage_class };
         xml.text("StorageClass", class).close("Contents");
@@ -178,7 +180,14 @@ mod tests {
     use crate::auth::ACCOUNT;
 
     fn query<'a>(bucket: &'a BucketName, url_encoded: bool, with_owner: bool) -> Query<'a> {
-        Query { bucket, prefix: "p q", delimiter: "/", max_keys: 2, url_encoded, with_owner }
+        Query {
+            bucket,
+            prefix: "p q",
+            delimiter: "/",
+            max_keys: 2,
+            url_encoded,
+            owners: with_owner.then(|| AclSettings::of(None)),
+        }
     }
 
     fn page() -> v1::ListObjectsResponse {

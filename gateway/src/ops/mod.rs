@@ -24,6 +24,7 @@ mod list_multipart_uploads;
 mod list_objects;
 mod list_parts;
 mod object_lock;
+mod ownership_controls;
 mod post_object;
 mod public_access_block;
 mod put_object;
@@ -33,7 +34,7 @@ mod upload_part_copy;
 
 use crate::answer::Outcome;
 use crate::auth::{ACCOUNT, Access, Caller, Described, Follower, Gate, Rules, facts_of};
-use crate::body::{BodyError, BodyKind, BodyLimits, BodyPlan, IncomingBody, collect};
+use crate::body::{BodyError, BodyKind, BodyLength, BodyLimits, BodyPlan, IncomingBody, collect};
 use crate::error::{ErrorCode, S3Error};
 use crate::objects::Objects;
 use crate::rate::RateLimiter;
@@ -41,7 +42,7 @@ use crate::request::{Request, RequestBody};
 use crate::route::{BucketOperation, ObjectOperation, Operation, Query, ServiceOperation};
 use crate::xml::Writer;
 use bytes::Bytes;
-use http::HeaderMap;
+use http::{HeaderMap, Version};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -70,9 +71,14 @@ impl Context {
         }
     }
 
-    /// The body of an object or a part.
+    /// The body of an object or a part. In HTTP/1 its end is told, so that what got lost on its way is not an empty
+    /// object; in HTTP/2 the stream has an end. What was served at the base path before took none for an empty one.
     fn data(&self, request: &Request, body: RequestBody, kind: BodyKind) -> Result<IncomingBody, S3Error> {
         let plan = BodyPlan::from_headers(&request.headers, kind, self.limits(self.settings.put_max_bytes))?;
+        let tells_length = request.version < Version::HTTP_2 && !request.by_base_path;
+        if plan.length == BodyLength::Absent && tells_length {
+            return Err(BodyError::MissingLength { header: "content-length" }.into());
+        }
         let verifier = request.caller.chunk_verifier(plan.payload)?;
         Ok(IncomingBody::with_verifier(body, plan, verifier))
     }
@@ -174,7 +180,13 @@ async fn on_bucket(
         B::DeleteObjects => delete_objects::delete_objects(context, request, bucket, body).await,
         B::PostObject => post_object::post_object(context, request, bucket, body).await,
         B::GetBucketLocation => get_bucket_location::get_bucket_location(context, bucket).await,
-        B::GetBucketAcl => acl::get_bucket_acl(context, bucket).await,
+        B::GetBucketAcl => acl::get_bucket_acl(context, request, bucket).await,
+        B::PutBucketAcl => acl::put_bucket_acl(context, request, bucket, body).await,
+        B::GetBucketOwnershipControls => ownership_controls::get_bucket_ownership_controls(context, bucket).await,
+        B::PutBucketOwnershipControls => {
+            ownership_controls::put_bucket_ownership_controls(context, request, bucket, body).await
+        }
+        B::DeleteBucketOwnershipControls => ownership_controls::delete_bucket_ownership_controls(context, bucket).await,
         B::GetBucketPolicy => bucket_policy::get_bucket_policy(context, bucket).await,
         B::PutBucketPolicy => bucket_policy::put_bucket_policy(context, request, bucket, body).await,
         B::DeleteBucketPolicy => bucket_policy::delete_bucket_policy(context, bucket).await,
@@ -200,7 +212,6 @@ async fn on_bucket(
         | B::ListBucketMetricsConfigurations
         | B::GetBucketNotificationConfiguration
         | B::GetObjectLockConfiguration
-        | B::GetBucketOwnershipControls
         | B::GetBucketReplication
         | B::GetBucketRequestPayment
         | B::GetBucketTagging
@@ -210,7 +221,6 @@ async fn on_bucket(
         | B::CreateSession
         | B::PutBucketAbac
         | B::PutBucketAccelerateConfiguration
-        | B::PutBucketAcl
         | B::PutBucketAnalyticsConfiguration
         | B::DeleteBucketAnalyticsConfiguration
         | B::PutBucketCors
@@ -234,8 +244,6 @@ async fn on_bucket(
         | B::DeleteBucketMetricsConfiguration
         | B::PutBucketNotificationConfiguration
         | B::PutObjectLockConfiguration
-        | B::PutBucketOwnershipControls
-        | B::DeleteBucketOwnershipControls
         | B::PutBucketReplication
         | B::DeleteBucketReplication
         | B::PutBucketRequestPayment
@@ -273,6 +281,7 @@ async fn on_object(
         O::AbortMultipartUpload => abort_multipart_upload::abort_multipart_upload(context, request, bucket, key).await,
         O::ListParts => list_parts::list_parts(context, request, bucket, key).await,
         O::GetObjectAcl => acl::get_object_acl(context, request, bucket, key).await,
+        O::PutObjectAcl => acl::put_object_acl(context, request, bucket, key, body).await,
         O::GetObjectTagging => get_object_tagging::get_object_tagging(context, request, bucket, key).await,
         O::GetObjectLegalHold => {
             object_lock::get_object_lock(context, request, "s3:GetObjectLegalHold", bucket, key).await
@@ -281,7 +290,6 @@ async fn on_object(
             object_lock::get_object_lock(context, request, "s3:GetObjectRetention", bucket, key).await
         }
         O::RenameObject
-        | O::PutObjectAcl
         | O::GetObjectAttributes
         | O::UpdateObjectEncryption
         | O::PutObjectLegalHold

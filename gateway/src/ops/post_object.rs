@@ -6,7 +6,8 @@
 
 use super::Context;
 use crate::answer::{self, Answer, Outcome};
-use crate::auth::{Caller, needs};
+use crate::auth::acl::AclSettings;
+use crate::auth::{Access, Caller, Resource, claimed_by_form, needs};
 use crate::body::{BodyError, BodyPlan, DeclaredChecksum, IncomingBody};
 use crate::error::{ErrorCode, S3Error};
 use crate::objects::PutObject;
@@ -38,9 +39,17 @@ const CREDENTIALS: [&str; 5] =
 pub async fn post_object(context: &Context, request: &Request, bucket: &BucketName, body: RequestBody) -> Outcome {
     let timeout = Duration::from_millis(context.settings.body_idle_timeout_ms);
     let form = Form::read(&request.headers, body, timeout).await?;
-    let caller = authorized(context, request, bucket, &form.fields).await?;
+    let sender = authorized(context, request, bucket, &form.fields).await?;
     let policy = form.fields.get("policy").map(Policy::parse).transpose()?;
-    store_form(context, request, &caller, bucket, form, policy).await
+    store_form(context, request, &sender, bucket, form, policy).await
+}
+
+/// Who sent a form.
+struct Sender {
+    caller: Caller,
+    access: Access,
+    /// Of the bucket that it was sent to.
+    settings: AclSettings,
 }
 
 /// Who sent the form, if they may do what it asks for.
@@ -49,27 +58,30 @@ async fn authorized(
     request: &Request,
     bucket: &BucketName,
     fields: &Fields,
-) -> Result<Caller, S3Error> {
+) -> Result<Sender, S3Error> {
+    request.noted.claimed_by(claimed_by_form(|name| fields.get(name)));
+    if let Ok(key) = key_of(fields) {
+        request.noted.key(&key);
+    }
     let rules = context.follower.fresh().await?;
     let caller = context.gate.admit_form(|name| fields.get(name), fields.get("policy"), &rules)?;
-    let _ = request.form_caller.set(caller.clone());
+    request.noted.sent_by(&caller);
     context.check_rate(&caller)?;
     let key = key_of(fields)?;
     let headers = headers_of(fields)?;
     let described = context.described(&headers, &request.query, request.address, request.secure, Some(true));
     let access = context.access_of(&caller, &described, &rules);
     let put = Operation::Object(bucket.clone(), key, ObjectOperation::PutObject);
-    for need in needs(&put, &headers, &request.query) {
-        access.require(&need)?;
-    }
-    Ok(caller)
+    access.begin(&needs(&put, &headers, &request.query))?;
+    let settings = AclSettings::of(rules.bucket(bucket.as_str()));
+    Ok(Sender { caller, access, settings })
 }
 
 /// Stores the file of a form. A policy that came with it must hold.
 async fn store_form(
     context: &Context,
     request: &Request,
-    caller: &Caller,
+    sender: &Sender,
     bucket: &BucketName,
     form: Form<RequestBody>,
     policy: Option<Policy>,
@@ -77,20 +89,20 @@ async fn store_form(
     let Form { fields, file } = form;
     check_bucket(&fields, bucket)?;
     let key = key_of(&fields)?;
-    // It is read once, so nothing is there yet.
-    let _ = request.form_key.set(key.clone());
     if let Some(policy) = &policy {
         policy.check(bucket, &fields, context.clock.now_ms())?;
     }
     // What headers ask for in vain is refused too.
     attributes::refuse_unsupported(&request.headers)?;
     let headers = headers_of(&fields)?;
+    let new = sender.settings.new_object(&headers, sender.caller.owner().id)?;
+    let condition = conditions::of_write(&request.headers)?;
     let put = PutObject {
         bucket: bucket.clone(),
         key: key.clone(),
-        attributes: attributes::of_new_object(&headers)?,
-        precondition: conditions::of_write(&request.headers)?,
-        owner: caller.owner().id.to_owned(),
+        attributes: v1::Attributes { acl: new.acl, ..attributes::of_new_object(&headers)? },
+        precondition: sender.access.own_alone("s3:PutObject", &Resource::Object(bucket, &key), condition),
+        owner: new.owner,
     };
     let plan = plan_of(context, &headers, policy.as_ref(), &file)?;
     let object = context.objects.put_object(put, IncomingBody::new(file, plan)).await?;

@@ -9,7 +9,7 @@ use crate::objects::PutObject;
 use crate::request::{Request, RequestBody};
 use crate::{attributes, checksum, conditions};
 use http::StatusCode;
-use weir_proto::{BucketName, ObjectKey};
+use weir_proto::{BucketName, ObjectKey, v1};
 
 pub async fn put_object(
     context: &Context,
@@ -19,12 +19,13 @@ pub async fn put_object(
     body: RequestBody,
 ) -> Outcome {
     // All that can be refused is, before the body is asked for.
+    let new = request.new_object(bucket)?;
     let put = PutObject {
         bucket: bucket.clone(),
         key: key.clone(),
-        attributes: attributes::of_new_object(&request.headers)?,
-        precondition: conditions::of_write(&request.headers)?,
-        owner: request.owner().id.to_owned(),
+        attributes: v1::Attributes { acl: new.acl, ..attributes::of_new_object(&request.headers)? },
+        precondition: request.condition("s3:PutObject", (bucket, key), conditions::of_write(&request.headers)?),
+        owner: new.owner,
     };
     let body = context.data(request, body, BodyKind::Put)?;
     let object = context.objects.put_object(put, body).await;

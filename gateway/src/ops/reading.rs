@@ -1,7 +1,7 @@
 //! Reading an object for a caller: whether it may, and what it is told of an object that is not there.
 //!
-//! What policies say may turn on the object itself (`s3:ExistingObjectTag/…`), so it is judged by the version that was
-//! opened, never by another look at the key.
+//! What policies say may turn on the object itself (`s3:ExistingObjectTag/…`), and its ACL may let in whom they do
+//! not, so it is judged by the version that was opened, never by another look at the key.
 
 use super::Context;
 use crate::auth::{Access, Need, Resource};
@@ -35,8 +35,11 @@ pub async fn open_head(
 /// What a caller is told of an object that could not be opened for it.
 pub fn unread(access: &Access, need: &Need<'_>, error: S3Error) -> S3Error {
     let Resource::Object(bucket, _) = need.resource else { return error };
+    let may_list = || access.allows("s3:ListBucket", &Resource::Bucket(bucket));
     match access.require(need) {
         Ok(()) => absent(access, bucket, error),
+        // Another object's ACL might let it in: it learns what whoever lists the bucket may learn.
+        Err(_) if error.code() == ErrorCode::NoSuchKey && access.is_left_to_acl(need) && may_list() => error,
         Err(denied) => denied,
     }
 }

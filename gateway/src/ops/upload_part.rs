@@ -18,6 +18,7 @@ pub async fn upload_part(
     key: &ObjectKey,
     body: RequestBody,
 ) -> Outcome {
+    request.check_multipart(bucket, key)?;
     attributes::refuse_unsupported(&request.headers)?;
     let put = PutPart {
         bucket: bucket.clone(),

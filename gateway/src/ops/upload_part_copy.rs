@@ -17,6 +17,7 @@ use weir_proto::{BucketName, ObjectKey};
 
 pub async fn upload_part_copy(context: &Context, request: &Request, bucket: &BucketName, key: &ObjectKey) -> Outcome {
     let headers = &request.headers;
+    request.check_multipart(bucket, key)?;
     attributes::refuse_unsupported(headers)?;
     let (source_bucket, source_key) = copy_source::parse(headers)?;
     let source = Source { bucket: source_bucket, key: source_key };

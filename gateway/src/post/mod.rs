@@ -18,6 +18,8 @@ mod error;
 mod fields;
 mod file;
 mod form;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod parameters;
 mod part;
 mod policy;

@@ -17,19 +17,40 @@ const FRAME_BYTES: usize = 512;
 #[derive(Debug)]
 pub struct QueryAnswer {
     result: Option<Writer>,
+    issued: Option<IssuedKey>,
+}
+
+/// An access key that an action made: for the audit log, which has no secrets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IssuedKey {
+    pub access_key_id: String,
+    /// Whom it speaks for: an ARN.
+    pub identity: String,
 }
 
 impl QueryAnswer {
     /// For actions whose answer has no result at all.
     pub fn empty() -> Self {
-        Self { result: None }
+        Self { result: None, issued: None }
     }
 
     /// A result with what `content` writes in it; nothing makes an empty one.
     pub fn with(content: impl FnOnce(&mut Writer)) -> Self {
         let mut result = Writer::elements();
         content(&mut result);
-        Self { result: Some(result) }
+        Self { result: Some(result), issued: None }
+    }
+
+    /// Tells of a key that is in the result.
+    #[must_use]
+    pub fn issuing(mut self, access_key_id: &str, identity: impl Into<String>) -> Self {
+        self.issued = Some(IssuedKey { access_key_id: access_key_id.to_owned(), identity: identity.into() });
+        self
+    }
+
+    /// The key that is in the result, if one is.
+    pub fn issued(&self) -> Option<&IssuedKey> {
+        self.issued.as_ref()
     }
 
     /// 200 with the action's document.

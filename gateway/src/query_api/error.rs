@@ -194,6 +194,10 @@ impl From<Failure> for QueryError {
             Reason::DeleteConflict => QueryErrorCode::DeleteConflict,
             Reason::LimitExceeded => QueryErrorCode::LimitExceeded,
             Reason::Conflict => QueryErrorCode::ConcurrentModification,
+            Reason::NoSuchPrincipal => {
+                let message = format!("Invalid principal in policy: \"AWS\":\"{}\"", failure.resource);
+                return Self::new(QueryErrorCode::MalformedPolicyDocument, message);
+            }
             Reason::SessionOver | Reason::Unavailable | Reason::NotConfirmed => {
                 return Self::from(QueryErrorCode::ServiceUnavailable).cause(text);
             }
@@ -216,6 +220,7 @@ impl From<Failure> for QueryError {
             | Reason::StoreFailed
             | Reason::WrongCluster
             | Reason::KeyExists
+            | Reason::NotOwner
             | Reason::ChecksumMismatch
             | Reason::Unspecified => return Self::from(QueryErrorCode::InternalFailure).cause(text),
         };
@@ -297,6 +302,7 @@ mod tests {
             (Reason::EntityExists, QueryErrorCode::EntityAlreadyExists),
             (Reason::DeleteConflict, QueryErrorCode::DeleteConflict),
             (Reason::LimitExceeded, QueryErrorCode::LimitExceeded),
+            (Reason::NoSuchPrincipal, QueryErrorCode::MalformedPolicyDocument),
             (Reason::InvalidRequest, QueryErrorCode::InvalidInput),
             (Reason::Unavailable, QueryErrorCode::ServiceUnavailable),
             (Reason::StoreFailed, QueryErrorCode::InternalFailure),

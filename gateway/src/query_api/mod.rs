@@ -12,11 +12,13 @@
 mod answer;
 mod error;
 mod form;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod parameters;
 mod rule;
 mod tags;
 
-pub use answer::QueryAnswer;
+pub use answer::{IssuedKey, QueryAnswer};
 pub use error::{QueryError, QueryErrorCode};
 pub use form::{FORM_MAX_BYTES, PARAMETERS_MAX, Parameters, is_form};
 pub use parameters::Structure;

@@ -11,7 +11,7 @@ use http::header::{ACCESS_CONTROL_REQUEST_METHOD, ORIGIN};
 use http::{HeaderMap, Method};
 
 /// The names in a query that choose an operation.
-const SUBRESOURCES: [&str; 39] = [
+pub const SUBRESOURCES: [&str; 39] = [
     "abac",
     "accelerate",
     "acl",

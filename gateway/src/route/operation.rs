@@ -12,6 +12,8 @@ macro_rules! operations {
         }
 
         impl $kind {
+            pub const ALL: &[Self] = &[$(Self::$name),*];
+
             /// As the reference calls it.
             pub fn name(self) -> &'static str {
                 match self {

@@ -1,10 +1,11 @@
 //! IAM and STS: a form is read, its sender known by a signature over it, and its action performed if it is allowed.
 
 use super::Server;
+use super::query_record::{note_asked, note_issued};
 use crate::answer::Answer;
 use crate::audit::AuditRecord;
 use crate::auth::policy::{Decision, Facts};
-use crate::auth::{Access, Authentication, Caller, Presented, Rules};
+use crate::auth::{Access, Authentication, Caller, Identity, Presented, Rules};
 use crate::body::{BodyError, BodyKind, BodyPlan, IncomingBody, collect};
 use crate::iam::{AccessChanges, IamAction, IamApi, permissions};
 use crate::ops::Context;
@@ -51,8 +52,10 @@ impl Server {
             // Known before anything is refused, so that the refusal is of the right form.
             let asked = Api::of(&parameters)?;
             api = Some(asked);
+            note_asked(record, asked, &parameters, &rules.directory, &Identity::Anonymous);
             let caller = self.context.gate.admit_query_api(kind, presented, rules, &sha256)?;
             record.sent_by(&caller);
+            note_asked(record, asked, &parameters, &rules.directory, caller.identity());
             self.context.check_rate(&caller)?;
             let (address, secure) = (record.peer.map(|peer| peer.ip()), record.secure);
             let described = self.context.described(&presented.parts.headers, presented.query, address, secure, None);
@@ -61,10 +64,13 @@ impl Server {
             let action = parameters.action()?.to_owned();
             self.check_keyed(&action)?;
             let answer = self.perform_query(&request).await?;
+            note_issued(record, answer.issued());
             Ok::<_, QueryError>(answer.answer(asked, &action, &request_id))
         };
-        outcome.await.unwrap_or_else(|error| {
-            tracing::debug!(code = error.code().name(), cause = error.cause_text(), "a request was refused");
+        let outcome = outcome.await;
+        outcome.unwrap_or_else(|error| {
+            record.error = Some(error.code().name());
+            self.note_refusal(error.code().name(), error.status(), error.cause_text());
             error.answer(api, &request_id)
         })
     }
@@ -117,7 +123,7 @@ impl Server {
         let Asked { parameters, caller, access, rules, .. } = *asked;
         let (identity, directory) = (caller.identity(), &rules.directory);
         let action = IamAction::parse(parameters.action()?)?;
-        if *identity == crate::auth::Identity::Anonymous {
+        if *identity == Identity::Anonymous {
             return Err(QueryErrorCode::MissingAuthenticationToken.into());
         }
         if caller.session.as_ref().is_some_and(|session| !session.may_call_iam()) {

@@ -31,6 +31,17 @@ impl StsAction {
         }
     }
 
+    /// As policies name it: `sts:AssumeRole`.
+    pub fn permission_name(self) -> &'static str {
+        match self {
+            Self::AssumeRole => "sts:AssumeRole",
+            Self::AssumeRoleWithWebIdentity => "sts:AssumeRoleWithWebIdentity",
+            Self::GetAccessKeyInfo => "sts:GetAccessKeyInfo",
+            Self::GetCallerIdentity => "sts:GetCallerIdentity",
+            Self::GetSessionToken => "sts:GetSessionToken",
+        }
+    }
+
     /// # Errors
     /// `MissingAction`, `InvalidAction`.
     pub fn of(parameters: &Parameters) -> Result<Self, QueryError> {
@@ -50,6 +61,7 @@ mod tests {
         let of = |form: &str| StsAction::of(&Parameters::parse("", form.as_bytes()).unwrap());
         for action in StsAction::ALL {
             assert_eq!(of(&format!("Action={}", action.name())).unwrap(), action);
+            assert_eq!(action.permission_name(), format!("sts:{}", action.name()));
         }
         for form in ["Action=GetFederationToken", "Action=assumerole", "Action=AssumeRole+"] {
             assert_eq!(of(form).unwrap_err().code(), QueryErrorCode::InvalidAction, "{form}");

@@ -42,7 +42,7 @@ pub(super) fn assume_role(api: &StsApi, request: &StsRequest<'_>) -> Result<Quer
     let is_chained = matches!(request.identity, Identity::AssumedRole { .. });
     let seconds = asked.duration_seconds(&role, is_chained)?;
     let session = asked.begin(api, &role, seconds, tags, None)?;
-    Ok(QueryAnswer::with(|xml| session.write(xml)))
+    Ok(session.answer(|_| {}))
 }
 
 /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_iam-condition-keys.html>

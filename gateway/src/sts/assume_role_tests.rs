@@ -97,6 +97,30 @@ async fn who_is_not_trusted_is_refused_whatever_their_own_policies_allow() {
 }
 
 #[tokio::test]
+async fn a_role_trusts_whom_it_was_saved_for_whatever_they_are_called() {
+    let account = trusting_alice().with_identity_policy(ALLOW_ALL);
+    let user = |name: &str, id: &str| Identity::User { name: name.into(), path: "/".into(), id: id.into() };
+    assert!(account.ask(&user("alicia", "AIDA1"), FORM).await.is_ok());
+    assert_eq!(account.refused(&user("alice", "AIDA9"), FORM).await, QueryErrorCode::AccessDenied);
+    let sessions = Account::new().with_role(&trust("Allow", "arn:aws:sts::000000000000:assumed-role/clerk/monday", ""));
+    assert!(sessions.ask(&clerk(), FORM).await.is_ok());
+    let other = |role_id: &str, session: &str| Identity::AssumedRole {
+        role: "clerk".into(),
+        path: "/".into(),
+        role_id: role_id.into(),
+        session: session.into(),
+    };
+    for stranger in [other("AROA9", "monday"), other("AROA2", "tuesday")] {
+        assert_eq!(sessions.refused(&stranger, FORM).await, QueryErrorCode::AccessDenied);
+    }
+    let mut unbound = trusting_alice();
+    let mut role = v1::Role::clone(&unbound.directory.roles["reader"]);
+    role.trust_principals.clear();
+    unbound = unbound.with(Entry::Role(role));
+    assert_eq!(unbound.refused(&alice(), FORM).await, QueryErrorCode::AccessDenied);
+}
+
+#[tokio::test]
 async fn a_role_that_does_not_exist_is_refused_in_the_same_words() {
     let account = trusting_alice().with_identity_policy(ALLOW_ALL);
     for arn in ["role/writer", "role/x/reader", "user/reader"] {
@@ -157,12 +181,13 @@ async fn a_role_taken_from_a_role_lasts_an_hour() {
 
 #[tokio::test]
 async fn session_policies_go_with_the_session() {
-    let managed = v1::ManagedPolicy { name: "ReadOnly".into(), path: "/team/".into(), ..Default::default() };
+    let (name, path) = ("ReadOnly".into(), "/team/".into());
+    let managed = v1::ManagedPolicy { name, path, id: "ANPA1".into(), ..Default::default() };
     let account = trusting_alice().with(Entry::Policy(managed));
     let arn = "arn:aws:iam::000000000000:policy/team/ReadOnly";
     let form = format!("{}&PolicyArns.member.1.arn={arn}", with("Policy", ALLOW_ALL));
     let document = account.ask(&alice(), &form).await.unwrap();
-    let expected = SessionPolicies { inline: Some(ALLOW_ALL.into()), managed: vec!["ReadOnly".into()] };
+    let expected = SessionPolicies { inline: Some(ALLOW_ALL.into()), managed_ids: vec!["ANPA1".into()] };
     assert_eq!(account.session_of(&document).policies, expected);
     // 91 of 4,096 bytes and a few for the frame.
     assert_eq!(element(&document, "PackedPolicySize"), "3");

@@ -43,8 +43,7 @@ pub(super) async fn assume_role_with_web_identity(
     let issuer = request.directory.providers.get(&verified.web_identity.provider).map(|provider| provider.url.clone());
     let web_identity = verified.web_identity.clone();
     let session = asked.begin(api, &role, seconds, Vec::new(), Some(web_identity))?;
-    Ok(QueryAnswer::with(|xml| {
-        session.write(xml);
+    Ok(session.answer(|xml| {
         xml.text("SubjectFromWebIdentityToken", &verified.web_identity.subject);
         xml.text("Provider", &issuer.unwrap_or_default());
         xml.text("Audience", &verified.web_identity.audience);

@@ -27,7 +27,8 @@ pub(super) fn get_session_token(api: &StsApi, request: &StsRequest<'_>) -> Resul
         web_identity: None,
     };
     let (_, credentials) = api.issue(session, seconds)?;
-    Ok(QueryAnswer::with(|xml| write_credentials(xml, &credentials)))
+    let answer = QueryAnswer::with(|xml| write_credentials(xml, &credentials));
+    Ok(answer.issuing(&credentials.access_key_id, request.identity.to_string()))
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use super::{DURATION_MIN_SECONDS, HOUR_SECONDS, StsApi, session_policies, write_credentials};
 use crate::auth::token::{Session, SessionPolicies, TemporaryCredentials, WebIdentity, packed_percent};
 use crate::auth::{Directory, Identity, role_arn};
-use crate::query_api::{ARN, NAME_PATTERN, Parameters, QueryError, QueryErrorCode, TextRule, is_name};
+use crate::query_api::{ARN, NAME_PATTERN, Parameters, QueryAnswer, QueryError, QueryErrorCode, TextRule, is_name};
 use crate::xml::Writer;
 use std::sync::Arc;
 use weir_proto::v1::{Role, Tag};
@@ -92,8 +92,17 @@ impl<'a> RoleRequest<'a> {
 }
 
 impl RoleSession {
+    /// What an action answers that began it: that of [`RoleSession::write`], and `more`.
+    pub fn answer(&self, more: impl FnOnce(&mut Writer)) -> QueryAnswer {
+        let answer = QueryAnswer::with(|xml| {
+            self.write(xml);
+            more(xml);
+        });
+        answer.issuing(&self.credentials.access_key_id, self.session.identity.to_string())
+    }
+
     /// `TemporaryCredentials`, `AssumedRoleUser`, and `PackedPolicySize` where there are policies or tags.
-    pub fn write(&self, xml: &mut Writer) {
+    fn write(&self, xml: &mut Writer) {
         write_credentials(xml, &self.credentials);
         xml.within("AssumedRoleUser", |xml| {
             xml.text("AssumedRoleId", &self.session.identity.user_id());

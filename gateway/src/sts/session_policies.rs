@@ -25,14 +25,14 @@ pub(super) fn of(parameters: &Parameters, directory: &Directory) -> Result<Sessi
         PolicyDocument::parse(&DocumentKind::Session, text)
             .map_err(|error| QueryError::new(QueryErrorCode::MalformedPolicyDocument, error.to_string()))?;
     }
-    let mut managed = Vec::new();
+    let mut managed_ids = Vec::new();
     for structure in parameters.structures(POLICY_ARNS, &["arn"], POLICY_ARNS_MAX)?.unwrap_or_default() {
         let arn = structure.get("arn").copied().unwrap_or_default();
         ARN.check("PolicyArns.member.arn", arn)?;
         let policy = directory.policy_by_arn(arn).ok_or_else(|| no_such_policy(arn))?;
-        managed.push(policy.name.clone());
+        managed_ids.push(policy.id.clone());
     }
-    Ok(SessionPolicies { inline: inline.map(str::to_owned), managed })
+    Ok(SessionPolicies { inline: inline.map(str::to_owned), managed_ids })
 }
 
 fn no_such_policy(arn: &str) -> QueryError {

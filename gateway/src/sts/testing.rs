@@ -28,8 +28,8 @@ pub struct Account {
 impl Account {
     pub fn new() -> Self {
         let clock = Arc::new(ManualClock::at(NOW_MS));
-        let sealer = Sealer::new(&ClusterSecret::new("a secret of 16 characters").unwrap());
-        let tokens = SessionTokens::new(Arc::new(sealer), clock.clone());
+        let sealer = Sealer::new(&ClusterSecret::new("a secret of 32 characters or more").unwrap());
+        let tokens = SessionTokens::new(Arc::new(sealer), clock.clone(), ROOT_KEY, "root-secret");
         let verifier = TokenVerifier::new(None, clock.clone()).unwrap();
         let api = StsApi::new(tokens.clone(), verifier, clock, ROOT_KEY);
         Self { directory: Directory::default(), tokens, api, identity_policies: Vec::new() }
@@ -42,7 +42,10 @@ impl Account {
 
     /// A role `reader` that this document lets take, for up to two hours.
     pub fn with_role(self, trust_document: &str) -> Self {
+        let read = PolicyDocument::parse(&DocumentKind::Trust, trust_document);
+        let arns = read.map(|document| document.principal_arns()).unwrap_or_default();
         self.with(Entry::Role(v1::Role {
+            trust_principals: arns.into_iter().map(principal).collect(),
             name: "reader".into(),
             path: "/".into(),
             id: "AROA1".into(),
@@ -112,6 +115,14 @@ pub fn alice() -> Identity {
 /// Someone who has taken another role.
 pub fn clerk() -> Identity {
     Identity::AssumedRole { role: "clerk".into(), path: "/".into(), role_id: "AROA2".into(), session: "monday".into() }
+}
+
+/// Whom an ARN stands for.
+fn principal(arn: String) -> v1::PrincipalId {
+    let known = [("user/alice", "AIDA1"), ("user/bob", "AIDA2"), ("role/reader", "AROA1"), ("role/clerk", "AROA2")];
+    let known = known.iter().chain(&[("assumed-role/clerk/monday", "AROA2")]);
+    let (_, id) = known.into_iter().find(|(name, _)| arn.ends_with(name)).unwrap_or_else(|| panic!("{arn}"));
+    v1::PrincipalId { id: (*id).to_owned(), arn }
 }
 
 /// A session of an identity, as whoever asks under it has one.

@@ -44,7 +44,8 @@ impl<'a> TrustAsk<'a> {
 
 /// A document that can't be read lets nobody in.
 fn trust_document(role: &Role) -> Option<PolicyDocument> {
-    match PolicyDocument::parse(&DocumentKind::Trust, &role.trust_document) {
+    let parsed = PolicyDocument::parse(&DocumentKind::Trust, &role.trust_document);
+    match parsed.and_then(|document| document.bound_to(&role.trust_principals)) {
         Ok(document) => Some(document),
         Err(error) => {
             tracing::error!(role = role.name, %error, "the trust policy of a role can't be read");

@@ -25,11 +25,13 @@ impl MalformedXml {
     }
 }
 
-/// An element with its text and its children. Attributes and namespaces say nothing that S3 needs.
+/// An element with its text and its children. Of attributes and namespaces S3 needs `xsi:type` alone.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Element {
     /// Without its prefix.
     pub name: String,
+    /// `xsi:type`, by which the schema of ACLs tells grantees apart.
+    pub schema_type: Option<String>,
     /// Of the element itself, references resolved.
     pub text: String,
     pub children: Vec<Element>,
@@ -156,14 +158,22 @@ impl<'a> Parser<'a> {
         if self.open.len() == MAX_DEPTH {
             return Err(MalformedXml::new("it is too deep"));
         }
+        if !is_qualified_name(start.name().into_inner()) {
+            return Err(MalformedXml::new("the name of an element is none"));
+        }
+        let mut schema_type = None;
         for (count, attribute) in start.attributes().enumerate() {
-            attribute.map_err(|error| MalformedXml::new(error.to_string()))?;
+            let attribute = attribute.map_err(|error| MalformedXml::new(error.to_string()))?;
+            let (name, prefix) = attribute.key.decompose();
+            if prefix.is_some() && name.into_inner() == "type" {
+                schema_type = Some(attribute.value.to_string());
+            }
             if count == MAX_ATTRIBUTES {
                 return Err(MalformedXml::new("an element has too many attributes"));
             }
         }
         let name = start.local_name().into_inner().to_owned();
-        self.open.push(Element { name, ..Element::default() });
+        self.open.push(Element { name, schema_type, ..Element::default() });
         Ok(())
     }
 
@@ -223,6 +233,17 @@ fn numbered(reference: &str) -> Option<char> {
 /// XML 1.0, 2.2.
 fn is_xml_character(character: char) -> bool {
     matches!(character, '\t' | '\n' | '\r' | ' '..='\u{fffd}' | '\u{10000}'..)
+}
+
+/// Namespaces in XML 1.0, 4, with all characters beyond ASCII taken for letters: no element that is known has any.
+fn is_qualified_name(name: &str) -> bool {
+    let is_start = |character: char| character.is_ascii_alphabetic() || character == '_' || !character.is_ascii();
+    let is_further = |character: char| is_start(character) || character.is_ascii_digit() || "-.".contains(character);
+    let is_name = |part: &str| part.starts_with(is_start) && part.chars().all(is_further);
+    match name.split_once(':') {
+        Some((prefix, local)) => is_name(prefix) && is_name(local),
+        None => is_name(name),
+    }
 }
 
 fn check_declaration(declaration: &BytesDecl<'_>) -> Result<(), MalformedXml> {
@@ -318,6 +339,13 @@ mod tests {
             "<?xml version=\"1.1\"?><Root/>",
             "<Root/><?xml version=\"1.0\"?>",
             "<Root><![CDATA[x</Root>",
+            "<:Root/>",
+            "<a::Root/>",
+            "<a:b:Root/>",
+            "<1:Root/>",
+            "<Root><A\"/></Root>",
+            "<Root><a=b/></Root>",
+            "<Root></></Root>",
         ] {
             refused(document);
         }
@@ -342,6 +370,14 @@ mod tests {
         assert_eq!(refused(&many), "it has too many elements");
         let attributes: String = (0..100_000).map(|number| format!(" a{number}=\"\"")).collect();
         assert_eq!(refused(&format!("<Root{attributes}/>")), "an element has too many attributes");
+    }
+
+    #[test]
+    fn the_type_that_an_element_claims_is_kept() {
+        let document = b"<Root xmlns:xsi=\"urn:x\"><A xsi:type=\"Group\"/><A type=\"Group\"/></Root>";
+        let root = Element::parse(document, "Root").unwrap();
+        assert_eq!(root.children[0].schema_type.as_deref(), Some("Group"));
+        assert_eq!(root.children[1].schema_type, None);
     }
 
     #[test]

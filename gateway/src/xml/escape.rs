@@ -52,10 +52,41 @@ fn reference(bytes: &[u8]) -> Option<(&'static [u8], usize)> {
     })
 }
 
+/// No key has a null byte, so what repeats one is a refusal: it is written as U+FFFD, since no parser at all takes a
+/// reference to it.
 const CONTROLS: [&[u8]; 32] = [
-    b"&#x0;", b"&#x1;", b"&#x2;", b"&#x3;", b"&#x4;", b"&#x5;", b"&#x6;", b"&#x7;", b"&#x8;", b"&#x9;", b"&#xA;",
-    b"&#xB;", b"&#xC;", b"&#xD;", b"&#xE;", b"&#xF;", b"&#x10;", b"&#x11;", b"&#x12;", b"&#x13;", b"&#x14;", b"&#x15;",
-    b"&#x16;", b"&#x17;", b"&#x18;", b"&#x19;", b"&#x1A;", b"&#x1B;", b"&#x1C;", b"&#x1D;", b"&#x1E;", b"&#x1F;",
+    b"\xEF\xBF\xBD",
+    b"&#x1;",
+    b"&#x2;",
+    b"&#x3;",
+    b"&#x4;",
+    b"&#x5;",
+    b"&#x6;",
+    b"&#x7;",
+    b"&#x8;",
+    b"&#x9;",
+    b"&#xA;",
+    b"&#xB;",
+    b"&#xC;",
+    b"&#xD;",
+    b"&#xE;",
+    b"&#xF;",
+    b"&#x10;",
+    b"&#x11;",
+    b"&#x12;",
+    b"&#x13;",
+    b"&#x14;",
+    b"&#x15;",
+    b"&#x16;",
+    b"&#x17;",
+    b"&#x18;",
+    b"&#x19;",
+    b"&#x1A;",
+    b"&#x1B;",
+    b"&#x1C;",
+    b"&#x1D;",
+    b"&#x1E;",
+    b"&#x1F;",
 ];
 
 /// As `encoding-type=url` wants it: unreserved characters (RFC 3986, 2.3) and `/` stay, a space is `%20`.
@@ -90,6 +121,7 @@ mod tests {
             ("plain/key.txt", "plain/key.txt"),
             ("a&b<c>d\"e'f", "a&amp;b&lt;c&gt;d&quot;e'f"),
             ("\u{1}x\u{1f}", "&#x1;x&#x1F;"),
+            ("1\0", "1\u{fffd}"),
             ("tab\tline\nreturn\r", "tab&#x9;line&#xA;return&#xD;"),
             ("é — 日本 😀", "é — 日本 😀"),
             ("\u{fffe}\u{ffff}\u{fffd}\u{ff01}", "&#xFFFE;&#xFFFF;\u{fffd}\u{ff01}"),

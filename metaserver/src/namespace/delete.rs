@@ -101,6 +101,7 @@ impl Namespace {
         });
         match checked {
             Err(Error::PreconditionFailed { .. }) => return Ok((true, Reason::PreconditionFailed)),
+            Err(Error::NotOwner { .. }) => return Ok((true, Reason::NotOwner)),
             checked => checked?,
         }
         // A key that is named twice is gone the second time.
@@ -117,6 +118,7 @@ fn answer(delete: &Delete<'_>, outcomes: &DeleteOutcomes) -> DeleteObjectsRespon
         existed,
         failure: match Reason::try_from(reason) {
             Ok(Reason::NoSuchKey) => Some(Error::NoSuchKey { resource: resource(&delete.bucket, key) }),
+            Ok(Reason::NotOwner) => Some(Error::NotOwner { resource: resource(&delete.bucket, key) }),
             Ok(Reason::PreconditionFailed) => {
                 Some(Error::PreconditionFailed { resource: resource(&delete.bucket, key), condition: "its condition" })
             }

@@ -9,7 +9,8 @@ use weir_proto::v1::Precondition;
 /// Decides whether a request may go on, on the object as it is.
 ///
 /// # Errors
-/// [`Error::NoSuchKey`]: it must match, and there is none. [`Error::PreconditionFailed`].
+/// [`Error::NoSuchKey`]: it must match, and there is none. [`Error::NotOwner`],
+/// [`Error::PreconditionFailed`].
 pub(crate) fn check(
     precondition: Option<&Precondition>,
     object: Option<&ObjectRecord>,
@@ -24,6 +25,9 @@ pub(crate) fn check(
             Ok(())
         };
     };
+    if !precondition.owner.is_empty() && precondition.owner != object.owner {
+        return Err(Error::NotOwner { resource: resource() });
+    }
     let etag = etag(&object.md5, object.part_count);
     let lists = |tags: &[String]| tags.iter().any(|tag| tag == "*" || *tag == etag);
     // HTTP dates have whole seconds.
@@ -49,9 +53,9 @@ fn restricts_to_existing(precondition: &Precondition) -> bool {
     !precondition.if_match.is_empty()
 }
 
-/// Whether it restricts at all.
+/// Whether it restricts at all what is there, and does not only ask whose it is.
 pub(crate) fn restricts(precondition: Option<&Precondition>) -> bool {
-    precondition.is_some_and(|precondition| *precondition != Precondition::default())
+    precondition.is_some_and(|given| *given != Precondition { owner: given.owner.clone(), ..Default::default() })
 }
 
 #[cfg(test)]
@@ -67,12 +71,30 @@ mod tests {
             Ok(()) => "go on",
             Err(Error::PreconditionFailed { condition, .. }) => condition,
             Err(Error::NoSuchKey { .. }) => "no such key",
+            Err(Error::NotOwner { .. }) => "someone else's",
             Err(error) => panic!("{error}"),
         }
     }
 
     fn tags(tags: &[&str]) -> Vec<String> {
         tags.iter().map(|tag| (*tag).to_owned()).collect()
+    }
+
+    #[test]
+    fn whose_it_is_comes_first() {
+        let object = ObjectRecord { owner: "aa".into(), ..object() };
+        let of = |owner: &str| Precondition { owner: owner.into(), ..Default::default() };
+        let unless_there = |owner| Precondition { if_none_match: tags(&["*"]), ..of(owner) };
+        for (condition, expected) in [
+            (of("aa"), "go on"),
+            (of("bb"), "someone else's"),
+            (unless_there("aa"), "If-None-Match"),
+            (unless_there("bb"), "someone else's"),
+        ] {
+            assert_eq!(verdict(condition.clone(), Some(&object)), expected, "{condition:?}");
+            assert_eq!(verdict(condition, None), "go on");
+        }
+        assert!(!restricts(Some(&of("aa"))) && restricts(Some(&unless_there("aa"))) && !restricts(None));
     }
 
     #[test]

@@ -39,6 +39,7 @@ pub enum Kind {
     BucketAccess = 0x66,
     PolicyDocument = 0x67,
     Tag = 0x68,
+    Principal = 0x69,
 }
 
 impl fmt::Display for Kind {
@@ -70,6 +71,7 @@ impl fmt::Display for Kind {
             Self::BucketAccess => "bucket access",
             Self::PolicyDocument => "policy document",
             Self::Tag => "tag",
+            Self::Principal => "principal",
         })
     }
 }

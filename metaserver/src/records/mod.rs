@@ -12,6 +12,8 @@ pub mod bucket_access;
 pub mod condemned;
 pub mod content;
 pub mod counter;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 pub mod grant;
 pub mod group;
 pub mod holder;
@@ -23,6 +25,7 @@ pub mod object;
 pub mod oidc_provider;
 pub mod part;
 pub mod policy_document;
+pub mod principal;
 pub mod reclaim;
 pub mod result;
 pub mod role;

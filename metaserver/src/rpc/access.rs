@@ -1,6 +1,7 @@
 //! The service `Access`.
 
 use super::Service;
+use crate::audit::ChangeEvent;
 use crate::namespace::AccessBatches;
 use futures::StreamExt as _;
 use futures::stream::{self, Iter, Map};
@@ -29,7 +30,12 @@ impl access_server::Access for Service {
         &self,
         request: Request<v1::ChangeAccessRequest>,
     ) -> Result<Response<v1::ChangeAccessResponse>, Status> {
-        Ok(Response::new(self.namespace.change_access(request.get_ref()).await?))
+        let event = ChangeEvent::begin(request.get_ref(), request.extensions());
+        let outcome = self.namespace.change_access(request.get_ref()).await;
+        if let Some(event) = event {
+            event.end(&outcome);
+        }
+        Ok(Response::new(outcome?))
     }
 }
 
@@ -151,6 +157,12 @@ mod tests {
                 name: "r".into(),
                 trust_document: document(),
                 max_session_seconds: u32::MAX,
+                ..Default::default()
+            }),
+            Change::CreateRole(v1::CreateRole {
+                name: "r".into(),
+                trust_document: document(),
+                trust_principals: vec![bad()],
                 ..Default::default()
             }),
             Change::UpdateRole(v1::UpdateRole { name: bad(), ..Default::default() }),

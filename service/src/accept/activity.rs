@@ -1,6 +1,6 @@
 //! What a connection is doing, and until when it may.
 
-use super::Limits;
+use super::{Limits, linger};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::rt::{Read, ReadBufCursor, Write};
@@ -35,6 +35,8 @@ pub(super) struct Activity {
     head_since: AtomicU64,
     idle_since: AtomicU64,
     write_blocked_since: AtomicU64,
+    /// The sending side is being closed, and what the client still sends thrown away.
+    closing_since: AtomicU64,
     /// Answers whose last piece the client has not made room for.
     untaken: AtomicUsize,
     /// When such a piece, or some of it, was last handed over or taken.
@@ -54,6 +56,7 @@ impl Activity {
             head_since: AtomicU64::new(1),
             idle_since: AtomicU64::new(0),
             write_blocked_since: AtomicU64::new(0),
+            closing_since: AtomicU64::new(0),
             untaken: AtomicUsize::new(0),
             last_taken: AtomicU64::new(1),
             answered: AtomicU64::new(0),
@@ -77,6 +80,11 @@ impl Activity {
         let at = |since: u64, timeout| Some(self.opened + Duration::from_millis(since - 1) + timeout);
         if self.takes_back_too_much(limits) {
             return Some(self.opened);
+        }
+        let closing = self.closing_since.load(Relaxed);
+        if closing != 0 {
+            // Lingering ends by itself before; TLS's farewell may find no room.
+            return at(closing, linger::TIMEOUT * 2);
         }
         let write_blocked = self.write_blocked_since.load(Relaxed);
         if write_blocked != 0 {
@@ -112,18 +120,30 @@ impl Activity {
         self.in_flight.load(Relaxed) == 0 && self.head_since.load(Relaxed) == 0
     }
 
+    /// Whether a head of HTTP/1 was begun that is not complete yet.
+    pub fn is_in_head(&self) -> bool {
+        self.protocol == Protocol::Http1 && self.in_flight.load(Relaxed) == 0 && self.head_since.load(Relaxed) != 0
+    }
+
     /// When an HTTP/1 connection that goes on waiting for a request is to give up its buffers; none: it has use for them.
     pub fn rest_at(&self) -> Option<Instant> {
         let idle = self.idle_since.load(Relaxed);
         let rests = self.protocol == Protocol::Http1
             && self.is_idle()
             && idle != 0
+            && self.closing_since.load(Relaxed) == 0
             && self.write_blocked_since.load(Relaxed) == 0;
         rests.then(|| self.opened + Duration::from_millis(idle - 1) + REST_AFTER)
     }
 
     pub fn protocol(&self) -> Protocol {
         self.protocol
+    }
+
+    fn is_closing(&self) {
+        if self.closing_since.load(Relaxed) == 0 {
+            self.closing_since.store(self.now(), Relaxed);
+        }
     }
 
     /// Something came.
@@ -308,6 +328,7 @@ impl<T: Write + Unpin> Write for Watched<T> {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.activity.is_closing();
         Pin::new(&mut self.io).poll_shutdown(context)
     }
 }

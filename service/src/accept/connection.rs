@@ -6,10 +6,10 @@
 use super::activity::{Protocol, Watched};
 use super::counted::Counted;
 use super::drive::{End, WatchedIo, drive};
-use super::first_head::{first_head, next_head, read_piece};
+use super::first_head::{first_head, is_of_http1, next_head, read_piece};
 use super::linger::Lingering;
 use super::screen::{Screen, Screened};
-use super::{Activity, BoxError, Limits, Peer, Protocols};
+use super::{Activity, BoxError, Limits, Peer, Protocols, Refusal};
 use crate::shutdown::Shutdown;
 use crate::tls::{ServerTls, Stream};
 use http::{Request, Response};
@@ -23,6 +23,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
@@ -63,6 +64,8 @@ struct Resting<S> {
     /// What has come of the next head.
     head: Vec<u8>,
     service: S,
+    /// Whoever is at its other end.
+    peer: Peer,
 }
 
 pub(super) async fn serve<S, B>(stream: TcpStream, address: SocketAddr, terms: &Terms, service: S)
@@ -82,7 +85,7 @@ where
     match protocol {
         Protocol::Http1 => {
             let io = Screened::new(Lingering::new(stream), Screen::new(), &mut head);
-            serve_http1(Resting { io, head, service }, &activity, terms).await;
+            serve_http1(Resting { io, head, service, peer }, &activity, terms).await;
         }
         Protocol::Http2 => {
             let Ok(_place) = terms.http2_places.try_acquire() else { return send_away(stream, opened, terms).await };
@@ -90,9 +93,7 @@ where
             let io = Watched::new(TokioIo::new(io), head, activity.clone());
             let mut connection = Box::pin(http2(&terms.limits).serve_connection(io, service));
             let driven = Box::pin(drive(connection.as_mut(), &activity, &terms.limits, &terms.shutdown)).await;
-            if let End::Over(result) = driven {
-                note(result);
-            }
+            note(driven, peer, false, &terms.limits);
         }
     }
 }
@@ -106,14 +107,13 @@ where
     B::Error: Into<BoxError>,
 {
     loop {
-        let Resting { io, head, service } = resting;
+        let Resting { io, head, service, peer } = resting;
+        let is_ambiguous = io.screen().is_ambiguous();
         let io = Watched::new(TokioIo::new(io), head, activity.clone());
         let mut connection = Box::new(http1(&terms.limits).serve_connection(io, service));
         let driven = Box::pin(drive(Pin::new(&mut *connection), activity, &terms.limits, &terms.shutdown)).await;
-        if let End::Over(result) = driven {
-            return note(result);
-        }
-        let Some(rested) = Resting::new(*connection) else { return };
+        let End::Resting = driven else { return note(driven, peer, is_ambiguous.load(Relaxed), &terms.limits) };
+        let Some(rested) = Resting::new(*connection, peer) else { return };
         let Some(woken) = rested.wake(activity, terms).await else { return };
         resting = woken;
     }
@@ -122,7 +122,7 @@ where
 impl<S> Resting<S> {
     /// Takes a connection of hyper's apart, with all its buffers. None: a body was neither read nor dropped by the
     /// service, and no request is read out of it.
-    fn new<B>(connection: http1::Connection<WatchedIo, S>) -> Option<Self>
+    fn new<B>(connection: http1::Connection<WatchedIo, S>, peer: Peer) -> Option<Self>
     where
         S: Service<Request<Incoming>, Response = Response<B>>,
         S::Error: Into<BoxError>,
@@ -133,7 +133,7 @@ impl<S> Resting<S> {
         let io = io.into_inner().into_inner();
         // A copy: hyper's buffer is kept as long as anything of it is, even nothing.
         let head = read_buf.to_vec();
-        io.screen().begins_with(&head).then_some(Self { io, head, service })
+        io.screen().begins_with(&head).then_some(Self { io, head, service, peer })
     }
 
     /// Waits for the next head. None: the connection is over.
@@ -145,8 +145,11 @@ impl<S> Resting<S> {
         }
         activity.has_read();
         let deadline = activity.deadline(&terms.limits)?;
-        in_time(deadline, &terms.shutdown, next_head(&mut self.io, &mut self.head)).await.ok()??;
-        Some(self)
+        let reading = in_time(deadline, &terms.shutdown, next_head(&mut self.io, &mut self.head)).await.ok()?;
+        if reading.is_none() && deadline <= Instant::now() {
+            terms.limits.observer.tell(self.peer, Refusal::HeadTimeout);
+        }
+        reading.map(|()| self)
     }
 }
 
@@ -168,8 +171,11 @@ async fn begin(
         None => Stream::Clear(stream),
     };
     let mut head = Vec::new();
-    let reading = in_time(deadline, &terms.shutdown, first_head(&mut stream, &mut head));
-    match (reading.await.map_err(noted).ok()???, terms.limits.protocols) {
+    let reading = in_time(deadline, &terms.shutdown, first_head(&mut stream, &mut head)).await.map_err(noted).ok()?;
+    if reading.is_none() && deadline <= Instant::now() && is_of_http1(&head) {
+        terms.limits.observer.tell(Peer { address, secure: stream.is_secure() }, Refusal::HeadTimeout);
+    }
+    match (reading??, terms.limits.protocols) {
         (Protocol::Http1, Protocols::Http2) => None,
         (protocol, _) => Some((stream, protocol, head)),
     }
@@ -199,9 +205,18 @@ async fn in_time<T>(
     }
 }
 
-fn note(result: hyper::Result<()>) {
-    if let Err(error) = result {
-        tracing::debug!(error = &error as &dyn std::error::Error, "a connection broke");
+/// Tells what ended a connection, if that is something to tell.
+fn note(end: End, peer: Peer, is_ambiguous: bool, limits: &Limits) {
+    let refusal = match end {
+        End::OutOfTime { in_head } => in_head.then_some(Refusal::HeadTimeout),
+        End::Resting | End::Over(Ok(())) => None,
+        End::Over(Err(error)) => {
+            tracing::debug!(error = &error as &dyn std::error::Error, "a connection broke");
+            Refusal::of(&error, is_ambiguous)
+        }
+    };
+    if let Some(refusal) = refusal {
+        limits.observer.tell(peer, refusal);
     }
 }
 

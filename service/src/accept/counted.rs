@@ -2,6 +2,7 @@
 
 use super::activity::{Activity, Guarded};
 use super::peer::{Peer, TrustedProxies};
+use super::refused::{Refusal, RefusalObserver};
 use super::{BoxError, Limits};
 use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
@@ -17,12 +18,13 @@ pub(super) struct Counted<S> {
     peer: Peer,
     proxies: TrustedProxies,
     header_max_count: usize,
+    observer: RefusalObserver,
 }
 
 impl<S> Counted<S> {
     pub fn new(service: S, activity: Arc<Activity>, peer: Peer, limits: &Limits) -> Self {
         let (proxies, header_max_count) = (limits.trusted_proxies.clone(), limits.header_max_count);
-        Self { service, activity, peer, proxies, header_max_count }
+        Self { service, activity, peer, proxies, header_max_count, observer: limits.observer.clone() }
     }
 }
 
@@ -40,11 +42,12 @@ where
 
     fn call(&self, mut request: Request<Incoming>) -> Self::Future {
         let guard = self.activity.begin();
+        let client = self.proxies.client(self.peer, request.headers());
         // HTTP/1's are counted before there is a request.
         if request.headers().len() > self.header_max_count {
+            self.observer.tell(client, Refusal::HeadTooLarge);
             return Box::pin(async move { Ok(too_many_headers().map(|()| Guarded::new(None, guard))) });
         }
-        let client = self.proxies.client(self.peer, request.headers());
         request.extensions_mut().insert(client);
         let answer = self.service.call(request);
         Box::pin(async move { Ok(answer.await?.map(|body| Guarded::new(Some(body), guard))) })

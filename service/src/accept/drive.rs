@@ -59,8 +59,10 @@ where
 
 /// Why a connection is not driven on.
 pub(super) enum End {
-    /// It is over: the client's will, shutdown's, or the end of its patience.
+    /// It is over by the client's will, or shutdown's.
     Over(hyper::Result<()>),
+    /// The client was too slow, with a head or with anything else.
+    OutOfTime { in_head: bool },
     /// An HTTP/1 connection has waited for its next request for a moment, and may wait in less memory.
     Resting,
 }
@@ -107,7 +109,7 @@ pub(super) async fn drive<C: Connection>(
                         continue;
                     }
                     tracing::debug!(idle = activity.is_idle(), "a connection ran out of time");
-                    return Poll::Ready(End::Over(Ok(())));
+                    return Poll::Ready(End::OutOfTime { in_head: activity.is_in_head() });
                 }
                 _ if rest.is_some_and(|at| at <= now) => return Poll::Ready(End::Resting),
                 _ => timer.as_mut().reset(next.unwrap_or(now + limits.idle_timeout.max(limits.header_timeout))),

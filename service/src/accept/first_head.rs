@@ -49,6 +49,11 @@ pub(super) async fn next_head(stream: &mut (impl AsyncRead + Unpin), head: &mut 
     Ok(())
 }
 
+/// Has a head of HTTP/1 begun?
+pub(super) fn is_of_http1(head: &[u8]) -> bool {
+    !HTTP2_PREFACE.starts_with(head)
+}
+
 /// Appends what there is, and waits if there is nothing, without a buffer meanwhile; 0: the client closed.
 pub(super) async fn read_piece(stream: &mut (impl AsyncRead + Unpin), head: &mut Vec<u8>) -> io::Result<usize> {
     std::future::poll_fn(|context| {

@@ -1,6 +1,7 @@
 //! What connections may take. Each number is a setting or a named constant, and bounds what one client can hold.
 
 use super::peer::TrustedProxies;
+use super::refused::RefusalObserver;
 use crate::config::GatewaySettings;
 use bytes::Bytes;
 use std::time::Duration;
@@ -37,6 +38,8 @@ pub struct Limits {
     pub trusted_proxies: TrustedProxies,
     /// The whole answer that an HTTP/1 connection over the cap gets, as it goes over the wire; empty: none.
     pub refusal: Bytes,
+    /// Who is told of what never became a request.
+    pub observer: RefusalObserver,
 }
 
 /// What a listener speaks.
@@ -107,6 +110,7 @@ impl From<&GatewaySettings> for Limits {
             http2: Http2Limits { connection_max_count: settings.http2_connection_max_count, ..Http2Limits::default() },
             trusted_proxies: TrustedProxies::from_settings(settings),
             refusal: Bytes::from_static(REFUSAL),
+            observer: RefusalObserver::default(),
         }
     }
 }

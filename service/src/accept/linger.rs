@@ -14,7 +14,7 @@ use tokio::time::Sleep;
 
 /// How much is thrown away at most, and for how long.
 const MAX_BYTES: usize = 1 << 20;
-const TIMEOUT: Duration = Duration::from_secs(2);
+pub(super) const TIMEOUT: Duration = Duration::from_secs(2);
 const PIECE_BYTES: usize = 4 << 10;
 
 /// A socket that lingers when it is shut down with unread data.

@@ -12,11 +12,13 @@ mod first_head;
 mod limits;
 mod linger;
 mod peer;
+mod refused;
 mod screen;
 mod slots;
 
 pub use limits::{Http2Limits, Limits, Ping, Protocols};
 pub use peer::{Peer, TrustedProxies};
+pub use refused::{Refusal, RefusalObserver, Refused};
 
 use crate::shutdown::Shutdown;
 use crate::tls::{ServerTls, Stream};
@@ -80,6 +82,7 @@ pub async fn serve<M, S, B>(
         };
         let is_exempt = terms.limits.trusted_proxies.contains(address.ip());
         let Some(slot) = slots.take(address.ip(), is_exempt) else {
+            terms.limits.observer.tell(Peer { address, secure: terms.tls.is_some() }, Refusal::NoPlace);
             if let Ok(permit) = refusals.clone().try_acquire_owned() {
                 let terms = terms.clone();
                 tokio::spawn(async move {

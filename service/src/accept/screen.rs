@@ -10,6 +10,8 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
@@ -42,16 +44,23 @@ pub(super) struct Screen {
     /// The head or the line being read.
     line: Vec<u8>,
     owes_continue: bool,
+    /// Something ambiguous has come. Shared, since hyper has the screen by then.
+    is_ambiguous: Arc<AtomicBool>,
 }
 
 impl Screen {
     pub fn new() -> Self {
-        Self { state: State::Head, line: Vec::new(), owes_continue: false }
+        Self { state: State::Head, line: Vec::new(), owes_continue: false, is_ambiguous: Arc::default() }
     }
 
     /// For a connection that does not speak HTTP/1.
     pub fn passing() -> Self {
         Self { state: State::Passing, ..Self::new() }
+    }
+
+    /// True once something ambiguous has come.
+    pub fn is_ambiguous(&self) -> Arc<AtomicBool> {
+        self.is_ambiguous.clone()
     }
 
     /// Is `unread`, which has passed, all that has begun of the next request? Empty lines before one do not count.
@@ -77,6 +86,7 @@ impl Screen {
                     if !self.push(bytes[at]) {
                         bytes[at] = BREAK;
                         self.state = State::Broken;
+                        self.is_ambiguous.store(true, Relaxed);
                         return at + 1;
                     }
                     at += 1;

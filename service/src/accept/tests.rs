@@ -21,6 +21,7 @@ macro_rules! sessions {
 }
 
 mod http2;
+mod refused;
 mod tls;
 
 use super::*;
@@ -28,6 +29,7 @@ use crate::config::GatewaySettings;
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
 use hyper::service::service_fn;
+use parking_lot::Mutex;
 use std::net::SocketAddr;
 use std::time::Instant;
 use tls::Certificate;
@@ -60,6 +62,8 @@ struct Server {
     certificate: Option<Certificate>,
     shutdown: Shutdown,
     served: JoinHandle<()>,
+    /// What its observer was told.
+    refused: Arc<Mutex<Vec<Refused>>>,
 }
 
 impl Server {
@@ -69,6 +73,9 @@ impl Server {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let shutdown = Shutdown::new();
+        let refused: Arc<Mutex<Vec<Refused>>> = Arc::default();
+        let told = refused.clone();
+        let limits = Limits { observer: RefusalObserver::new(move |one| told.lock().push(one)), ..limits };
         let (own, tls) = (shutdown.clone(), certificate.as_ref().map(|certificate| certificate.server.clone()));
         let make_service = || {
             service_fn(|request: Request<Incoming>| async move {
@@ -87,7 +94,7 @@ impl Server {
             })
         };
         let served = tokio::spawn(async move { serve(listener, limits, tls, make_service, &own).await });
-        Self { address, certificate, shutdown, served }
+        Self { address, certificate, shutdown, served, refused }
     }
 
     async fn connect(&self) -> Box<dyn Io> {

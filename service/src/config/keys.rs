@@ -44,7 +44,7 @@ pub const KEYS: &[Key] = &[
     key(
         "cluster_secret",
         Secret,
-        "known to all roles of a cluster, at least 16 characters; `metaserver`, `worker` and `gateway` need this or \
+        "known to all roles of a cluster, at least 32 characters (`openssl rand -hex 32`); `metaserver`, `worker` and `gateway` need this or \
          `cluster_certificate`, and may have both",
     ),
     key(
@@ -80,8 +80,13 @@ pub const KEYS: &[Key] = &[
     key("gateway.base_path", Text, "path under which S3 is served besides `/`; empty: switched off"),
     key("gateway.domains", List, "domains whose sub-domains are buckets (virtual-host style)"),
     key("gateway.region", Text, "answered by GetBucketLocation, and expected in signatures"),
-    key("gateway.access_key", Secret, "root access key; empty: anyone may do anything, on loopback only"),
-    key("gateway.secret_key", Secret, "root secret key; set together with `access_key`"),
+    key(
+        "gateway.access_key",
+        Secret,
+        "root access key: 3 to 128 letters, digits and `_.@-`, not beginning with `ASIA`; empty: anyone may do anything, on \
+         loopback only",
+    ),
+    key("gateway.secret_key", Secret, "root secret key: 8 to 128 characters; set together with `access_key`"),
     key("gateway.buckets", List, "buckets that are made at start where they are not there"),
     key(
         "gateway.signature_v2",

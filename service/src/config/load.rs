@@ -1,13 +1,14 @@
 //! Brings flags, environment, file and defaults together.
 
 use super::keys::{self, ALIASES, KEYS, Key};
+use super::secret_files;
 use super::validate::validate;
 use super::value::Kind;
 use super::{Config, ConfigError, DEFAULT_FILE};
 use super::{GatewaySettings, MetaserverSettings, ServiceSettings, WorkerSettings};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use toml::de::{DeTable, DeValue};
@@ -99,6 +100,7 @@ pub fn load(sources: &Sources) -> Result<Config, ConfigError> {
 #[derive(Default)]
 struct Layers {
     values: BTreeMap<&'static str, (Value, Origin)>,
+    secret_files: BTreeSet<PathBuf>,
 }
 
 impl Layers {
@@ -146,6 +148,9 @@ impl Layers {
         let plain = plain(value);
         match plain.as_ref().and_then(|value| key.kind.of_toml(value)) {
             Some(value) => {
+                if key.kind == Kind::Secret && value.as_str().is_some_and(|text| !text.is_empty()) {
+                    self.secret_files.insert(path.to_owned());
+                }
                 self.values.insert(key.name, (value, origin));
                 Ok(())
             }
@@ -159,18 +164,39 @@ impl Layers {
     fn environment(&mut self, variables: &[(String, String)]) -> Result<(), ConfigError> {
         let mut variables: Vec<_> = variables.iter().filter(|(name, _)| is_setting(name)).collect();
         variables.sort();
-        let mut seen: BTreeMap<&str, (&str, &str)> = BTreeMap::new();
+        let mut seen: BTreeMap<&str, (&str, &str, bool)> = BTreeMap::new();
         for (name, text) in variables {
             let origin = Origin::Environment(name.clone());
-            let key = key_of_variable(name).ok_or_else(|| unknown(name, origin.clone(), variable_names()))?;
-            if let Some((other, value)) = seen.insert(key.name, (name, text))
-                && value != text
-            {
-                return Err(ConfigError::Twice(other.to_owned(), name.clone()));
+            let known = key_of_variable(name).map(|key| (key, false));
+            let known = known.or_else(|| key_of_file_variable(name).map(|key| (key, true)));
+            let (key, is_file) = known.ok_or_else(|| unknown(name, origin.clone(), variable_names()))?;
+            match seen.insert(key.name, (name, text, is_file)) {
+                Some((other, _, is_other_file)) if is_other_file != is_file => {
+                    return Err(ConfigError::BothForms(other.to_owned(), name.clone()));
+                }
+                Some((other, value, _)) if value != text => {
+                    return Err(ConfigError::Twice(other.to_owned(), name.clone()));
+                }
+                Some(_) | None => {}
             }
-            self.text(key, text, origin)?;
+            if is_file {
+                let secret = self.secret_file(name, Path::new(text))?;
+                self.text(key, &secret, origin)?;
+            } else {
+                self.text(key, text, origin)?;
+            }
         }
         Ok(())
+    }
+
+    fn secret_file(&mut self, variable: &str, path: &Path) -> Result<String, ConfigError> {
+        let secret = secret_files::read(path).map_err(|source| ConfigError::SecretFile {
+            variable: variable.to_owned(),
+            path: path.to_owned(),
+            source,
+        })?;
+        self.secret_files.insert(path.to_owned());
+        Ok(secret)
     }
 
     fn text(&mut self, key: &'static Key, text: &str, origin: Origin) -> Result<(), ConfigError> {
@@ -189,6 +215,7 @@ impl Layers {
             gateway: self.settings(Some("gateway")),
             metaserver: self.settings(Some("metaserver")),
             worker: self.settings(Some("worker")),
+            secret_files: self.secret_files,
             origins: self.values.into_iter().map(|(name, (_, origin))| (name, origin)).collect(),
         }
     }
@@ -267,6 +294,11 @@ fn key_of_variable(name: &str) -> Option<&'static Key> {
         Some((_, key)) => keys::find(key),
         None => KEYS.iter().find(|key| key.environment_name() == name),
     }
+}
+
+/// The key of a secret whose file a variable names.
+fn key_of_file_variable(name: &str) -> Option<&'static Key> {
+    key_of_variable(name.strip_suffix(secret_files::SUFFIX)?).filter(|key| key.kind == Kind::Secret)
 }
 
 fn key_names() -> Vec<String> {

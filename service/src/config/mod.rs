@@ -1,21 +1,23 @@
 //! Configuration, from four places in order of strength: flags, environment, a TOML file, defaults.
 //!
 //! [`settings`] has the structures with their defaults, [`keys`] what may be set and to what, [`load`] brings the four
-//! places together and remembers where each value came from, [`validate`] checks what no single value shows, and
+//! places together and remembers where each value came from, [`secret_files`] reads secrets from files, [`validate`] checks what no single value shows, and
 //! [`show`] prints.
 
 pub mod keys;
 mod load;
+mod secret_files;
 pub mod settings;
 pub mod show;
 mod validate;
 pub mod value;
 
 pub use load::{Origin, Sources, load};
+pub use secret_files::ExposedFile;
 pub use settings::{GatewaySettings, MetaserverSettings, ServiceSettings, WorkerSettings};
 pub use validate::check_secret_pair;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 /// The file that is read when none is named and it exists.
@@ -29,6 +31,8 @@ pub struct Config {
     pub metaserver: MetaserverSettings,
     pub worker: WorkerSettings,
     origins: BTreeMap<&'static str, Origin>,
+    /// Files that have secrets in them, in force or not.
+    secret_files: BTreeSet<PathBuf>,
 }
 
 impl Config {
@@ -53,4 +57,8 @@ pub enum ConfigError {
     Flag { flag: String },
     #[error("{0} and {1} are both set, to different values")]
     Twice(String, String),
+    #[error("{0} and {1} are both set: one of them has to go")]
+    BothForms(String, String),
+    #[error("can't use the secret in the file {path}, which {variable} names")]
+    SecretFile { variable: String, path: PathBuf, source: std::io::Error },
 }

@@ -2,10 +2,17 @@
 
 use super::keys;
 use super::value::Kind;
-use super::{Config, ConfigError};
+use super::{Config, ConfigError, GatewaySettings};
 use crate::accept::TrustedProxies;
 use crate::peer_auth::SECRET_MIN_CHARS;
+use std::ops::RangeInclusive;
 use std::path::Path;
+
+/// Of a key that an operator gives.
+const ACCESS_KEY_CHARS: RangeInclusive<usize> = 3..=128;
+const SECRET_KEY_CHARS: RangeInclusive<usize> = 8..=128;
+/// What the ids of temporary credentials begin with.
+const TEMPORARY_KEY_PREFIX: &str = "ASIA";
 
 pub(super) fn validate(config: &Config) -> Result<(), ConfigError> {
     addresses(config)?;
@@ -19,12 +26,41 @@ pub(super) fn validate(config: &Config) -> Result<(), ConfigError> {
 /// # Errors
 /// [`ConfigError::Value`] when one is set without the other.
 pub fn check_secret_pair(config: &Config) -> Result<bool, ConfigError> {
-    match (config.gateway.access_key.is_empty(), config.gateway.secret_key.is_empty()) {
+    let GatewaySettings { access_key, secret_key, .. } = &config.gateway;
+    match (access_key.is_empty(), secret_key.is_empty()) {
         (true, true) => Ok(false),
         (false, false) => Ok(true),
         (true, false) => Err(wrong(config, "gateway.access_key", "", "a text, since gateway.secret_key is set")),
         (false, true) => Err(wrong(config, "gateway.secret_key", "", "a text, since gateway.access_key is set")),
     }
+}
+
+/// What users' keys have to be, too.
+fn root_keys(config: &Config) -> Result<(), ConfigError> {
+    if !check_secret_pair(config)? {
+        return Ok(());
+    }
+    let GatewaySettings { access_key, secret_key, .. } = &config.gateway;
+    let is_id = ACCESS_KEY_CHARS.contains(&access_key.len())
+        && access_key.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.@-".contains(&byte));
+    if !is_id {
+        let expected = format!("{} to {} letters, digits and _.@-", ACCESS_KEY_CHARS.start(), ACCESS_KEY_CHARS.end());
+        return Err(wrong(config, "gateway.access_key", access_key, &expected));
+    }
+    if access_key.starts_with(TEMPORARY_KEY_PREFIX) {
+        let expected = "one that does not begin with ASIA, as those of temporary credentials do";
+        return Err(wrong(config, "gateway.access_key", access_key, expected));
+    }
+    let is_secret = SECRET_KEY_CHARS.contains(&secret_key.chars().count()) && !secret_key.chars().any(char::is_control);
+    if !is_secret {
+        let expected = format!(
+            "{} to {} characters, none of them a control character",
+            SECRET_KEY_CHARS.start(),
+            SECRET_KEY_CHARS.end()
+        );
+        return Err(wrong(config, "gateway.secret_key", secret_key, &expected));
+    }
+    Ok(())
 }
 
 fn addresses(config: &Config) -> Result<(), ConfigError> {
@@ -69,7 +105,7 @@ fn texts(config: &Config) -> Result<(), ConfigError> {
         return Err(wrong(config, "otlp_endpoint", endpoint, "a URL that begins with http://"));
     }
     if !service.cluster_secret.is_empty() && service.cluster_secret.chars().count() < SECRET_MIN_CHARS {
-        let expected = format!("at least {SECRET_MIN_CHARS} characters");
+        let expected = format!("at least {SECRET_MIN_CHARS} characters, such as `openssl rand -hex 32` makes");
         return Err(wrong(config, "cluster_secret", "", &expected));
     }
     for (key, path) in
@@ -109,7 +145,7 @@ fn gateway_texts(config: &Config) -> Result<(), ConfigError> {
     if gateway.region.is_empty() || !gateway.region.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b)) {
         return Err(wrong(config, "gateway.region", &gateway.region, "letters, digits and hyphens"));
     }
-    check_secret_pair(config).map(drop)
+    root_keys(config)
 }
 
 /// A certificate is of no use without its key, nor one of the cluster's without its authority.

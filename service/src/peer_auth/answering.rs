@@ -2,6 +2,7 @@
 
 use super::ClusterSecret;
 use super::proof::{Claim, HEADER, HELLO_PATH, Number, STALE_HEADER, insert, only, welcome};
+use super::refusals::Refusals;
 use super::window::Window;
 use crate::clock::Clock;
 use futures::future::Either;
@@ -11,6 +12,7 @@ use std::fmt;
 use std::future::{Ready, ready};
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Instant;
 use tonic::body::Body;
 use tonic::{Code, Status};
 use tower::Service;
@@ -113,7 +115,10 @@ fn refusal(path: &str, status: Status) -> Response<Body> {
         // A member whose connection was a new one: it tries again.
         tracing::debug!(path, reason, "a call was put off");
     } else {
-        tracing::warn!(path, reason, "a call was refused");
+        static REFUSALS: Refusals = Refusals::new();
+        if let Some(unsaid_count) = REFUSALS.tell(Instant::now()) {
+            tracing::warn!(path, reason, unsaid_count, "a call was refused");
+        }
     }
     let mut answer = status.into_http();
     if is_stale {

@@ -16,11 +16,13 @@
 //! | [`proof`] | what is proved, and how it goes over the wire |
 //! | [`calling`] | the end that proves |
 //! | [`answering`] | the end that checks |
+//! | [`refusals`] | what the log says of strangers |
 //! | [`window`] | which calls of a connection were taken |
 
 mod answering;
 mod calling;
 mod proof;
+mod refusals;
 mod window;
 
 pub(crate) use answering::Verified;
@@ -33,18 +35,22 @@ use sha2::Sha256;
 use std::fmt;
 use std::sync::Arc;
 
-/// The shortest secret taken, in characters.
-pub const SECRET_MIN_CHARS: usize = 16;
+/// The shortest secret taken, in characters. Whoever reaches a role's port gets a MAC of what they sent, and may try on
+/// their own which secret makes it.
+pub const SECRET_MIN_CHARS: usize = 32;
 
 /// Why there is no secret.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SecretError {
     #[error(
         "a role that talks over a network needs the cluster's secret: set cluster_secret in the configuration file or \
-         WEIR_CLUSTER_SECRET to the same {SECRET_MIN_CHARS} or more characters on every machine of the cluster"
+         WEIR_CLUSTER_SECRET to the same {SECRET_MIN_CHARS} or more characters on every machine of the cluster, such as \
+         those that `openssl rand -hex 32` makes"
     )]
     Missing,
-    #[error("cluster_secret has {length} characters; at least {SECRET_MIN_CHARS} are needed")]
+    #[error(
+        "cluster_secret has {length} characters; at least {SECRET_MIN_CHARS} are needed: `openssl rand -hex 32` makes one"
+    )]
     TooShort { length: usize },
 }
 

@@ -12,7 +12,7 @@ fn secret(text: &str) -> ClusterSecret {
 }
 
 fn own_secret() -> ClusterSecret {
-    secret("a secret of sixteen")
+    secret("a secret of thirty-two characters")
 }
 
 fn connection() -> Verifier {
@@ -61,7 +61,10 @@ fn a_proof_is_worth_nothing_on_another_connection() {
 fn a_proof_of_another_secret_or_for_another_method_is_refused() {
     let verifier = connection();
     let claim = Claim { number: number_of(&verifier), counter: 0 };
-    assert_eq!(refusal(&verifier, PATH, &claim.proof(&secret("another secret!!"), PATH)), Code::Unauthenticated);
+    assert_eq!(
+        refusal(&verifier, PATH, &claim.proof(&secret("another secret of 32 characters or more"), PATH)),
+        Code::Unauthenticated
+    );
     let proof = claim.proof(&own_secret(), PATH);
     assert_eq!(refusal(&verifier, "/weir.v1.Admin/Backup", &proof), Code::Unauthenticated);
     verifier.check(PATH, &headers(&proof)).unwrap();
@@ -101,7 +104,10 @@ fn a_caller_knows_a_member_from_a_stranger() {
     let answer = welcome(&own_secret(), caller, server);
     assert_eq!(welcomed(&answer, &own_secret(), caller), Some(server));
     assert_eq!(welcomed(&answer, &own_secret(), server), None, "it answers another greeting");
-    assert_eq!(welcomed(&welcome(&secret("another secret!!"), caller, server), &own_secret(), caller), None);
+    assert_eq!(
+        welcomed(&welcome(&secret("another secret of 32 characters or more"), caller, server), &own_secret(), caller),
+        None
+    );
     for nonsense in ["", ".", &server.header(), &format!("{answer}.")] {
         assert_eq!(welcomed(nonsense, &own_secret(), caller), None, "{nonsense}");
     }
@@ -117,8 +123,8 @@ fn every_connection_has_a_number_of_its_own() {
 #[test]
 fn a_secret_is_long_enough_and_never_shown() {
     assert_eq!(ClusterSecret::new("").unwrap_err(), SecretError::Missing);
-    assert_eq!(ClusterSecret::new("fifteen letters").unwrap_err(), SecretError::TooShort { length: 15 });
-    assert_eq!(format!("{:?}", secret("a secret of sixteen")), "ClusterSecret(hidden)");
+    assert_eq!(ClusterSecret::new(&"é".repeat(31)).unwrap_err(), SecretError::TooShort { length: 31 });
+    assert_eq!(format!("{:?}", secret("a secret of thirty-two characters")), "ClusterSecret(hidden)");
 }
 
 #[test]

@@ -77,7 +77,7 @@ fn credentials(text: &str) -> ClusterCredentials {
 }
 
 fn right() -> ClusterCredentials {
-    credentials("the right secret")
+    credentials("the right secret of the whole cluster")
 }
 
 async fn serve_at(address: &str, credentials: ClusterCredentials, shutdown: &Shutdown) -> String {
@@ -109,7 +109,7 @@ async fn a_call_with_the_secret_is_answered_and_without_it_refused() {
     let right = channel::connect(&address, &right());
     assert_eq!(call(right.clone(), "weir").await.unwrap(), "weir");
     assert_eq!(call(right, "again").await.unwrap(), "again");
-    let wrong = channel::connect(&address, &credentials("the wrong secret"));
+    let wrong = channel::connect(&address, &credentials("the wrong secret of the whole cluster"));
     assert_eq!(call(wrong, "weir").await.unwrap_err().code(), Code::Unauthenticated);
     let none = tonic::transport::Endpoint::from_shared(format!("http://{address}")).unwrap().connect_lazy();
     assert_eq!(call(channel::remote(none), "weir").await.unwrap_err().code(), Code::Unauthenticated);

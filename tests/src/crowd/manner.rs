@@ -155,6 +155,6 @@ fn client_hello(server: SocketAddr, trust: Option<&crate::tls::Trust>) -> Vec<u8
     let config = trust.expect("there are handshakes over TLS alone");
     let connection = ClientConnection::new(Arc::clone(config), ServerName::from(server.ip()));
     let mut hello = Vec::new();
-    connection.expect("a client can begin").write_tls(&mut hello).expect("memory takes all");
+    connection.expect("a client can begin").write_tls(&mut hello).expect("memory has room");
     hello
 }

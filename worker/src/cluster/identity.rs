@@ -66,13 +66,10 @@ impl Identity {
         if u32::from_str_radix(crc, 16) != Ok(crc32c(body.as_bytes())) {
             return Err("its checksum is wrong");
         }
-        let mut lines = body.lines();
-        if lines.next() != Some(TITLE) {
-            return Err("it has another format");
-        }
-        let worker =
-            lines.next().and_then(|line| line.strip_prefix("worker ")?.parse().ok()).ok_or("it has no worker")?;
-        let cluster = lines.next().and_then(|line| line.strip_prefix("cluster ")).ok_or("it has no cluster")?;
+        let lines: Vec<&str> = body.split_terminator('\n').collect();
+        let [TITLE, worker, cluster] = lines[..] else { return Err("it has another format") };
+        let worker = worker.strip_prefix("worker ").and_then(|id| id.parse().ok()).ok_or("it has no worker")?;
+        let cluster = cluster.strip_prefix("cluster ").ok_or("it has no cluster")?;
         Ok(Self { worker_id: WorkerId(worker), cluster_id: cluster.into() })
     }
 }
@@ -92,6 +89,9 @@ mod tests {
             identity.save(&SystemDisk, folder.path()).unwrap();
             assert_eq!(load().unwrap(), identity);
         }
+        let odd = Identity { worker_id: WorkerId(8), cluster_id: "c\r".into() };
+        odd.save(&SystemDisk, folder.path()).unwrap();
+        assert_eq!(load().unwrap(), odd);
         let file = SystemDisk.open(&folder.path().join(FILE)).unwrap();
         file.write_all_at(b"9", 21).unwrap();
         assert!(matches!(load(), Err(WorkerError::Identity { .. })));

@@ -14,6 +14,8 @@ mod delete;
 mod error;
 mod fatal;
 mod folder_sync;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod index;
 mod layout;
 mod open;

@@ -6,9 +6,9 @@ use weir_gateway::auth::policy::{DocumentKind, PolicyDocument};
 
 /// # Errors
 /// What is wrong with the document.
-pub fn check(kind: &DocumentKind, document: &str) -> Result<(), ShellError> {
+pub fn check(kind: &DocumentKind, document: &str) -> Result<PolicyDocument, ShellError> {
     let parsed = PolicyDocument::parse(kind, document);
-    parsed.map(drop).map_err(|error| ShellError::said(format!("The policy document is not valid: {error}.")))
+    parsed.map_err(|error| ShellError::said(format!("The policy document is not valid: {error}.")))
 }
 
 #[cfg(test)]

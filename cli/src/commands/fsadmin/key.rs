@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use weir_proto::v1::access_entry::Entry;
 use weir_proto::v1::change_access_request::Change;
 use weir_proto::v1::{AccessKey, CreateAccessKey, DeleteAccessKey, UpdateAccessKey};
+use weir_service::config::Config;
 
 pub const HELP: Help = Help {
     name: "key",
@@ -91,12 +92,30 @@ pub async fn run(args: &KeyArgs, shell: &Shell, out: &mut Output) -> Result<Exit
     Ok(Exit::DONE)
 }
 
+/// A key with the id of the root's would be of no use: gateways take it for the root's.
+///
+/// # Errors
+/// It is to be added, and the configuration shows that it is the root's.
+pub fn refuse_root_key(args: &KeyArgs, config: &Config) -> Result<(), ShellError> {
+    match &args.action {
+        Action::Add { access_key: Some(id), .. } if *id == config.gateway.access_key => {
+            let origin = config.origin("gateway.access_key");
+            Err(ShellError::said(format!("This is the access key of the root ({origin}): a user can't have it.")))
+        }
+        _ => Ok(()),
+    }
+}
+
 async fn add(change: CreateAccessKey, shell: &Shell, out: &mut Output) -> Result<(), ShellError> {
+    let is_given = !change.secret_access_key.is_empty();
     let answer = shell.change_access(Change::CreateAccessKey(change)).await?;
     let Some(Entry::AccessKey(key)) = answer.entry.and_then(|entry| entry.entry) else {
         return Err(ShellError::said("The metaserver did not say which key it made."));
     };
     out.say(format_args!("Access Key : {}", key.access_key_id))?;
+    if is_given {
+        return out.say("Its secret is the one in the file");
+    }
     out.say(format_args!("Secret Key : {}", answer.secret_access_key))?;
     out.say("The secret is not shown again")
 }
@@ -113,6 +132,26 @@ fn line(key: &AccessKey) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_user_can_t_have_the_key_of_the_root() {
+        let mut sources = weir_service::config::Sources::default();
+        sources.flag("gateway.access_key", "operator", "--set");
+        sources.flag("gateway.secret_key", "hush-hush", "--set");
+        let config = weir_service::config::load(&sources).unwrap();
+        let add = |access_key: Option<&str>| KeyArgs {
+            action: Action::Add {
+                user: "alice".into(),
+                access_key: access_key.map(str::to_owned),
+                secret_key_file: access_key.map(|_| "-".into()),
+            },
+        };
+        assert!(refuse_root_key(&add(Some("operator")), &config).is_err());
+        for fine in [None, Some("operators-own")] {
+            assert!(refuse_root_key(&add(fine), &config).is_ok());
+        }
+        assert!(refuse_root_key(&add(None), &weir_service::config::load(&Default::default()).unwrap()).is_ok());
+    }
 
     #[test]
     fn a_line_says_whose_a_key_is_and_whether_it_is_good_for_anything() {

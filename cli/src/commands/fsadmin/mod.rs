@@ -81,6 +81,12 @@ pub async fn run(args: FsadminArgs, sources: Sources) -> ExitCode {
         Some(FsadminCommand::Unknown(words)) => {
             return conclude(usage::unknown("fsadmin", COMMANDS, words), None, &mut out);
         }
+        Some(FsadminCommand::Key(key)) => {
+            let checked = args.place.load(sources.clone()).and_then(|config| key::refuse_root_key(key, &config));
+            if let Err(error) = checked {
+                return conclude(Err(error), None, &mut out);
+            }
+        }
         Some(_) => {}
     }
     let place = match Place::choose(&args.place, sources) {

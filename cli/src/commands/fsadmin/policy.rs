@@ -5,6 +5,7 @@ mod inline;
 mod put;
 mod remove;
 mod show;
+mod version;
 
 use crate::shell::error::ShellError;
 use crate::shell::output::Output;
@@ -18,12 +19,13 @@ use weir_proto::v1::{AttachPolicy, DetachPolicy, SetBoundary};
 
 pub const HELP: Help = Help {
     name: "policy",
-    usage: "policy put|ls|show|rm|attach|detach|boundary|inline",
+    usage: "policy put|ls|show|rm|version|attach|detach|boundary|inline",
     about: "Manages what users, groups and roles may do:\n  policy put <name> <file>\n  policy ls\n  policy show <name>\n  \
-            policy rm <name>\n  policy attach --user|--group|--role <name> <policy>\n  policy detach --user|--group|--role \
+            policy rm <name>\n  policy version ls <name>\n  policy version default|rm <name> <version>\n  policy attach \
+            --user|--group|--role <name> <policy>\n  policy detach --user|--group|--role \
             <name> <policy>\n  policy boundary --user|--role <name> [<policy>]\n  policy inline put --user|--group|--role \
             <name> <policy> <file>\n  policy inline rm|show --user|--group|--role <name> <policy>\nTo put a policy again \
-            makes a new version of it, which holds from then on. A boundary without a policy is taken away. The file has \
+            makes a new version of it, which holds from then on; there are five at most. A boundary without a policy is taken away. The file has \
             an AWS policy document; - is standard input.",
 };
 
@@ -64,6 +66,8 @@ enum Action {
     },
     #[command(subcommand)]
     Inline(inline::Action),
+    #[command(subcommand)]
+    Version(version::Action),
 }
 
 pub async fn run(args: &PolicyArgs, shell: &Shell, out: &mut Output) -> Result<Exit, ShellError> {
@@ -91,6 +95,7 @@ pub async fn run(args: &PolicyArgs, shell: &Shell, out: &mut Output) -> Result<E
             }
         }
         Action::Inline(action) => inline::run(action, shell, out).await?,
+        Action::Version(action) => version::run(action, shell, out).await?,
     }
     Ok(Exit::DONE)
 }

@@ -9,9 +9,9 @@ use crate::shell::usage::Help;
 use crate::shell::{Exit, Shell};
 use clap::{Args, Subcommand};
 use std::path::PathBuf;
-use weir_gateway::auth::policy::DocumentKind;
+use weir_gateway::auth::policy::{DocumentKind, as_of_now};
 use weir_proto::v1::change_access_request::Change;
-use weir_proto::v1::{CreateRole, DeleteRole, UpdateRole};
+use weir_proto::v1::{CreateRole, DeleteRole, PrincipalId, UpdateRole};
 
 pub const HELP: Help = Help {
     name: "role",
@@ -56,11 +56,12 @@ pub async fn run(args: &RoleArgs, shell: &Shell, out: &mut Output) -> Result<Exi
     match &args.action {
         Action::Add { name, file, description, max_session_seconds } => {
             let trust_document = read_text(file)?;
-            document::check(&DocumentKind::Trust, &trust_document)?;
+            let trust_principals = document::check(&DocumentKind::Trust, &trust_document)?.principal_arns();
             let change = CreateRole {
                 name: name.clone(),
                 description: description.clone(),
                 trust_document,
+                trust_principals,
                 max_session_seconds: *max_session_seconds,
                 ..Default::default()
             };
@@ -69,8 +70,13 @@ pub async fn run(args: &RoleArgs, shell: &Shell, out: &mut Output) -> Result<Exi
         }
         Action::Trust { name, file } => {
             let trust_document = read_text(file)?;
-            document::check(&DocumentKind::Trust, &trust_document)?;
-            let change = UpdateRole { name: name.clone(), trust_document: Some(trust_document), ..Default::default() };
+            let trust_principals = document::check(&DocumentKind::Trust, &trust_document)?.principal_arns();
+            let change = UpdateRole {
+                name: name.clone(),
+                trust_document: Some(trust_document),
+                trust_principals,
+                ..Default::default()
+            };
             shell.change_access(Change::UpdateRole(change)).await?;
             out.say(format_args!("Changed the trust policy of role {name}"))?;
         }
@@ -105,5 +111,7 @@ async fn show(name: &str, shell: &Shell, out: &mut Output) -> Result<(), ShellEr
         out.say(format_args!("Tag             : {key}={value}"))?;
     }
     out.say("Trust policy    :")?;
-    out.say(printable_text(&role.trust_document))
+    let known = directory.principals();
+    let arn_now = |principal: &PrincipalId| known.principal_arn(principal);
+    out.say(printable_text(&as_of_now(&role.trust_document, &role.trust_principals, arn_now)))
 }

@@ -52,6 +52,8 @@ pub enum Reason {
     Boundary,
     SessionPolicy,
     BucketPolicy,
+    /// Of the bucket or the object: see [`crate::auth::acl`].
+    Acl,
 }
 
 impl fmt::Display for Reason {
@@ -62,6 +64,7 @@ impl fmt::Display for Reason {
             Self::Boundary => "a permissions boundary",
             Self::SessionPolicy => "a session policy",
             Self::BucketPolicy => "a resource-based policy",
+            Self::Acl => "an access control list",
         })
     }
 }
@@ -128,6 +131,13 @@ fn of_identity(ask: &Ask<'_>, sources: &Sources<'_>, bucket: Verdict) -> Decisio
             Decision::NotAllowed(Reason::IdentityPolicy)
         }
     }
+}
+
+/// Does all that bounds a caller allow it? True for one that nothing bounds.
+pub fn is_within_bounds(ask: &Ask<'_>, sources: &Sources<'_>) -> bool {
+    let boundary = sources.boundary.map(|document| document.judge(ask));
+    let bounds = [boundary, session_verdict(ask, sources)];
+    bounds.into_iter().flatten().all(|verdict| verdict == Verdict::Allow)
 }
 
 fn session_verdict(ask: &Ask<'_>, sources: &Sources<'_>) -> Option<Verdict> {

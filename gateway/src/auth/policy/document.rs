@@ -7,6 +7,8 @@ use super::json::Json;
 use super::pattern::{Pattern, Wildcard};
 use super::principal::Named;
 use super::statement::{Effect, Selection, Statement};
+use std::collections::BTreeSet;
+use weir_proto::v1::PrincipalId;
 
 /// Of a bucket's policy, in bytes.
 /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-policies.html>
@@ -131,10 +133,29 @@ impl PolicyDocument {
         verdict
     }
 
-    /// ARNs of users and roles that it names.
-    pub fn named_arns(&self) -> impl Iterator<Item = &str> {
+    /// The ARNs of users, roles and sessions that it names as principals, each once. Whoever saves the document sends them
+    /// along, and the metaserver answers for whom they stand.
+    pub fn principal_arns(&self) -> Vec<String> {
         let principals = self.statements.iter().filter_map(|statement| statement.principals.as_ref());
-        principals.flat_map(|selection| selection.names()).filter_map(|principal| principal.arn())
+        let arns = principals.flat_map(|selection| selection.names()).filter_map(|principal| principal.arn());
+        arns.collect::<BTreeSet<_>>().into_iter().map(str::to_owned).collect()
+    }
+
+    /// The document of a bucket or a role as it was saved: its principals are those whom their ARNs stood for then.
+    ///
+    /// # Errors
+    /// [`PolicyError::Invalid`] when that is not known of one of them: it may be who is to be kept out.
+    pub fn bound_to(mut self, principals: &[PrincipalId]) -> Result<Self, PolicyError> {
+        for selection in self.statements.iter_mut().filter_map(|statement| statement.principals.as_mut()) {
+            for principal in selection.names_mut() {
+                principal.bind(principals).map_err(|arn| {
+                    PolicyError::invalid(format!(
+                        "for whom {arn} stands is not known: the policy has to be saved again"
+                    ))
+                })?;
+            }
+        }
+        Ok(self)
     }
 }
 
@@ -230,6 +251,35 @@ mod tests {
         assert!(!parse(DocumentKind::Trust, identity) && !parse(DocumentKind::Identity, trust));
         let with_resource = trust.replace("\"Action\"", "\"Resource\":\"*\",\"Action\"");
         assert!(!parse(DocumentKind::Trust, &with_resource));
+    }
+
+    #[test]
+    fn a_document_is_bound_to_all_whom_it_names_or_refused() {
+        use crate::auth::Identity;
+        let arn = |name: &str| format!("arn:aws:iam::000000000000:user/{name}");
+        let text = format!(
+            r#"{{"Statement":[
+            {{"Effect":"Deny","NotPrincipal":{{"AWS":["{0}","000000000000"]}},"Action":"s3:GetObject","Resource":"arn:aws:s3:::photos/*"}},
+            {{"Effect":"Allow","Principal":{{"AWS":["{0}","{1}"]}},"Action":"s3:GetObject","Resource":"arn:aws:s3:::photos/*"}}]}}"#,
+            arn("alice"),
+            arn("bob")
+        );
+        let document = bucket(&text).unwrap();
+        assert_eq!(document.principal_arns(), [arn("alice"), arn("bob")]);
+        let id = |name: &str, id: &str| PrincipalId { arn: arn(name), id: id.into() };
+        assert!(document.clone().bound_to(&[id("alice", "AIDA1")]).unwrap_err().to_string().contains("user/bob"));
+        assert!(bucket(&format!("{{\"Statement\":{{{STATEMENT}}}}}")).unwrap().bound_to(&[]).is_ok());
+        let document = document.bound_to(&[id("alice", "AIDA1"), id("bob", "AIDA2")]).unwrap();
+        let facts = super::super::Facts::default();
+        let judge = |name: &str, id: &str| {
+            let identity = Identity::User { name: name.into(), path: "/".into(), id: id.into() };
+            let (action, resource) = ("s3:GetObject", "arn:aws:s3:::photos/a");
+            document.judge(&Ask { identity: &identity, action, resource, facts: &facts })
+        };
+        assert_eq!(judge("alice", "AIDA1"), Verdict::AllowHolder);
+        assert_eq!(judge("alicia", "AIDA1"), Verdict::AllowHolder, "she has another name by now");
+        assert_eq!(judge("alice", "AIDA3"), Verdict::Deny, "she is another one, and not left out");
+        assert_eq!(judge("bob", "AIDA2"), Verdict::Deny);
     }
 
     #[test]

@@ -21,6 +21,17 @@ impl Json {
         serde_json::from_str(text)
     }
 
+    /// The member of an object that has this name.
+    pub fn member_mut(&mut self, name: &str) -> Option<&mut Self> {
+        let Self::Object(members) = self else { return None };
+        members.iter_mut().find(|(known, _)| known == name).map(|(_, value)| value)
+    }
+
+    /// The items of an array; anything else is one.
+    pub fn items_mut(&mut self) -> &mut [Self] {
+        if let Self::Array(items) = self { items } else { std::slice::from_mut(self) }
+    }
+
     /// Is there such a text in it: a name, or a value?
     pub fn has_text(&self, is_it: &impl Fn(&str) -> bool) -> bool {
         match self {
@@ -28,6 +39,32 @@ impl Json {
             Self::Text(text) => is_it(text),
             Self::Array(items) => items.iter().any(|item| item.has_text(is_it)),
             Self::Object(members) => members.iter().any(|(name, value)| is_it(name) || value.has_text(is_it)),
+        }
+    }
+}
+
+/// As JSON without white space, in the order of the document.
+impl fmt::Display for Json {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Value's own form is JSON's.
+        let text = |text: &str| serde_json::Value::from(text);
+        let separator = |at: usize| if at == 0 { "" } else { "," };
+        match self {
+            Self::Null => f.write_str("null"),
+            Self::Bool(value) => write!(f, "{value}"),
+            Self::Number(digits) => f.write_str(digits),
+            Self::Text(value) => write!(f, "{}", text(value)),
+            Self::Array(items) => {
+                f.write_str("[")?;
+                items.iter().enumerate().try_for_each(|(at, item)| write!(f, "{}{item}", separator(at)))?;
+                f.write_str("]")
+            }
+            Self::Object(members) => {
+                f.write_str("{")?;
+                let mut members = members.iter().enumerate();
+                members.try_for_each(|(at, (name, value))| write!(f, "{}{}:{value}", separator(at), text(name)))?;
+                f.write_str("}")
+            }
         }
     }
 }

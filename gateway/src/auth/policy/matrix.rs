@@ -4,6 +4,7 @@ use super::*;
 use crate::auth::Identity;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use weir_proto::v1::PrincipalId;
 
 const S3_ARN_PREFIX: &str = "arn:aws:s3:::";
 
@@ -54,12 +55,23 @@ fn identity(name: &str) -> Identity {
             Some((role, session)) => Identity::AssumedRole {
                 role: role.into(),
                 path: "/".into(),
-                role_id: format!("AROA{}", role.to_uppercase()),
+                role_id: format!("AROA{role}"),
                 session: session.into(),
             },
-            None => Identity::User { name: name.into(), path: "/".into(), id: format!("AIDA{}", name.to_uppercase()) },
+            None => Identity::User { name: name.into(), path: "/".into(), id: format!("AIDA{name}") },
         },
     }
+}
+
+/// Whom an ARN stands for: the [`identity`] of its name.
+fn principal(arn: String) -> PrincipalId {
+    let (_, resource) = arn.rsplit_once(':').unwrap();
+    let (kind, name) = resource.split_once('/').unwrap();
+    let id = match kind {
+        "user" => format!("AIDA{name}"),
+        _ => format!("AROA{}", name.split('/').next().unwrap()),
+    };
+    PrincipalId { arn, id }
 }
 
 /// The documents of a row, by what they are there as.
@@ -92,7 +104,9 @@ impl Documents {
                     "session" => documents.session.push(parse(DocumentKind::Session, json).into()),
                     "bucket" => {
                         let kind = DocumentKind::Bucket { bucket: bucket.to_owned() };
-                        documents.bucket = Some(parse(kind, json));
+                        let document = parse(kind, json);
+                        let principals: Vec<_> = document.principal_arns().into_iter().map(principal).collect();
+                        documents.bucket = Some(document.bound_to(&principals).unwrap());
                     }
                     other => panic!("{}: {other}", row.name),
                 }
@@ -123,6 +137,7 @@ fn told(decision: Decision) -> String {
         Reason::Boundary => "boundary",
         Reason::SessionPolicy => "session",
         Reason::BucketPolicy => "bucket",
+        Reason::Acl => "acl",
     };
     match decision {
         Decision::Allowed(by) => format!("allow {}", source(by)),

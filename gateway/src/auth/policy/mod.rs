@@ -9,12 +9,16 @@
 //! | `principal` | whom a statement is about |
 //! | `condition`, `key`, `operator` | when it holds |
 //! | `decide` | several documents, one decision |
+//! | `current` | a saved document with the names of now |
 //! | `public` | does a bucket's policy let everyone in? |
 
 mod condition;
+mod current;
 mod decide;
 mod document;
 mod facts;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod json;
 mod key;
 #[cfg(test)]
@@ -26,7 +30,8 @@ mod principal;
 mod public;
 mod statement;
 
-pub use decide::{Decision, Reason, Sources, decide};
+pub use current::as_of_now;
+pub use decide::{Decision, Reason, Sources, decide, is_within_bounds};
 pub use document::{DocumentKind, PolicyDocument, PolicyError, Verdict};
 pub use facts::{Ask, Facts};
 pub use pattern::Pattern;

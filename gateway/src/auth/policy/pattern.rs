@@ -276,8 +276,8 @@ mod tests {
             for _ in 0..10 {
                 assert!(!pattern.matches(&text, &Facts::default()));
             }
-            // Each place by each character took 60 ms in a release build, and ten times that in this one.
-            assert!(began.elapsed() < std::time::Duration::from_secs(2), "{:?}", began.elapsed());
+            // A tenth of a second; each place by each character took a minute.
+            assert!(began.elapsed() < std::time::Duration::from_secs(15), "{:?}", began.elapsed());
         }
     }
 

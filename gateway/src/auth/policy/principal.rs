@@ -5,6 +5,7 @@ use super::facts::Facts;
 use super::json::Json;
 use crate::auth::Identity;
 use weir_proto::account::{ACCOUNT_CANONICAL_ID, ACCOUNT_ID};
+use weir_proto::v1::PrincipalId;
 
 /// One principal of a statement.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,8 +14,16 @@ pub enum Principal {
     Everyone,
     /// The account: whoever of it is allowed by its own policies.
     Account,
-    /// A user, a role or an assumed role, by its ARN.
+    /// A user, a role or a session of a role, by its ARN: nobody, until it is bound to an id.
     Arn(String),
+    /// A user, by its id.
+    User(String),
+    /// A role, by its id.
+    Role(String),
+    RoleSession {
+        role_id: String,
+        session: String,
+    },
     /// An issuer of web identities, by its ARN.
     Federated(String),
     /// A service of AWS, of which there is none here.
@@ -78,32 +87,54 @@ impl Principal {
                 Identity::Root => Named::ByName,
                 Identity::User { .. } | Identity::AssumedRole { .. } => Named::ByAccount,
             },
-            Self::Arn(arn) => {
-                let is_holder = match identity {
-                    Identity::User { .. } => identity.arn().as_ref() == Some(arn),
-                    Identity::AssumedRole { .. } => identity.role_arn().as_ref() == Some(arn),
-                    Identity::Anonymous | Identity::Root => false,
-                };
-                match identity.arn().as_ref() == Some(arn) {
-                    _ if is_holder => Named::ByHolder,
-                    true => Named::ByName,
-                    false => Named::No,
+            Self::User(named) => match identity {
+                Identity::User { id, .. } if id == named => Named::ByHolder,
+                _ => Named::No,
+            },
+            Self::Role(named) => match identity {
+                Identity::AssumedRole { role_id, .. } if role_id == named => Named::ByHolder,
+                _ => Named::No,
+            },
+            Self::RoleSession { role_id: named, session: named_session } => match identity {
+                Identity::AssumedRole { role_id, session, .. } if role_id == named && session == named_session => {
+                    Named::ByName
                 }
-            }
+                _ => Named::No,
+            },
             Self::Federated(issuer) => match facts.one("aws:federatedprovider") {
                 Some(provider) if provider == issuer => Named::ByName,
                 Some(_) | None => Named::No,
             },
-            Self::Service(_) | Self::Stranger(_) => Named::No,
+            Self::Arn(_) | Self::Service(_) | Self::Stranger(_) => Named::No,
         }
     }
 
     /// The ARN of a user or role that has to exist.
     pub fn arn(&self) -> Option<&str> {
-        match self {
-            Self::Arn(arn) => Some(arn),
-            Self::Everyone | Self::Account | Self::Federated(_) | Self::Service(_) | Self::Stranger(_) => None,
-        }
+        if let Self::Arn(arn) = self { Some(arn) } else { None }
+    }
+
+    /// From now on an ARN means whom it stood for when the document was saved, and nobody who has it later.
+    ///
+    /// # Errors
+    /// An ARN of which that is not known.
+    pub fn bind(&mut self, principals: &[PrincipalId]) -> Result<(), String> {
+        let Self::Arn(arn) = self else { return Ok(()) };
+        let found = principals.binary_search_by(|principal| principal.arn.as_str().cmp(arn));
+        let Some(PrincipalId { id, .. }) = found.ok().and_then(|at| principals.get(at)) else {
+            return Err(std::mem::take(arn));
+        };
+        let id = id.clone();
+        *self = match kind_and_name(arn) {
+            Some(("user", _)) => Self::User(id),
+            Some(("role", _)) => Self::Role(id),
+            Some((_, name)) => {
+                let (_, session) = name.split_once('/').unwrap_or_default();
+                Self::RoleSession { role_id: id, session: session.to_owned() }
+            }
+            None => return Err(std::mem::take(arn)),
+        };
+        Ok(())
     }
 }
 
@@ -141,12 +172,21 @@ fn is_of_another_account(text: &str) -> bool {
 }
 
 fn is_arn_of_identity(text: &str) -> bool {
-    let of_account = |service: &str| text.strip_prefix(&format!("arn:aws:{service}::{ACCOUNT_ID}:"));
-    let is_named = |rest: &str, kind: &str| {
-        rest.strip_prefix(kind).is_some_and(|name| !name.is_empty() && !name.contains(['*', '?']))
-    };
-    of_account("iam").is_some_and(|rest| is_named(rest, "user/") || is_named(rest, "role/"))
-        || of_account("sts").is_some_and(|rest| is_named(rest, "assumed-role/"))
+    kind_and_name(text).is_some_and(|(_, name)| !name.is_empty() && !name.contains(['*', '?']))
+}
+
+/// What the ARN of a user, a role or an assumed role of the account names, and its name with its path.
+fn kind_and_name(arn: &str) -> Option<(&str, &str)> {
+    let mut parts = arn.splitn(6, ':');
+    let mut next = || parts.next().unwrap_or_default();
+    let (prefix, service) = ([next(), next()], next());
+    let (region, account, resource) = (next(), next(), next());
+    let (kind, name) = resource.split_once('/')?;
+    let is_ours = prefix == ["arn", "aws"] && region.is_empty() && account == ACCOUNT_ID;
+    match (service, kind) {
+        ("iam", "user" | "role") | ("sts", "assumed-role") if is_ours => Some((kind, name)),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -180,20 +220,37 @@ mod tests {
     }
 
     #[test]
-    fn an_identity_is_named_by_its_arn_its_role_or_its_account() {
+    fn an_identity_is_named_by_its_id_its_role_or_its_account() {
         let user = Identity::User { name: "a".into(), path: "/".into(), id: "AIDA".into() };
         let role =
             Identity::AssumedRole { role: "r".into(), path: "/p/".into(), role_id: "AROA".into(), session: "s".into() };
         let named = |principal: Principal, identity: &Identity| principal.names(identity, &Facts::default());
-        let arn = |text: &str| Principal::Arn(text.into());
+        let bound = |text: &str, id: &str| {
+            let mut principal = Principal::Arn(format!("arn:aws:{text}"));
+            let principals = [PrincipalId { arn: format!("arn:aws:{text}"), id: id.into() }];
+            assert_eq!(principal.names(&user, &Facts::default()), Named::No, "it is not bound");
+            principal.bind(&principals).map(|()| principal)
+        };
         assert_eq!(named(Principal::Everyone, &Identity::Anonymous), Named::ByName);
         assert_eq!(named(Principal::Account, &Identity::Anonymous), Named::No);
         assert_eq!(named(Principal::Account, &user), Named::ByAccount);
         assert_eq!(named(Principal::Account, &Identity::Root), Named::ByName);
-        assert_eq!(named(arn("arn:aws:iam::000000000000:user/a"), &user), Named::ByHolder);
-        assert_eq!(named(arn("arn:aws:iam::000000000000:user/b"), &user), Named::No);
-        assert_eq!(named(arn("arn:aws:iam::000000000000:role/p/r"), &role), Named::ByHolder);
-        assert_eq!(named(arn("arn:aws:sts::000000000000:assumed-role/r/s"), &role), Named::ByName);
-        assert_eq!(named(arn("arn:aws:sts::000000000000:assumed-role/r/t"), &role), Named::No);
+        for (arn, id, identity, how) in [
+            ("iam::000000000000:user/a", "AIDA", &user, Named::ByHolder),
+            ("iam::000000000000:user/as/it/was", "AIDA", &user, Named::ByHolder),
+            ("iam::000000000000:user/a", "AIDA2", &user, Named::No),
+            ("iam::000000000000:user/x:role/a", "AIDA", &user, Named::ByHolder),
+            ("iam::000000000000:role/p/r", "AROA", &role, Named::ByHolder),
+            ("iam::000000000000:role/p:user/:assumed-role/r", "AROA", &role, Named::ByHolder),
+            ("iam::000000000000:role/p/r", "AROA2", &role, Named::No),
+            ("iam::000000000000:role/p/r", "AIDA", &user, Named::No),
+            ("sts::000000000000:assumed-role/r/s", "AROA", &role, Named::ByName),
+            ("sts::000000000000:assumed-role/r/s", "AROA2", &role, Named::No),
+            ("sts::000000000000:assumed-role/r/t", "AROA", &role, Named::No),
+        ] {
+            assert_eq!(named(bound(arn, id).unwrap(), identity), how, "{arn} {id}");
+        }
+        let mut unknown = Principal::Arn("arn:aws:iam::000000000000:user/a".into());
+        assert_eq!(unknown.bind(&[]), Err("arn:aws:iam::000000000000:user/a".into()));
     }
 }

@@ -123,6 +123,12 @@ impl<T> Selection<T> {
         }
     }
 
+    pub fn names_mut(&mut self) -> &mut [T] {
+        match self {
+            Self::Only(names) | Self::AllBut(names) => names,
+        }
+    }
+
     pub fn names(&self) -> &[T] {
         match self {
             Self::Only(names) | Self::AllBut(names) => names,

@@ -13,8 +13,8 @@
 mod canonical;
 mod chunks;
 mod claim;
-#[cfg(test)]
-mod client;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(super) mod client;
 mod credential;
 mod key;
 mod policy;

@@ -3,6 +3,8 @@
 //! metaserver is asked.
 //! <https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_temp.html>
 
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod payload;
 mod session;
 mod standing;
@@ -24,6 +26,7 @@ pub const TOKEN_MAX_BYTES: usize = 8 << 10;
 pub const PACKED_MAX_BYTES: usize = 4 << 10;
 
 const TOKEN_PURPOSE: &str = "session token";
+const ROOT_PURPOSE: &str = "root keys";
 const SECRET_PURPOSE: &str = "temporary secret access key";
 /// How AWS's begin.
 const ACCESS_KEY_PREFIX: &str = "ASIA";
@@ -31,6 +34,9 @@ const ACCESS_KEY_RANDOM_CHARS: usize = 16;
 const ACCESS_KEY_ALPHABET: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
 /// Of a secret, so that it has 40 characters.
 const SECRET_BYTES: usize = 30;
+
+/// Marks the keys of the root: other keys, other mark.
+type RootMark = [u8; 32];
 
 /// Why temporary credentials are not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -86,11 +92,14 @@ impl fmt::Debug for TemporaryCredentials {
 pub struct SessionTokens {
     sealer: Arc<Sealer>,
     clock: Arc<dyn Clock>,
+    root: RootMark,
 }
 
 impl SessionTokens {
-    pub fn new(sealer: Arc<Sealer>, clock: Arc<dyn Clock>) -> Self {
-        Self { sealer, clock }
+    /// Sessions of the root end when its keys change.
+    pub fn new(sealer: Arc<Sealer>, clock: Arc<dyn Clock>, root_access_key_id: &str, root_secret: &str) -> Self {
+        let root = sealer.derive_secret(ROOT_PURPOSE, &format!("{root_access_key_id}\n{root_secret}"));
+        Self { sealer, clock, root }
     }
 
     /// # Errors
@@ -100,7 +109,7 @@ impl SessionTokens {
         if packed_bytes > PACKED_MAX_BYTES {
             return Err(IssueError::PackedTooLarge { packed_bytes });
         }
-        let payload = payload::encode(session).ok_or(IssueError::Anonymous)?;
+        let payload = payload::encode(session, &self.root).ok_or(IssueError::Anonymous)?;
         let access_key_id = self.new_access_key_id();
         let sealed = self.sealer.seal(&*self.clock, TOKEN_PURPOSE, &access_key_id, &payload)?;
         let session_token = BASE64_URL.encode(sealed);
@@ -114,14 +123,14 @@ impl SessionTokens {
     /// The session of a token that was issued with this access key and has not expired.
     ///
     /// # Errors
-    /// [`TokenError::Invalid`], [`TokenError::Expired`].
+    /// [`TokenError::Invalid`], [`TokenError::Expired`], [`TokenError::HolderGone`] when the root has other keys by now.
     pub fn open(&self, access_key_id: &str, token: &str, now_ms: i64) -> Result<Session, TokenError> {
         if token.len() > TOKEN_MAX_BYTES {
             return Err(TokenError::Invalid);
         }
         let sealed = BASE64_URL.decode(token).map_err(|_| TokenError::Invalid)?;
         let payload = self.sealer.open(TOKEN_PURPOSE, access_key_id, &sealed).map_err(|_| TokenError::Invalid)?;
-        let session = payload::decode(&payload).ok_or(TokenError::Invalid)?;
+        let session = payload::decode(&payload, &self.root)?;
         if now_ms < session.expires_ms { Ok(session) } else { Err(TokenError::Expired) }
     }
 

@@ -25,8 +25,8 @@ pub struct Session {
 pub struct SessionPolicies {
     /// A policy document in JSON.
     pub inline: Option<String>,
-    /// Names of managed policies, at most ten.
-    pub managed: Vec<String>,
+    /// Ids of managed policies, at most ten.
+    pub managed_ids: Vec<String>,
 }
 
 /// Whom an issuer's token speaks of.

@@ -9,12 +9,16 @@ const NOW_MS: i64 = 1_767_225_600_000;
 const HOUR_MS: i64 = 3_600_000;
 
 fn tokens_of(secret: &str) -> SessionTokens {
+    tokens_of_root(secret, "root-key", "root-secret")
+}
+
+fn tokens_of_root(secret: &str, root_access_key_id: &str, root_secret: &str) -> SessionTokens {
     let sealer = Sealer::new(&ClusterSecret::new(secret).unwrap());
-    SessionTokens::new(Arc::new(sealer), Arc::new(ManualClock::at(NOW_MS)))
+    SessionTokens::new(Arc::new(sealer), Arc::new(ManualClock::at(NOW_MS)), root_access_key_id, root_secret)
 }
 
 fn tokens() -> SessionTokens {
-    tokens_of("a secret of 16 characters")
+    tokens_of("a secret of 32 characters or more")
 }
 
 fn user() -> Identity {
@@ -41,7 +45,7 @@ fn largest_session() -> Session {
         session: "s".repeat(64),
     };
     let web_identity = WebIdentity { provider: "h".repeat(255), audience: "a".repeat(255), subject: "s".repeat(255) };
-    let policies = SessionPolicies { inline: Some("i".repeat(2048)), managed: vec!["m".repeat(128); 10] };
+    let policies = SessionPolicies { inline: Some("i".repeat(2048)), managed_ids: vec!["m".repeat(128); 10] };
     let mut session = Session { policies, web_identity: Some(web_identity), ..session(identity) };
     session.tags = vec![Tag { key: "k".repeat(128), value: "v".repeat(256) }];
     let rest = PACKED_MAX_BYTES - payload::packed_bytes(&session);
@@ -101,7 +105,10 @@ fn access_keys_and_secrets_have_the_form_of_those_of_aws() {
     assert!(is_temporary(&credentials.access_key_id), "{}", credentials.access_key_id);
     assert_eq!(credentials.secret_access_key.len(), 40);
     assert_eq!(credentials.secret_access_key, tokens().secret(&credentials.access_key_id));
-    assert_ne!(credentials.secret_access_key, tokens_of("another secret, as long").secret(&credentials.access_key_id));
+    assert_ne!(
+        credentials.secret_access_key,
+        tokens_of("another secret of 32 characters or more").secret(&credentials.access_key_id)
+    );
     for other in
         ["AKIAABCDEFGHIJKLMNOP", "ASIA", "ASIAABCDEFGHIJKLMNO", "ASIAABCDEFGHIJKLMNOPQ", "ASIAabcdefghijklmnop"]
     {
@@ -140,9 +147,28 @@ fn altered_foreign_and_oversized_tokens_are_refused() {
     }
     let other_key = tokens.issue(&session(user())).unwrap().access_key_id;
     assert_eq!(tokens.open(&other_key, &token, NOW_MS), Err(TokenError::Invalid));
-    assert_eq!(tokens_of("another secret, as long").open(&key, &token, NOW_MS), Err(TokenError::Invalid));
+    assert_eq!(
+        tokens_of("another secret of 32 characters or more").open(&key, &token, NOW_MS),
+        Err(TokenError::Invalid)
+    );
     for text in [format!("{token}=="), format!(" {token}"), "A".repeat(TOKEN_MAX_BYTES + 4), "é".into()] {
         assert_eq!(tokens.open(&key, &text, NOW_MS), Err(TokenError::Invalid), "{text}");
+    }
+}
+
+#[test]
+fn sessions_of_the_root_end_with_its_keys_and_no_others_do() {
+    let secret = "a secret of 32 characters or more";
+    let (of_root, of_user) =
+        (tokens().issue(&session(Identity::Root)).unwrap(), tokens().issue(&session(user())).unwrap());
+    let open = |tokens: &SessionTokens, credentials: &TemporaryCredentials| {
+        tokens.open(&credentials.access_key_id, &credentials.session_token, NOW_MS).map(drop)
+    };
+    assert_eq!(open(&tokens_of_root(secret, "root-key", "root-secret"), &of_root), Ok(()));
+    for (root_access_key_id, root_secret) in [("root-key", "other-secret"), ("other-key", "root-secret"), ("", "")] {
+        let changed = tokens_of_root(secret, root_access_key_id, root_secret);
+        assert_eq!(open(&changed, &of_root), Err(TokenError::HolderGone), "{root_access_key_id} {root_secret}");
+        assert_eq!(open(&changed, &of_user), Ok(()));
     }
 }
 
@@ -150,7 +176,7 @@ fn altered_foreign_and_oversized_tokens_are_refused() {
 fn what_was_sealed_for_another_purpose_is_no_token() {
     let tokens = tokens();
     let key = tokens.issue(&session(user())).unwrap().access_key_id;
-    let payload = payload::encode(&session(Identity::Root)).unwrap();
+    let payload = payload::encode(&session(Identity::Root), &tokens.root).unwrap();
     let sealed = tokens.sealer.seal(&*tokens.clock, "access key", &key, &payload).unwrap();
     assert_eq!(tokens.open(&key, &BASE64_URL.encode(sealed), NOW_MS), Err(TokenError::Invalid));
 }

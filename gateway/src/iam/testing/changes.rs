@@ -104,7 +104,10 @@ pub(super) fn decide(state: &mut State, change: Change) -> Result<Outcome, Failu
             let mut role = state.role(&update.name)?;
             role.description = update.description.unwrap_or(role.description);
             role.max_session_seconds = update.max_session_seconds.unwrap_or(role.max_session_seconds);
-            role.trust_document = update.trust_document.unwrap_or(role.trust_document);
+            if let Some(trust_document) = update.trust_document {
+                role.trust_document = trust_document;
+                role.trust_principals = state.principals(update.trust_principals)?;
+            }
             Ok(Outcome::put(Entry::Role(role)))
         }
         Change::DeleteRole(delete) => {
@@ -137,6 +140,15 @@ impl State {
 
     fn role(&self, name: &str) -> Result<v1::Role, Failure> {
         self.directory.roles.get(name).map(|role| (**role).clone()).ok_or_else(|| no_such(name))
+    }
+
+    fn principals(&self, arns: Vec<String>) -> Result<Vec<v1::PrincipalId>, Failure> {
+        let id = |arn: String| {
+            let user = self.directory.users.values().find(|user| crate::auth::user_arn(&user.path, &user.name) == arn);
+            let user = user.ok_or_else(|| refused(Reason::NoSuchPrincipal, &arn))?;
+            Ok(v1::PrincipalId { id: user.id.clone(), arn })
+        };
+        arns.into_iter().map(id).collect()
     }
 
     fn policy(&self, name: &str) -> Result<v1::ManagedPolicy, Failure> {
@@ -357,7 +369,9 @@ fn create_policy(state: &mut State, create: v1::CreatePolicy) -> Result<v1::Mana
 
 fn create_role(state: &mut State, create: v1::CreateRole) -> Result<Outcome, Failure> {
     unused(state.directory.roles.contains_key(&create.name), &create.name)?;
-    let v1::CreateRole { name, path, description, trust_document, max_session_seconds, tags, boundary_policy } = create;
+    let trust_principals = state.principals(create.trust_principals)?;
+    let v1::CreateRole { name, path, description, trust_document, max_session_seconds, tags, boundary_policy, .. } =
+        create;
     Ok(Outcome::put(Entry::Role(v1::Role {
         name,
         path,
@@ -368,6 +382,7 @@ fn create_role(state: &mut State, create: v1::CreateRole) -> Result<Outcome, Fai
         max_session_seconds: if max_session_seconds == 0 { 3600 } else { max_session_seconds },
         permissions: bounded(boundary_policy),
         tags,
+        trust_principals,
     })))
 }
 

@@ -2,6 +2,7 @@
 
 use super::limits::{MAX_BUCKET_POLICY_BYTES, MAX_GRANTS};
 use super::outcome::{Context, Outcome};
+use super::principals;
 use crate::error::Error;
 use crate::records::acl::AclGroup;
 use weir_proto::v1::access_entry::Entry;
@@ -38,6 +39,11 @@ pub(super) fn set(context: &Context<'_>, request: &SetBucketAccess) -> Result<Ou
     if let Some(policy_document) = &request.policy_document {
         policy(policy_document)?;
         access.policy_document.clone_from(policy_document);
+        access.policy_principals.clear();
+    }
+    match request.policy_document.as_ref().is_some_and(|document| !document.is_empty()) {
+        true => access.policy_principals = principals::resolve(context.directory, &request.policy_principals)?,
+        false => principals::of_no_document("policy_principals", &request.policy_principals)?,
     }
     match (&request.public_access_block, request.remove_public_access_block) {
         (Some(_), true) => return Err(Error::invalid("public_access_block", "it is set or removed, not both")),

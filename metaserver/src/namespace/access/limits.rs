@@ -42,6 +42,8 @@ pub const MAX_BUCKET_POLICY_BYTES: usize = 20 << 10;
 
 /// A document of a user, a group, a role or a policy with its white space, in bytes.
 pub const MAX_DOCUMENT_BYTES: usize = 32 << 10;
+/// Users, roles and sessions that a document names: more do not fit into a bucket's policy.
+pub const MAX_PRINCIPALS: usize = 600;
 /// All inline policies of a user, a group or a role with their white space, in bytes.
 pub const MAX_INLINE_BYTES: usize = 64 << 10;
 /// Inline policies of a user, a group or a role.

@@ -12,6 +12,7 @@ use crate::records::key::{KeyWriter, Kind, successor};
 use crate::records::managed_policy::{self, ManagedPolicyRecord};
 use crate::records::oidc_provider::OidcProviderRecord;
 use crate::records::policy_document::{self, Document, PolicyDocumentRecord};
+use crate::records::principal::{self, PrincipalRecord};
 use crate::records::role::{self, RoleRecord};
 use crate::records::tag::{self, TagRecord};
 use crate::records::user::{self, UserRecord};
@@ -21,8 +22,8 @@ use bytes::Bytes;
 use std::collections::BTreeMap;
 use weir_proto::v1::access_entry::Entry;
 use weir_proto::v1::{
-    AccessKey, BucketAccess, Group, ManagedPolicy, NamedDocument, OidcProvider, Permissions, PolicyVersion, Role, Tag,
-    User,
+    AccessKey, BucketAccess, Group, ManagedPolicy, NamedDocument, OidcProvider, Permissions, PolicyVersion,
+    PrincipalId, Role, Tag, User,
 };
 
 /// The version of what the store holds.
@@ -46,16 +47,18 @@ pub(super) async fn load(store: &dyn Store) -> Result<(u64, Directory), Error> {
     }
 }
 
-/// Documents and tags of the holders that were not read yet.
+/// Documents, principals and tags of the holders that were not read yet.
 #[derive(Default)]
 struct Loader {
     documents: BTreeMap<HolderName, Vec<(Document, String)>>,
+    principals: BTreeMap<HolderName, Vec<PrincipalId>>,
     tags: BTreeMap<HolderName, Vec<Tag>>,
 }
 
 impl Loader {
     async fn read(mut self, store: &dyn Store) -> Result<Directory, Error> {
         self.read_documents(store).await?;
+        self.read_principals(store).await?;
         self.read_tags(store).await?;
         let mut entries = Vec::new();
         let mut read = Entries { store, entries: &mut entries };
@@ -89,6 +92,15 @@ impl Loader {
         Ok(())
     }
 
+    async fn read_principals(&mut self, store: &dyn Store) -> Result<(), Error> {
+        each(store, |key, record: PrincipalRecord| {
+            let (holder, arn) = principal::name(key)?;
+            self.principals.entry(holder).or_default().push(PrincipalId { arn, id: record.id });
+            Ok(())
+        })
+        .await
+    }
+
     async fn read_tags(&mut self, store: &dyn Store) -> Result<(), Error> {
         each(store, |key, record: TagRecord| {
             let (holder, key) = tag::name(key)?;
@@ -106,6 +118,13 @@ impl Loader {
         if let Some(key) = documents.into_iter().next() {
             return Err(RecordError::new(Kind::PolicyDocument, &key, "it belongs to nobody"));
         }
+        let mut principals = self
+            .principals
+            .iter()
+            .flat_map(|(holder, principals)| principals.iter().map(move |named| principal::key(holder, &named.arn)));
+        if let Some(key) = principals.next() {
+            return Err(RecordError::new(Kind::Principal, &key, "it belongs to nobody"));
+        }
         let mut tags =
             self.tags.iter().flat_map(|(holder, tags)| tags.iter().map(move |tag| tag::key(holder, &tag.key)));
         match tags.next() {
@@ -116,6 +135,10 @@ impl Loader {
 
     fn take_documents(&mut self, kind: HolderKind, name: &str) -> Vec<(Document, String)> {
         self.documents.remove(&HolderName::new(kind, name)).unwrap_or_default()
+    }
+
+    fn take_principals(&mut self, kind: HolderKind, name: &str) -> Vec<PrincipalId> {
+        self.principals.remove(&HolderName::new(kind, name)).unwrap_or_default()
     }
 
     fn take_tags(&mut self, kind: HolderKind, name: &str) -> Vec<Tag> {
@@ -185,6 +208,7 @@ impl Loader {
         };
         Role {
             tags: self.take_tags(HolderKind::Role, &name),
+            trust_principals: self.take_principals(HolderKind::Role, &name),
             name,
             path: record.path,
             id: record.id,
@@ -200,6 +224,7 @@ impl Loader {
     fn bucket(&mut self, bucket: String, record: BucketAccessRecord) -> BucketAccess {
         let policy = self.take_documents(HolderKind::Bucket, &bucket);
         BucketAccess {
+            policy_principals: self.take_principals(HolderKind::Bucket, &bucket),
             bucket,
             bucket_id: record.bucket_id,
             policy_document: policy.into_iter().map(|(_, text)| text).next().unwrap_or_default(),

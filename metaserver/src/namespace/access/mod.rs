@@ -19,6 +19,7 @@ mod load;
 mod model;
 mod outcome;
 mod policies;
+mod principals;
 mod providers;
 mod random;
 mod roles;

@@ -3,6 +3,7 @@
 
 use super::limits::MAX_ROLES;
 use super::outcome::{Context, Outcome, room, unused};
+use super::principals;
 use super::random::{IdKind, id};
 use super::validate;
 use crate::error::Error;
@@ -33,6 +34,7 @@ pub(super) fn create(context: &Context<'_>, request: &CreateRole) -> Result<Outc
         max_session_seconds,
         permissions: Some(Permissions { boundary_policy: request.boundary_policy.clone(), ..Default::default() }),
         tags,
+        trust_principals: principals::resolve(directory, &request.trust_principals)?,
     })))
 }
 
@@ -49,6 +51,9 @@ pub(super) fn update(context: &Context<'_>, request: &UpdateRole) -> Result<Outc
     if let Some(trust_document) = &request.trust_document {
         validate::trust_document(trust_document)?;
         role.trust_document.clone_from(trust_document);
+        role.trust_principals = principals::resolve(context.directory, &request.trust_principals)?;
+    } else {
+        principals::of_no_document("trust_principals", &request.trust_principals)?;
     }
     Ok(Outcome::put(Entry::Role(role)))
 }
@@ -83,7 +88,7 @@ mod tests {
             name: "backup".into(),
             description: Some("café".into()),
             max_session_seconds: Some(7_200),
-            trust_document: None,
+            ..Default::default()
         };
         let Some(Entry::Role(updated)) = fixture.changed(Change::UpdateRole(update)).await else { panic!() };
         let expected = Role { description: "café".into(), max_session_seconds: 7_200, ..role };

@@ -6,6 +6,7 @@ use crate::records::holder::{HolderKind, HolderName};
 use crate::records::managed_policy::{self, ManagedPolicyRecord, VersionRecord};
 use crate::records::oidc_provider::{self, OidcProviderRecord};
 use crate::records::policy_document::{self, Document};
+use crate::records::principal::{self, PrincipalRecord};
 use crate::records::role::{self, RoleRecord};
 use crate::records::tag::{self, TagRecord};
 use crate::records::user::{self, UserRecord};
@@ -20,8 +21,8 @@ use bytes::Bytes;
 use std::collections::BTreeMap;
 use weir_proto::v1::access_entry::Entry;
 use weir_proto::v1::{
-    AccessKey, BucketAccess, Group, ManagedPolicy, NamedDocument, OidcProvider, Permissions, PolicyVersion, Role, Tag,
-    User,
+    AccessKey, BucketAccess, Group, ManagedPolicy, NamedDocument, OidcProvider, Permissions, PolicyVersion,
+    PrincipalId, Role, Tag, User,
 };
 
 /// The rows of one entry, by key.
@@ -128,6 +129,7 @@ impl Rows {
         let permissions = role.permissions.clone().unwrap_or_default();
         let holder = HolderName::new(HolderKind::Role, &role.name);
         self.add_document(&holder, &Document::Trust, &role.trust_document);
+        self.add_principals(&holder, &role.trust_principals);
         self.add_inline(&holder, &permissions);
         self.add_tags(&holder, &role.tags);
         let record = RoleRecord {
@@ -156,6 +158,7 @@ impl Rows {
         if !bucket.policy_document.is_empty() {
             let holder = HolderName::new(HolderKind::Bucket, &bucket.bucket);
             self.add_document(&holder, &Document::Bucket, &bucket.policy_document);
+            self.add_principals(&holder, &bucket.policy_principals);
         }
         let record = BucketAccessRecord {
             bucket_id: bucket.bucket_id,
@@ -175,6 +178,12 @@ impl Rows {
     fn add_document(&mut self, holder: &HolderName, document: &Document, text: &str) {
         for (piece, record) in (0..).zip(policy_document::cut(text)) {
             self.put(policy_document::key(holder, document, piece), &record);
+        }
+    }
+
+    fn add_principals(&mut self, holder: &HolderName, principals: &[PrincipalId]) {
+        for PrincipalId { arn, id } in principals {
+            self.put(principal::key(holder, arn), &PrincipalRecord { id: id.clone() });
         }
     }
 

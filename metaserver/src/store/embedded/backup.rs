@@ -3,6 +3,7 @@
 //! What was written after the backup is gone, while blocks of it may be there. So the store carries a mark that it was
 //! restored, and whoever runs on it deletes nothing until an operator has confirmed.
 
+use super::changes;
 use super::checkpoint::{self, Summary};
 use super::io_error;
 use super::state::write_file;
@@ -13,11 +14,17 @@ use weir_service::disk::Disk;
 
 const COPY_BYTES: u64 = 1 << 20;
 
-/// Makes a store from a backup: a checkpoint file, or a folder with some, of which the newest is taken.
+/// Makes a store from a backup: a checkpoint file, or a folder with some, of which the newest is taken. `visit` sees what
+/// is restored: keys with their values, or with none where they are gone again, in order.
 ///
 /// # Errors
 /// [`StoreError::NotEmpty`]: the data folder has something in it. [`StoreError::Damaged`]: the backup is not whole.
-pub fn restore(backup: &Path, data: &Path, disk: &dyn Disk) -> Result<Summary, StoreError> {
+pub fn restore(
+    backup: &Path,
+    data: &Path,
+    disk: &dyn Disk,
+    mut visit: impl FnMut(&[u8], Option<&[u8]>),
+) -> Result<Summary, StoreError> {
     let backup = newest(disk, backup)?;
     let summary = checkpoint::read(disk, &backup, &mut |_| Ok(()))?;
     let checkpoints = data.join(CHECKPOINT_FOLDER);
@@ -31,7 +38,10 @@ pub fn restore(backup: &Path, data: &Path, disk: &dyn Disk) -> Result<Summary, S
 
     let temporary = checkpoints.join(format!("restored.{}", checkpoint::TEMPORARY_EXTENSION));
     copy(disk, &backup, &temporary)?;
-    let copied = checkpoint::read(disk, &temporary, &mut |_| Ok(()))?;
+    let copied = checkpoint::read(disk, &temporary, &mut |payload| {
+        changes::read(payload).flatten().for_each(|(key, value)| visit(key, value));
+        Ok(())
+    })?;
     if copied != summary {
         let what = format!("the backup {}", backup.display());
         return Err(StoreError::Damaged { what, detail: "it changed while it was copied".into() });

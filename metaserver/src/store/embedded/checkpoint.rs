@@ -35,7 +35,7 @@ pub(super) const TEMPORARY_EXTENSION: &str = "temporary";
 const SUMMARY_BYTES: usize = 32;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+pub(super) enum Kind {
     Entries = 1,
     Changes = 2,
     End = 3,
@@ -227,7 +227,7 @@ fn block_crc(header: &[u8], payload: &[u8]) -> u32 {
     digest.finalize() as u32
 }
 
-struct BlockWriter {
+pub(super) struct BlockWriter {
     file: Arc<dyn DiskFile>,
     path: PathBuf,
     offset: u64,
@@ -236,13 +236,13 @@ struct BlockWriter {
 }
 
 impl BlockWriter {
-    fn create(disk: &dyn Disk, path: &Path) -> Result<Self, StoreError> {
+    pub fn create(disk: &dyn Disk, path: &Path) -> Result<Self, StoreError> {
         let file = disk.create_new(path).map_err(io_error("create", path))?;
         file.write_all_at(&header(), 0).map_err(io_error("write", path))?;
         Ok(Self { file, path: path.to_path_buf(), offset: HEADER_BYTES as u64, number: 0, buffer: Vec::new() })
     }
 
-    fn write(&mut self, kind: Kind, payload: &[u8]) -> Result<(), StoreError> {
+    pub fn write(&mut self, kind: Kind, payload: &[u8]) -> Result<(), StoreError> {
         let mut header = [0; BLOCK_HEADER_BYTES];
         header[0] = kind as u8;
         header[4..8].copy_from_slice(&(payload.len() as u32).to_le_bytes());

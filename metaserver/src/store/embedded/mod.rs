@@ -18,6 +18,8 @@ mod backup;
 mod changes;
 mod checkpoint;
 mod checkpoints;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod index;
 mod journal;
 mod queue;

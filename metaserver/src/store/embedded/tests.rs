@@ -310,7 +310,7 @@ async fn a_backup_made_under_load_restores_to_one_moment() {
     for backup in made.iter().take(5) {
         let restored = tempfile::tempdir().unwrap();
         let data = restored.path().join("deep/data");
-        let summary = restore(&backup.path, &data, &SystemDisk).unwrap();
+        let summary = restore(&backup.path, &data, &SystemDisk, |_, _| {}).unwrap();
         assert_eq!((summary.entries, summary.sequence), (backup.entry_count, backup.sequence.0));
         let copy = open(&data);
         assert_eq!(gauge(&copy, "sequence"), summary.sequence);
@@ -321,7 +321,7 @@ async fn a_backup_made_under_load_restores_to_one_moment() {
     let expected = everything(&*store).await;
     store.backup(backups.path()).await.unwrap();
     let data = tempfile::tempdir().unwrap();
-    restore(backups.path(), data.path(), &SystemDisk).unwrap();
+    restore(backups.path(), data.path(), &SystemDisk, |_, _| {}).unwrap();
     let copy = open(data.path());
     assert!(copy.awaits_confirmation() && !store.awaits_confirmation());
     assert_eq!(everything(&copy).await, expected);
@@ -333,7 +333,7 @@ async fn a_backup_made_under_load_restores_to_one_moment() {
     copy.confirm_restore().await.unwrap();
     assert!(!copy.awaits_confirmation());
     assert_eq!(everything(&copy).await.len(), expected.len() + 1);
-    assert!(matches!(restore(backups.path(), data.path(), &SystemDisk), Err(StoreError::NotEmpty { .. })));
+    assert!(matches!(restore(backups.path(), data.path(), &SystemDisk, |_, _| {}), Err(StoreError::NotEmpty { .. })));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -344,7 +344,7 @@ async fn a_backup_is_durable_when_it_is_there() {
     let backup = store.backup(Path::new("/backups")).await.unwrap();
     for seed in 0..8 {
         let disk = disk.power_cut(&mut memory_disk::Random(seed));
-        let summary = restore(&backup.path, Path::new("/restored"), &disk).unwrap();
+        let summary = restore(&backup.path, Path::new("/restored"), &disk, |_, _| {}).unwrap();
         assert_eq!(Sequence(summary.sequence), backup.sequence);
     }
 }
@@ -358,7 +358,7 @@ async fn a_damaged_backup_or_half_a_restore_is_refused() {
     let path = store.backup(backups.path()).await.unwrap().path;
     flip(&path, 300);
     let data = tempfile::tempdir().unwrap();
-    assert!(matches!(restore(&path, data.path(), &SystemDisk), Err(StoreError::Damaged { .. })));
+    assert!(matches!(restore(&path, data.path(), &SystemDisk, |_, _| {}), Err(StoreError::Damaged { .. })));
     assert_eq!(fs::read_dir(data.path()).unwrap().count(), 0, "nothing was written");
     fs::write(data.path().join(RESTORING_FILE), b"").unwrap();
     assert!(matches!(open_with(data.path(), OPTIONS), Err(StoreError::Damaged { .. })));

@@ -11,7 +11,7 @@
 
 use super::changes::Change;
 use super::io_error;
-use crate::store::StoreError;
+use crate::store::{MAX_STORE_KEY_BYTES, MAX_VALUE_BYTES, StoreError};
 use bytes::Bytes;
 use crc_fast::crc32_iscsi as crc32c;
 use parking_lot::RwLock;
@@ -24,6 +24,8 @@ use std::sync::Arc;
 /// Values up to this length stay in sled.
 const SHORT_MAX_BYTES: usize = 1 << 10;
 const HEADER_BYTES: usize = 10;
+/// The longest record. A place that claims a longer one is damaged, and no memory is set aside for it.
+const RECORD_MAX_BYTES: u32 = (HEADER_BYTES + MAX_STORE_KEY_BYTES + MAX_VALUE_BYTES) as u32;
 const EXTENSION: &str = "values";
 /// Bytes of a file that are looked at in one step of compaction.
 const STEP_BYTES: u64 = 1 << 20;
@@ -68,7 +70,7 @@ impl Kept<'_> {
             (&LONG, place) => match place.as_chunks::<4>() {
                 ([file, offset, bytes], []) => {
                     let [file, offset, bytes] = [file, offset, bytes].map(|bytes| u32::from_le_bytes(*bytes));
-                    Some(Kept::Long(Place { file, offset, bytes }))
+                    (bytes <= RECORD_MAX_BYTES).then_some(Kept::Long(Place { file, offset, bytes }))
                 }
                 _ => None,
             },
@@ -299,7 +301,7 @@ impl Values {
     }
 }
 
-fn push_record(out: &mut Vec<u8>, key: &[u8], value: &[u8]) {
+pub(super) fn push_record(out: &mut Vec<u8>, key: &[u8], value: &[u8]) {
     let start = out.len();
     out.extend_from_slice(&[0; 4]);
     out.extend_from_slice(&(key.len() as u16).to_le_bytes());
@@ -311,7 +313,7 @@ fn push_record(out: &mut Vec<u8>, key: &[u8], value: &[u8]) {
 }
 
 /// The record at the start of some bytes: key and value.
-fn parse_record(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+pub(super) fn parse_record(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let (header, rest) = bytes.split_first_chunk::<HEADER_BYTES>()?;
     let [c0, c1, c2, c3, k0, k1, v0, v1, v2, v3] = *header;
     let (key, rest) = rest.split_at_checked(usize::from(u16::from_le_bytes([k0, k1])))?;
@@ -333,6 +335,8 @@ mod tests {
         Kept::Long(place).encode(&mut bytes);
         assert!(matches!(Kept::decode(&bytes), Some(Kept::Long(found)) if found == place));
         assert!(Kept::decode(&bytes[..12]).is_none() && Kept::decode(b"").is_none() && Kept::decode(b"\x07").is_none());
+        Kept::Long(Place { bytes: RECORD_MAX_BYTES + 1, ..place }).encode(&mut bytes);
+        assert!(Kept::decode(&bytes).is_none(), "no record is so long");
     }
 
     #[test]

@@ -6,11 +6,11 @@ use h2::client::{ResponseFuture, SendRequest};
 use http::StatusCode;
 use http::header::HeaderMap;
 
-type Sender = SendRequest<Bytes>;
+pub(super) type Sender = SendRequest<Bytes>;
 
 impl Server {
     /// A connection that speaks HTTP/2, still without its preface.
-    async fn connect_for_http2(&self) -> Box<dyn Io> {
+    pub(super) async fn connect_for_http2(&self) -> Box<dyn Io> {
         let stream = TcpStream::connect(self.address).await.unwrap();
         match &self.certificate {
             Some(certificate) => Box::new(certificate.handshake(stream, &[ALPN_HTTP2]).await.unwrap()),
@@ -18,7 +18,7 @@ impl Server {
         }
     }
 
-    async fn http2(&self, builder: &h2::client::Builder) -> (Sender, JoinHandle<Result<(), h2::Error>>) {
+    pub(super) async fn http2(&self, builder: &h2::client::Builder) -> (Sender, JoinHandle<Result<(), h2::Error>>) {
         let (sender, connection) = builder.handshake(self.connect_for_http2().await).await.unwrap();
         (sender, tokio::spawn(connection))
     }
@@ -37,7 +37,7 @@ async fn send(sender: &mut Sender, request: Request<()>) -> Result<Response<h2::
     sender.send_request(request, true)?.0.await
 }
 
-async fn status_of(sender: &mut Sender, request: Request<()>) -> Result<StatusCode, h2::Error> {
+pub(super) async fn status_of(sender: &mut Sender, request: Request<()>) -> Result<StatusCode, h2::Error> {
     send(sender, request).await.map(|answer| answer.status())
 }
 

@@ -106,7 +106,7 @@ fn texts_are_checked_where_they_have_a_form() {
         ("gateway.domains", "s3.test,objects.test", "S3.test"),
         ("log", "warn,weir_gateway=debug", "weir=loud"),
         ("log_format", "json", "xml"),
-        ("cluster_secret", "sixteen letters!", "fifteen letters"),
+        ("cluster_secret", "0123456789abcdef0123456789abcdef", "0123456789abcdef0123456789abcde"),
         ("gateway.trusted_proxies", "10.0.0.1,fd00::/8", "10.0.0.1,proxy.test"),
         ("otlp_endpoint", "http://127.0.0.1:4317", "127.0.0.1:4317"),
         ("metaserver.session_lease_ms", "2000", "1999"),
@@ -139,13 +139,35 @@ fn files_of_tls_come_in_sets() {
 fn one_root_key_without_the_other_is_refused_and_secrets_are_not_shown() {
     let text = error_of("", &[("WEIR_ROOT_ACCESS_KEY", "AKIA-SHOWN")], &[]);
     assert!(text.contains("gateway.secret_key") && !text.contains("AKIA-SHOWN"), "{text}");
-    let both = [("WEIR_ROOT_ACCESS_KEY", "a"), ("WEIR_ROOT_SECRET_KEY", "s")];
+    let both = [("WEIR_ROOT_ACCESS_KEY", "key"), ("WEIR_ROOT_SECRET_KEY", "a secret")];
     let config = from("", &both, &[]).unwrap();
-    assert_eq!((config.gateway.access_key.as_str(), config.gateway.secret_key.as_str()), ("a", "s"));
+    assert_eq!((config.gateway.access_key.as_str(), config.gateway.secret_key.as_str()), ("key", "a secret"));
     let text = error_of("", &[("WEIR_CLUSTER_SECRET", "short-secret")], &[]);
     assert!(!text.contains("short-secret"), "{text}");
     let text = error_of("", &[("WEIR_ROOT_ACCESS_KEY", "a"), ("WEIR_GATEWAY_ACCESS_KEY", "b")], &[]);
     assert_eq!(text, "WEIR_GATEWAY_ACCESS_KEY and WEIR_ROOT_ACCESS_KEY are both set, to different values");
+}
+
+#[test]
+fn root_keys_are_what_a_users_would_have_to_be() {
+    let load = |access_key: &str, secret_key: &str| {
+        let keys = [("gateway.access_key", access_key), ("gateway.secret_key", secret_key)];
+        from("", &[], &keys).map(drop).map_err(|error| error.to_string())
+    };
+    let long = "k".repeat(128);
+    for (access_key, secret_key) in [("AKIAIOSFODNN7EXAMPLE", "8 letter"), ("a_.@-", &long), (&long, "éééééééé")]
+    {
+        assert_eq!(load(access_key, secret_key), Ok(()));
+    }
+    for access_key in ["ab", "a b", "a/b", "a:b", "é-key", "key\n", "ASIAIOSFODNN7EXAMPLE", "ASIA", &format!("{long}k")]
+    {
+        let error = load(access_key, "hush-hush").unwrap_err();
+        assert!(error.starts_with("gateway.access_key = (hidden) from flag --set: expected "), "{error}");
+    }
+    for secret_key in ["7 lette", "hush-hush\n", "hush\0hush", &format!("{long}k")] {
+        let error = load("operator", secret_key).unwrap_err();
+        assert!(error.starts_with("gateway.secret_key = (hidden) from flag --set: expected 8 to 128"), "{error}");
+    }
 }
 
 #[test]

@@ -233,9 +233,9 @@ fn member(authority: &Authority, secret: &str) -> (ClusterCredentials, TempDir) 
 async fn with_certificates_both_ends_show_one_and_a_secret_is_asked_for_besides() {
     let (own, other) = (Authority::new("own"), Authority::new("other"));
     let (by_certificate, _one) = member(&own, "");
-    let (by_both, _two) = member(&own, "the right secret");
-    let (by_wrong_secret, _three) = member(&own, "the wrong secret");
-    let (stranger, _four) = member(&other, "the right secret");
+    let (by_both, _two) = member(&own, "the right secret of the whole cluster");
+    let (by_wrong_secret, _three) = member(&own, "the wrong secret of the whole cluster");
+    let (stranger, _four) = member(&other, "the right secret of the whole cluster");
     let shutdown = Shutdown::new();
     let certified = serve_all(by_certificate.clone(), &shutdown).await;
     let both = serve_all(by_both.clone(), &shutdown).await;

@@ -17,5 +17,7 @@ mod read;
 mod write;
 
 pub use open::{Opened, recover};
+#[cfg(any(test, feature = "fuzzing"))]
+pub(super) use open::{Verdict, look};
 pub use read::{OpenBlockFile, ReadFault};
 pub use write::BlockFileWriter;

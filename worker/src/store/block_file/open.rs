@@ -69,13 +69,13 @@ fn recover_shard(disk: &dyn Disk, shard: &Path) -> Result<Opened, StoreError> {
 }
 
 #[derive(Debug, PartialEq, Eq)]
-enum Verdict {
+pub enum Verdict {
     Live(u32),
     Remainder,
     Damaged(String),
 }
 
-fn look(disk: &dyn Disk, path: &Path, id: BlockId) -> io::Result<Verdict> {
+pub fn look(disk: &dyn Disk, path: &Path, id: BlockId) -> io::Result<Verdict> {
     let file = disk.open(path)?;
     let file_bytes = file.len()?;
     let at = |offset: Option<u64>| match offset {

@@ -1,13 +1,14 @@
 //! Random changes of the directory, compared with a reference that is a few maps, and followed by a gateway that asks
 //! for what has changed. In between the metaserver starts anew.
 
+mod principals;
 mod reference;
 mod steps;
 
 use super::Name;
 use super::testing::{
-    attach, bound, create_group, create_key, create_policy, create_role, create_user, delete_policy, delete_user,
-    detach, holder, membership, put_inline, rename_group, rename_user,
+    DOCUMENT, attach, bound, create_group, create_key, create_policy, create_role, create_user, delete_policy,
+    delete_user, detach, holder, membership, put_inline, rename_group, rename_user,
 };
 use crate::testing::Fixture;
 use proptest::prelude::*;
@@ -31,8 +32,12 @@ struct Run {
     copy: Copy,
 }
 
-fn named(target: Holder) -> Option<AccessName> {
+fn name_of(target: Holder) -> Option<AccessName> {
     holder(target.kind, target.name())
+}
+
+fn arn(user: &str) -> String {
+    format!("arn:aws:iam::000000000000:user/{user}")
 }
 
 fn role_or_group(kind: AccessKind, name: &str) -> Change {
@@ -116,28 +121,41 @@ impl Run {
                 (Change::DeletePolicyVersion(change), reference.delete_version(POLICIES[policy], number))
             }
             Step::PutInline { holder, name, characters } => (
-                put_inline(named(holder), INLINE[name], &"x ".repeat(characters)),
+                put_inline(name_of(holder), INLINE[name], &"x ".repeat(characters)),
                 reference.put_inline(holder, INLINE[name], characters),
             ),
             Step::DeleteInline { holder, name } => {
-                let change = v1::DeleteInlinePolicy { holder: named(holder), policy_name: INLINE[name].into() };
+                let change = v1::DeleteInlinePolicy { holder: name_of(holder), policy_name: INLINE[name].into() };
                 (Change::DeleteInlinePolicy(change), reference.delete_inline(holder, INLINE[name]))
             }
             Step::Attach { holder, policy } => {
-                (attach(named(holder), POLICIES[policy]), reference.attach(holder, POLICIES[policy]))
+                (attach(name_of(holder), POLICIES[policy]), reference.attach(holder, POLICIES[policy]))
             }
             Step::Detach { holder, policy } => {
-                (detach(named(holder), POLICIES[policy]), reference.detach(holder, POLICIES[policy]))
+                (detach(name_of(holder), POLICIES[policy]), reference.detach(holder, POLICIES[policy]))
             }
             Step::SetBoundary { holder, policy } => {
                 let policy = policy.map_or("", |policy| POLICIES[policy]);
-                (bound(named(holder), policy), reference.set_boundary(holder, policy))
+                (bound(name_of(holder), policy), reference.set_boundary(holder, policy))
             }
-            Step::SetBucketPolicy { bucket, bytes } => {
-                let policy_document = Some("x".repeat(bytes));
-                let change =
-                    v1::SetBucketAccess { bucket: BUCKETS[bucket].into(), policy_document, ..Default::default() };
-                (Change::SetBucketAccess(change), reference.set_bucket_policy(BUCKETS[bucket], bytes))
+            Step::Trust { role, user } => {
+                let change = v1::UpdateRole {
+                    name: ROLES[role].into(),
+                    trust_document: Some(DOCUMENT.into()),
+                    trust_principals: vec![arn(USERS[user])],
+                    ..Default::default()
+                };
+                (Change::UpdateRole(change), reference.trust(ROLES[role], USERS[user]))
+            }
+            Step::SetBucketPolicy { bucket, bytes, user } => {
+                let change = v1::SetBucketAccess {
+                    bucket: BUCKETS[bucket].into(),
+                    policy_document: Some("x".repeat(bytes)),
+                    policy_principals: user.map(|user| arn(USERS[user])).into_iter().collect(),
+                    ..Default::default()
+                };
+                let user = user.map(|user| USERS[user]);
+                (Change::SetBucketAccess(change), reference.set_bucket_policy(BUCKETS[bucket], bytes, user))
             }
             Step::CreateKey { .. }
             | Step::DeleteKey { .. }
@@ -196,6 +214,8 @@ impl Run {
     /// What the gateway knows is what the reference has.
     async fn end(mut self) {
         self.follow();
+        let principals = std::mem::take(&mut self.reference.principals).shown();
+        assert_eq!(named(&self.copy.entries), principals);
         let mut shown = Reference::default();
         for entry in std::mem::take(&mut self.copy.entries).into_values() {
             show(&mut shown, entry);
@@ -207,6 +227,26 @@ impl Run {
         self.fixture.drain().await;
         self.fixture.check(true).await;
     }
+}
+
+/// By holder: what those whom documents name are called now; none: they are gone.
+fn named(entries: &BTreeMap<Name, Entry>) -> BTreeMap<String, Option<String>> {
+    let now = |id: &str| {
+        entries.values().find_map(|entry| match entry {
+            Entry::User(user) if user.id == id => Some(user.name.clone()),
+            _ => None,
+        })
+    };
+    let mut named = BTreeMap::new();
+    for entry in entries.values() {
+        let (holder, principals) = match entry {
+            Entry::Role(role) => (format!("role {}", role.name), &role.trust_principals),
+            Entry::Bucket(bucket) => (format!("bucket {}", bucket.bucket), &bucket.policy_principals),
+            _ => continue,
+        };
+        named.extend(principals.iter().map(|principal| (holder.clone(), now(&principal.id))));
+    }
+    named
 }
 
 fn show(shown: &mut Reference, entry: Entry) {

@@ -1,5 +1,6 @@
 //! The reference: maps, and AWS's rules in their plainest form. Each method says why a change is refused, or makes it.
 
+use super::principals::Principals;
 use super::steps::Holder;
 use crate::error::Error;
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,6 +21,7 @@ pub fn kind(error: &Error) -> &'static str {
         Error::DeleteConflict { .. } => "conflict",
         Error::LimitExceeded { .. } => "limit",
         Error::Invalid { .. } => "invalid",
+        Error::NoSuchPrincipal { .. } => "no principal",
         Error::NoSuchBucket { .. } => "no bucket",
         Error::BucketExists { .. } => "bucket exists",
         other => panic!("{other:?}"),
@@ -52,6 +54,7 @@ pub struct Reference {
     pub keys: BTreeMap<String, String>,
     /// Ownership and bytes of the policy, of the buckets that there are.
     pub buckets: BTreeMap<String, (i32, usize)>,
+    pub principals: Principals,
 }
 
 fn has<V>(map: &BTreeMap<String, V>, name: &str, but: &str) -> bool {
@@ -80,7 +83,9 @@ fn rename(map: &mut BTreeMap<String, Held>, from: &str, to: &str) -> Refused {
 
 impl Reference {
     pub fn create_user(&mut self, name: &str) -> Refused {
-        create(&mut self.users, name)
+        create(&mut self.users, name)?;
+        self.principals.born(name);
+        Ok(())
     }
 
     pub fn create_group(&mut self, name: &str) -> Refused {
@@ -93,6 +98,7 @@ impl Reference {
 
     pub fn rename_user(&mut self, from: &str, to: &str) -> Refused {
         rename(&mut self.users, from, to)?;
+        self.principals.renamed(from, to);
         self.keys.values_mut().filter(|user| *user == from).for_each(|user| *user = to.into());
         Ok(())
     }
@@ -118,6 +124,10 @@ impl Reference {
             return CONFLICT;
         }
         map.remove(name);
+        match kind {
+            AccessKind::User => self.principals.died(name),
+            _ => self.principals.forget(&format!("role {name}")),
+        }
         Ok(())
     }
 
@@ -270,11 +280,25 @@ impl Reference {
     }
 
     pub fn delete_bucket(&mut self, name: &str) -> Refused {
+        self.principals.forget(&format!("bucket {name}"));
         self.buckets.remove(name).map(drop).ok_or("no bucket")
     }
 
-    pub fn set_bucket_policy(&mut self, name: &str, bytes: usize) -> Refused {
-        self.buckets.get_mut(name).ok_or("no bucket")?.1 = bytes;
+    pub fn trust(&mut self, role: &str, user: &str) -> Refused {
+        if !self.roles.contains_key(role) {
+            return NONE;
+        }
+        self.principals.name(&format!("role {role}"), user)
+    }
+
+    pub fn set_bucket_policy(&mut self, name: &str, bytes: usize, user: Option<&str>) -> Refused {
+        let bucket = self.buckets.get_mut(name).ok_or("no bucket")?;
+        let holder = format!("bucket {name}");
+        match user {
+            Some(user) => self.principals.name(&holder, user)?,
+            None => self.principals.forget(&holder),
+        }
+        bucket.1 = bytes;
         Ok(())
     }
 }

@@ -96,9 +96,15 @@ pub enum Step {
     DeleteBucket {
         bucket: usize,
     },
+    Trust {
+        role: usize,
+        user: usize,
+    },
     SetBucketPolicy {
         bucket: usize,
         bytes: usize,
+        /// Whom it names.
+        user: Option<usize>,
     },
     /// A gateway asks for what has changed since it asked last.
     Follow,
@@ -138,10 +144,11 @@ pub fn step() -> impl Strategy<Value = Step> {
         3 => group.clone().prop_map(|name| Step::CreateGroup { name }),
         2 => (group.clone(), group.clone()).prop_map(|(from, to)| Step::RenameGroup { from, to }),
         1 => group.clone().prop_map(|name| Step::DeleteGroup { name }),
-        4 => (group, user, prop::bool::weighted(0.7))
+        4 => (group, user.clone(), prop::bool::weighted(0.7))
             .prop_map(|(group, user, member)| Step::Membership { group, user, member }),
         2 => role.clone().prop_map(|name| Step::CreateRole { name }),
-        1 => role.prop_map(|name| Step::DeleteRole { name }),
+        1 => role.clone().prop_map(|name| Step::DeleteRole { name }),
+        3 => (role, user.clone()).prop_map(|(role, user)| Step::Trust { role, user }),
         3 => policy.clone().prop_map(|name| Step::CreatePolicy { name }),
         2 => policy.clone().prop_map(|name| Step::DeletePolicy { name }),
         3 => (policy.clone(), any::<bool>())
@@ -156,8 +163,9 @@ pub fn step() -> impl Strategy<Value = Step> {
         2 => (holder(), prop::option::of(policy)).prop_map(|(holder, policy)| Step::SetBoundary { holder, policy }),
         2 => (bucket.clone(), 0i32..4).prop_map(|(bucket, ownership)| Step::CreateBucket { bucket, ownership }),
         1 => bucket.clone().prop_map(|bucket| Step::DeleteBucket { bucket }),
-        3 => (bucket, prop_oneof![Just(0usize), 1usize..20_480])
-            .prop_map(|(bucket, bytes)| Step::SetBucketPolicy { bucket, bytes }),
+        1 => bucket.clone().prop_map(|bucket| Step::SetBucketPolicy { bucket, bytes: 0, user: None }),
+        3 => (bucket, 1usize..20_480, prop::option::of(user))
+            .prop_map(|(bucket, bytes, user)| Step::SetBucketPolicy { bucket, bytes, user }),
         3 => Just(Step::Follow),
         1 => Just(Step::Restart),
     ]

@@ -62,7 +62,9 @@ impl FrameHeader {
             payload_bytes: u32_at(bytes, 4),
             payload_crc: u32_at(bytes, 32),
         };
-        (header.first <= header.last && header.durable < header.first).then_some(header)
+        // After the last number that there is no commit could come.
+        let has_next = header.last < u64::MAX;
+        (header.first <= header.last && header.durable < header.first && has_next).then_some(header)
     }
 
     pub fn fits(&self, payload: &[u8]) -> bool {
@@ -104,6 +106,14 @@ mod tests {
         assert_eq!(FrameHeader::decode(&bytes, 11, 64), Some(HEADER));
         assert_eq!(FrameHeader::decode(&bytes, 12, 64), None);
         assert_eq!(FrameHeader::decode(&bytes, 11, 72), None);
+    }
+
+    #[test]
+    fn a_header_without_an_order_of_commits_is_none() {
+        for (first, last, durable) in [(7, 6, 5), (7, 9, 7), (7, 9, 8), (7, u64::MAX, 6), (0, 0, 0)] {
+            let header = FrameHeader { first, last, durable, ..HEADER };
+            assert_eq!(FrameHeader::decode(&header.encode(11, 64), 11, 64), None, "{header:?}");
+        }
     }
 
     #[test]
