@@ -83,7 +83,7 @@ impl Default for Http2Limits {
     /// For clients that are strangers.
     fn default() -> Self {
         Self {
-            connection_max_count: 2_000,
+            connection_max_count: 1_500,
             stream_max_count: 100,
             stream_window_bytes: 1 << 20,
             connection_window_bytes: 4 << 20,

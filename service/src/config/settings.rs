@@ -102,7 +102,7 @@ impl Default for GatewaySettings {
             tls_key: PathBuf::new(),
             connection_max_count: 20_000,
             connection_max_count_per_address: 10_000,
-            http2_connection_max_count: 2_000,
+            http2_connection_max_count: 1_500,
             trusted_proxies: Vec::new(),
             header_timeout_ms: 5_000,
             header_max_bytes: 16 * KIB as usize,

@@ -33,6 +33,8 @@ pub struct Figures {
     pub kept: Pair,
     /// None: it got none.
     pub new: Option<Pair>,
+    /// It is not let be until its deadline.
+    pub ends_early: bool,
     /// None: the client can't see when it is closed.
     pub deadline: Option<Duration>,
     pub fates: Vec<Fate>,
@@ -113,7 +115,9 @@ impl Figures {
             if lifetimes.len() + refused.len() != self.count {
                 failures.push(format!("{} were never closed", self.count - lifetimes.len() - refused.len()));
             }
-            let is_late = |lifetime: &&Duration| lifetime.abs_diff(deadline) > DEADLINE_SLACK;
+            let is_late = |lifetime: &&Duration| {
+                **lifetime > deadline + DEADLINE_SLACK || !self.ends_early && **lifetime + DEADLINE_SLACK < deadline
+            };
             let late = lifetimes.iter().filter(is_late).count();
             if late > 0 {
                 failures.push(format!("{late} were not closed at their deadline, {deadline:?}"));

@@ -20,7 +20,7 @@ const PATHS: Paths = Paths { small: "/crowd/small", large: "/crowd/large", bucke
 const LARGE_BYTES: usize = 32 << 20;
 // The server's defaults.
 const CONNECTION_MAX_COUNT: usize = 20_000;
-const HTTP2_CONNECTION_MAX_COUNT: usize = 2_000;
+const HTTP2_CONNECTION_MAX_COUNT: usize = 1_500;
 const ROUNDS: usize = 10;
 const REQUESTS_PER_ROUND: usize = 200;
 /// After the last of a crowd was closed, its sockets are.
@@ -132,6 +132,7 @@ impl Scenario {
             rss_max: self.rss_max_bytes,
             kept: Pair { before: kept_before, during: kept_during },
             new: new_during.map(|during| Pair { before: new_before, during }),
+            ends_early: !self.manner.is_let_be(),
             deadline: self.manner.reads().then(|| self.deadline()),
             fates,
         }

@@ -89,6 +89,11 @@ impl Manner {
         self != Self::Unread
     }
 
+    /// Is its end its deadline, and not what it does by then? Of one head's CONTINUATION frames HTTP/2 takes a few.
+    pub fn is_let_be(self) -> bool {
+        self != Self::Http2Continuations
+    }
+
     /// What is sent first.
     pub fn opening(self, server: SocketAddr, paths: Paths, trust: Option<&crate::tls::Trust>) -> Vec<u8> {
         let get = |path: &str| format!("GET {path} HTTP/1.1\r\nHost: {server}\r\n\r\n").into_bytes();

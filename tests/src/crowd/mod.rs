@@ -24,6 +24,8 @@ const ARRIVALS_AT_ONCE: usize = 128;
 const CONNECTIONS_PER_SOURCE: usize = 4_000;
 /// How much is kept of what the server says at the end.
 const LAST_WORDS_MAX_BYTES: usize = 1 << 10;
+/// Room for what nobody reads; more of it would only keep this machine busy.
+const UNREAD_MAX_BYTES: u32 = 4 << 10;
 
 trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
@@ -140,6 +142,9 @@ async fn arrive(plan: &Plan, number: usize) -> io::Result<(Box<dyn Io>, Instant)
     let socket = TcpSocket::new_v4()?;
     let source = u8::try_from(2 + number / CONNECTIONS_PER_SOURCE).map_err(io::Error::other)?;
     socket.bind(SocketAddrV4::new(Ipv4Addr::new(127, 0, 0, source), 0).into())?;
+    if !plan.manner.reads() {
+        socket.set_recv_buffer_size(UNREAD_MAX_BYTES)?;
+    }
     let stream = socket.connect(plan.server).await?;
     let connected = Instant::now();
     stream.set_nodelay(true)?;

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use sha1::Sha1;
 
 /// What of a query is signed: the names that choose an operation, and those that override headers of the answer.
-const SIGNED_PARAMETERS: [&str; 25] = [
+const SIGNED_PARAMETERS: [&str; 26] = [
     "acl",
     "cors",
     "delete",
@@ -17,6 +17,7 @@ const SIGNED_PARAMETERS: [&str; 25] = [
     "location",
     "logging",
     "notification",
+    "ownershipControls",
     "partNumber",
     "policy",
     "policyStatus",

@@ -49,6 +49,7 @@ fn without_length(route: &Route, kind: &str) -> Refusal {
         ("PutObject" | "PutObject of a strange key" | "UploadPart", "" | v4::UNSIGNED_PAYLOAD) => NO_LENGTH,
         (_, "") => Refusal(400, "XAmzContentSHA256Mismatch"),
         ("PutBucketPolicy", v4::UNSIGNED_PAYLOAD) => Refusal(400, "MalformedPolicy"),
+        ("PutBucketAcl" | "PutObjectAcl", v4::UNSIGNED_PAYLOAD) => Refusal(400, "MissingSecurityHeader"),
         (_, v4::UNSIGNED_PAYLOAD) => Refusal(400, "MalformedXML"),
         (_, _) => Refusal(400, "IncompleteBody"),
     }

@@ -1,10 +1,21 @@
 //! Each operation as a request that would be served to the owner of the scene: one that gets through does harm.
 
 use super::scene::{Scene, block, completion, policy};
+use weir_proto::account::ACCOUNT_CANONICAL_ID;
 use weir_tests::sign::Draft;
 
 const OWNERSHIP: &str =
     "<OwnershipControls><Rule><ObjectOwnership>ObjectWriter</ObjectOwnership></Rule></OwnershipControls>";
+
+/// The account has everything, and nobody else anything.
+fn acl() -> String {
+    let owner = format!("<ID>{ACCOUNT_CANONICAL_ID}</ID>");
+    format!(
+        "<AccessControlPolicy><Owner>{owner}</Owner><AccessControlList><Grant><Grantee \
+         xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\" xsi:type=\"CanonicalUser\">{owner}</Grantee>\
+         <Permission>FULL_CONTROL</Permission></Grant></AccessControlList></AccessControlPolicy>"
+    )
+}
 
 /// What an operation does with its body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,10 +61,6 @@ pub fn routes(scene: &Scene) -> Vec<Route> {
         route.draft.add_header("x-amz-copy-source", "/held/b");
         route
     };
-    let private = |mut route: Route| {
-        route.draft.add_header("x-amz-acl", "private");
-        route
-    };
     let whole = format!("/held/upload?uploadId={}", scene.upload_id);
     let part = |number: u32| format!("/held/upload?partNumber={number}&uploadId={}", scene.upload_id);
     let delete = "<Delete><Object><Key>a</Key></Object></Delete>";
@@ -88,8 +95,8 @@ pub fn routes(scene: &Scene) -> Vec<Route> {
         with(Body::Document, policy(), route("PutBucketPolicy", 204, "PUT", "/held?policy")),
         with(Body::Document, block(), route("PutPublicAccessBlock", 200, "PUT", "/held?publicAccessBlock")),
         with(Body::Document, OWNERSHIP, route("PutBucketOwnershipControls", 200, "PUT", "/held?ownershipControls")),
-        private(route("PutBucketAcl", 200, "PUT", "/held?acl")),
-        private(route("PutObjectAcl", 200, "PUT", "/held/a?acl")),
+        with(Body::Document, &acl(), route("PutBucketAcl", 200, "PUT", "/held?acl")),
+        with(Body::Document, &acl(), route("PutObjectAcl", 200, "PUT", "/held/a?acl")),
         with(Body::Data, "overwritten", route("PutObject", 200, "PUT", "/held/a")),
         with(Body::Data, "new content", route("PutObject of a strange key", 200, "PUT", "/held/new%20%2B%2F..%2Fk")),
         copied(route("CopyObject", 200, "PUT", "/held/copy")),
