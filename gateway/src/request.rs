@@ -11,9 +11,9 @@ use crate::error::{ErrorCode, S3Error};
 use crate::route::Query;
 use crate::xml::url_encoded;
 use http::{HeaderMap, Version};
-use std::net::IpAddr;
 use std::sync::Arc;
 use weir_proto::{BucketName, ObjectKey, v1};
+use weir_service::accept::Peer;
 
 /// Everything of a request but its operation and its body.
 #[derive(Debug)]
@@ -28,8 +28,8 @@ pub struct Request {
     pub by_base_path: bool,
     /// The client speaks TLS.
     pub secure: bool,
-    /// The client's address, if it is known.
-    pub address: Option<IpAddr>,
+    /// Whoever sent it, if that is known.
+    pub peer: Option<Peer>,
     pub caller: Caller,
     pub access: Access,
     /// As they were when the request came.
@@ -184,7 +184,7 @@ pub mod tests {
             version: Version::HTTP_11,
             by_base_path: false,
             secure: false,
-            address: None,
+            peer: None,
             caller: Caller::everyone(),
             access: Access::everything(),
             rules: Arc::default(),

@@ -11,7 +11,6 @@ mod query;
 #[cfg(test)]
 mod tests;
 
-pub use address::without_port;
 pub use choose::SUBRESOURCES;
 pub(crate) use choose::chooses_operation;
 pub use operation::{BucketOperation, ObjectOperation, Operation, ServiceOperation};

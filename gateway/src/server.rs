@@ -138,9 +138,9 @@ impl Server {
         let caller = self.context.gate.admit(kind, &presented, &rules)?;
         record.sent_by(&caller);
         self.context.check_rate(&caller)?;
-        let (address, secure) = (record.peer.map(|peer| peer.ip()), record.secure);
+        let (peer, secure) = (parts.extensions.get::<Peer>().copied(), record.secure);
         let creates_object = auth::creates_object(&route.operation);
-        let described = self.context.described(headers, &query, address, secure, creates_object);
+        let described = self.context.described(headers, &query, peer, creates_object);
         let access = self.context.access_of(&caller, &described, &rules);
         access.begin(&needs)?;
         auth::check_expected_owner(headers, &auth::ACCOUNT)?;
@@ -153,7 +153,7 @@ impl Server {
             version: parts.version,
             by_base_path,
             secure,
-            address,
+            peer,
             caller,
             access,
             rules,

@@ -26,6 +26,10 @@ impl Session {
         Self { server: Server::start_with(&format!("{SETTINGS}\n{settings}")) }
     }
 
+    pub fn start_over_tls() -> Self {
+        Self { server: Server::start_over_tls_with(SETTINGS) }
+    }
+
     /// A request to S3; without keys it is anonymous.
     pub fn s3(&self, keys: Option<&Keys>, method: &str, target: &str, body: &str) -> Answer {
         self.s3_with(keys, method, target, &[], body)

@@ -240,3 +240,18 @@ fn a_policy_that_everyone_passes_is_public() {
     let misspelt = policy(r#"{"StringEquals":{"s3:prefixes":"a"}}"#);
     assert_eq!(code(&session.s3(Some(&root()), "PUT", "/photos?policy", &misspelt)), "MalformedPolicy");
 }
+
+#[test]
+fn a_bucket_may_want_a_version_of_tls() {
+    let session = Session::start_over_tls();
+    session.s3(Some(&root()), "PUT", "/photos", "").expect(200);
+    session.s3(Some(&root()), "PUT", "/photos/cat", "meow").expect(200);
+    for (least, expected) in [("1.2", "200"), ("1.3", "200"), ("1.4", "AccessDenied")] {
+        let policy = format!(
+            r#"{{"Version":"2012-10-17","Statement":{{"Effect":"Deny","Principal":"*","Action":"s3:GetObject",
+            "Resource":"arn:aws:s3:::photos/*","Condition":{{"NumericLessThan":{{"s3:TlsVersion":{least}}}}}}}}}"#
+        );
+        assert_eq!(code(&session.s3(Some(&root()), "PUT", "/photos?policy", &policy)), "204");
+        assert_eq!(code(&session.s3(Some(&root()), "GET", "/photos/cat", "")), expected, "{least}");
+    }
+}

@@ -9,9 +9,9 @@ use super::{Identity, time};
 use crate::route::Query;
 use http::HeaderMap;
 use http::header::{IF_MATCH, IF_NONE_MATCH, REFERER, USER_AGENT};
-use std::net::IpAddr;
 use weir_proto::account::ACCOUNT_ID;
 use weir_proto::v1::Tag;
+use weir_service::accept::Peer;
 
 /// Headers that are keys under `s3:` by their own name.
 const OWN_HEADERS: [&str; 15] = [
@@ -37,10 +37,8 @@ const OWN_HEADERS: [&str; 15] = [
 pub struct Described<'a> {
     pub headers: &'a HeaderMap,
     pub query: &'a Query,
-    /// The client's address, if it is known.
-    pub address: Option<IpAddr>,
-    /// Did it come over TLS?
-    pub is_secure: bool,
+    /// Whoever sent it, if that is known.
+    pub peer: Option<Peer>,
     /// Does it make an object, or only parts of one? None: neither.
     pub creates_object: Option<bool>,
     /// The one that buckets are in.
@@ -99,14 +97,17 @@ fn of_connection(facts: &mut Facts, described: &Described<'_>) {
     let now = described.now_ms.div_euclid(1000);
     facts.add("aws:CurrentTime", time::iso8601(now * 1000));
     facts.add("aws:EpochTime", now.to_string());
-    facts.add("aws:SecureTransport", described.is_secure.to_string());
+    facts.add("aws:SecureTransport", described.peer.is_some_and(|peer| peer.secure).to_string());
     facts.add("aws:RequestedRegion", described.region);
     // Nobody asks on behalf of somebody else.
     for key in ["aws:PrincipalIsAWSService", "aws:ViaAWSService"] {
         facts.add(key, "false");
     }
-    if let Some(address) = described.address {
-        facts.add("aws:SourceIp", address.to_canonical().to_string());
+    if let Some(version) = described.peer.and_then(|peer| peer.tls_version) {
+        facts.add("s3:TlsVersion", version.number());
+    }
+    if let Some(peer) = described.peer {
+        facts.add("aws:SourceIp", peer.address.ip().to_canonical().to_string());
     }
     for (key, header) in [("aws:UserAgent", USER_AGENT), ("aws:Referer", REFERER)] {
         if let Some(value) = described.headers.get(header) {

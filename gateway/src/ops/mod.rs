@@ -43,11 +43,11 @@ use crate::route::{BucketOperation, ObjectOperation, Operation, Query, ServiceOp
 use crate::xml::Writer;
 use bytes::Bytes;
 use http::{HeaderMap, Version};
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use weir_proto::v1::change_access_request::Change;
 use weir_proto::{BucketName, Failure, ObjectKey, v1};
+use weir_service::accept::Peer;
 use weir_service::clock::Clock;
 use weir_service::config::settings::GatewaySettings;
 
@@ -114,12 +114,11 @@ impl Context {
         &'a self,
         headers: &'a HeaderMap,
         query: &'a Query,
-        address: Option<IpAddr>,
-        is_secure: bool,
+        peer: Option<Peer>,
         creates_object: Option<bool>,
     ) -> Described<'a> {
         let region = &self.settings.region;
-        Described { headers, query, address, is_secure, creates_object, region, now_ms: self.clock.now_ms() }
+        Described { headers, query, peer, creates_object, region, now_ms: self.clock.now_ms() }
     }
 
     /// What a caller may do.

@@ -69,7 +69,7 @@ async fn authorized(
     context.check_rate(&caller)?;
     let key = key_of(fields)?;
     let headers = headers_of(fields)?;
-    let described = context.described(&headers, &request.query, request.address, request.secure, Some(true));
+    let described = context.described(&headers, &request.query, request.peer, Some(true));
     let access = context.access_of(&caller, &described, &rules);
     let put = Operation::Object(bucket.clone(), key, ObjectOperation::PutObject);
     access.begin(&needs(&put, &headers, &request.query))?;

@@ -19,6 +19,7 @@ use std::sync::Arc;
 use weir_proto::Failure;
 use weir_proto::v1;
 use weir_proto::v1::change_access_request::Change;
+use weir_service::accept::Peer;
 
 impl AccessChanges for Context {
     fn change(&self, change: Change) -> BoxFuture<'_, Result<v1::ChangeAccessResponse, Failure>> {
@@ -57,8 +58,8 @@ impl Server {
             record.sent_by(&caller);
             note_asked(record, asked, &parameters, &rules.directory, caller.identity());
             self.context.check_rate(&caller)?;
-            let (address, secure) = (record.peer.map(|peer| peer.ip()), record.secure);
-            let described = self.context.described(&presented.parts.headers, presented.query, address, secure, None);
+            let peer = presented.parts.extensions.get::<Peer>().copied();
+            let described = self.context.described(&presented.parts.headers, presented.query, peer, None);
             let access = self.context.access_of(&caller, &described, rules);
             let request = Asked { api: asked, parameters: &parameters, caller: &caller, access: &access, rules };
             let action = parameters.action()?.to_owned();

@@ -59,7 +59,7 @@ const ASKED: &str = "identity=\"operator\" peer=\"192.0.2.1:7\" action=\"CreateA
 #[test]
 fn a_change_has_one_event_with_what_came_of_it() {
     let mut extensions = Extensions::new();
-    extensions.insert(Peer { address: "192.0.2.1:7".parse().unwrap(), secure: true });
+    extensions.insert(Peer { address: "192.0.2.1:7".parse().unwrap(), secure: true, tls_version: None });
     let begin = || ChangeEvent::begin(&request(None), &extensions).unwrap();
     let key = AccessKey { access_key_id: "AKIA1".into(), ..Default::default() };
     let entry = Some(AccessEntry { entry: Some(Entry::AccessKey(key)) });

@@ -80,7 +80,7 @@ where
     let opened = Instant::now();
     let Some((stream, protocol, mut head)) = begin(stream, address, opened, terms).await else { return };
     let activity = Activity::new(protocol, opened);
-    let peer = Peer { address, secure: stream.is_secure() };
+    let peer = peer_of(address, &stream);
     let service = Counted::new(service, activity.clone(), peer, &terms.limits);
     match protocol {
         Protocol::Http1 => {
@@ -153,6 +153,10 @@ impl<S> Resting<S> {
     }
 }
 
+fn peer_of(address: SocketAddr, stream: &Stream) -> Peer {
+    Peer { address, secure: stream.is_secure(), tls_version: stream.tls_version() }
+}
+
 /// The handshake, if there is to be one, and the first head. None: the client closed, was too slow, or speaks what is
 /// not served.
 async fn begin(
@@ -173,7 +177,7 @@ async fn begin(
     let mut head = Vec::new();
     let reading = in_time(deadline, &terms.shutdown, first_head(&mut stream, &mut head)).await.map_err(noted).ok()?;
     if reading.is_none() && deadline <= Instant::now() && is_of_http1(&head) {
-        terms.limits.observer.tell(Peer { address, secure: stream.is_secure() }, Refusal::HeadTimeout);
+        terms.limits.observer.tell(peer_of(address, &stream), Refusal::HeadTimeout);
     }
     match (reading??, terms.limits.protocols) {
         (Protocol::Http1, Protocols::Http2) => None,

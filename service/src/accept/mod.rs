@@ -82,7 +82,8 @@ pub async fn serve<M, S, B>(
         };
         let is_exempt = terms.limits.trusted_proxies.contains(address.ip());
         let Some(slot) = slots.take(address.ip(), is_exempt) else {
-            terms.limits.observer.tell(Peer { address, secure: terms.tls.is_some() }, Refusal::NoPlace);
+            let peer = Peer { address, secure: terms.tls.is_some(), tls_version: None };
+            terms.limits.observer.tell(peer, Refusal::NoPlace);
             if let Ok(permit) = refusals.clone().try_acquire_owned() {
                 let terms = terms.clone();
                 tokio::spawn(async move {

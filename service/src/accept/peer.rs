@@ -1,6 +1,7 @@
 //! Who a request comes from: the connection's other end, or what a trusted proxy says of its own.
 
 use crate::config::GatewaySettings;
+use crate::tls::TlsVersion;
 use http::HeaderMap;
 use ipnet::IpNet;
 use std::net::{IpAddr, SocketAddr};
@@ -16,6 +17,8 @@ pub struct Peer {
     pub address: SocketAddr,
     /// Did the client use TLS?
     pub secure: bool,
+    /// Which of its versions, as far as that is known: of a proxy's client it is not.
+    pub tls_version: Option<TlsVersion>,
 }
 
 /// The networks whose word about a client's address is taken. Cheap to clone.
@@ -65,6 +68,7 @@ impl TrustedProxies {
         }
         if let Some(protocol) = listed(headers, FORWARDED_PROTOCOL).next_back() {
             client.secure = protocol.eq_ignore_ascii_case("https");
+            client.tls_version = None;
         }
         client
     }
@@ -99,7 +103,7 @@ mod tests {
     }
 
     fn peer(address: &str) -> Peer {
-        Peer { address: address.parse().unwrap(), secure: false }
+        Peer { address: address.parse().unwrap(), secure: false, tls_version: None }
     }
 
     fn client(trusted: &[&str], connection: &str, headers: &[(&'static str, &str)]) -> (String, bool) {

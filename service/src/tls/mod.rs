@@ -21,6 +21,7 @@ pub use cluster::ClusterTls;
 pub use files::{KeyPairFiles, TlsError};
 pub use server::ServerTls;
 pub(crate) use stream::Stream;
+pub use stream::TlsVersion;
 
 use rustls::crypto::CryptoProvider;
 use std::sync::{Arc, OnceLock};

@@ -6,6 +6,7 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsStream;
+use tokio_rustls::rustls::ProtocolVersion;
 
 /// What both ends of a connection read from and write to.
 #[derive(Debug)]
@@ -15,11 +16,37 @@ pub(crate) enum Stream {
     Tls(Box<TlsStream<TcpStream>>),
 }
 
+/// What a TLS session speaks. There are no others here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TlsVersion {
+    Tls12,
+    Tls13,
+}
+
+impl TlsVersion {
+    /// `1.2`.
+    pub fn number(self) -> &'static str {
+        match self {
+            Self::Tls12 => "1.2",
+            Self::Tls13 => "1.3",
+        }
+    }
+}
+
 impl Stream {
     pub fn is_secure(&self) -> bool {
         match self {
             Self::Clear(_) => false,
             Self::Tls(_) => true,
+        }
+    }
+
+    /// None: in clear.
+    pub fn tls_version(&self) -> Option<TlsVersion> {
+        let Self::Tls(stream) = self else { return None };
+        match stream.get_ref().1.protocol_version() {
+            Some(ProtocolVersion::TLSv1_3) => Some(TlsVersion::Tls13),
+            Some(_) | None => Some(TlsVersion::Tls12),
         }
     }
 }
