@@ -26,8 +26,6 @@ pub struct Request {
     pub path: String,
     pub version: Version,
     pub by_base_path: bool,
-    /// The client speaks TLS.
-    pub secure: bool,
     /// Whoever sent it, if that is known.
     pub peer: Option<Peer>,
     pub caller: Caller,
@@ -140,7 +138,8 @@ impl Request {
 
     /// Where an object is, as the client would name it.
     pub fn location(&self, bucket: &BucketName, key: &ObjectKey) -> String {
-        let scheme = if self.secure { "https" } else { "http" };
+        let is_secure = self.peer.is_some_and(|peer| peer.secure);
+        let scheme = if is_secure { "https" } else { "http" };
         let host = if self.host.is_empty() { "localhost" } else { &self.host };
         let in_host = self.host.to_ascii_lowercase().starts_with(&format!("{bucket}."));
         let key = url_encoded(key.as_bytes());
@@ -183,7 +182,6 @@ pub mod tests {
             path: "/bbb/k".into(),
             version: Version::HTTP_11,
             by_base_path: false,
-            secure: false,
             peer: None,
             caller: Caller::everyone(),
             access: Access::everything(),
@@ -241,7 +239,8 @@ pub mod tests {
         assert_eq!(request.location(&bucket, &key), "http://localhost:39999/photos/a%20b");
         request.host = "photos.s3.test".into();
         assert_eq!(request.location(&bucket, &key), "http://photos.s3.test/a%20b");
-        request.secure = true;
+        let address = ([192, 0, 2, 1], 7).into();
+        request.peer = Some(Peer { address, secure: true, tls_version: None });
         assert_eq!(request.location(&bucket, &key), "https://photos.s3.test/a%20b");
     }
 

@@ -11,6 +11,7 @@ mod query;
 #[cfg(test)]
 mod tests;
 
+pub use address::without_port;
 pub use choose::SUBRESOURCES;
 pub(crate) use choose::chooses_operation;
 pub use operation::{BucketOperation, ObjectOperation, Operation, ServiceOperation};

@@ -138,7 +138,7 @@ impl Server {
         let caller = self.context.gate.admit(kind, &presented, &rules)?;
         record.sent_by(&caller);
         self.context.check_rate(&caller)?;
-        let (peer, secure) = (parts.extensions.get::<Peer>().copied(), record.secure);
+        let peer = parts.extensions.get::<Peer>().copied();
         let creates_object = auth::creates_object(&route.operation);
         let described = self.context.described(headers, &query, peer, creates_object);
         let access = self.context.access_of(&caller, &described, &rules);
@@ -152,7 +152,6 @@ impl Server {
             path: exchange.path.clone(),
             version: parts.version,
             by_base_path,
-            secure,
             peer,
             caller,
             access,

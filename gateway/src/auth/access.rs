@@ -100,11 +100,13 @@ impl Access {
         let Some((first, others)) = needs.split_first() else { return Ok(()) };
         self.require_before(first)?;
         // Whoever may make an object by an ACL may say who else may read it: it is its own.
-        let makes_its_own = first.action == "s3:PutObject"
-            && self.decide(first.action, &first.resource) == Decision::Allowed(Reason::Acl);
+        let makes_its_own = || {
+            first.action == "s3:PutObject"
+                && self.decide(first.action, &first.resource) == Decision::Allowed(Reason::Acl)
+        };
         others.iter().try_for_each(|need| match self.decide(need.action, &need.resource) {
             Decision::Allowed(_) => Ok(()),
-            Decision::NotAllowed(_) if makes_its_own && need.action == "s3:PutObjectAcl" => Ok(()),
+            Decision::NotAllowed(_) if need.action == "s3:PutObjectAcl" && makes_its_own() => Ok(()),
             decision => Err(self.denied(need, decision)),
         })
     }

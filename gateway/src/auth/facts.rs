@@ -3,7 +3,7 @@
 //! <https://docs.aws.amazon.com/AmazonS3/latest/userguide/amazon-s3-policy-keys.html>
 
 use super::caller::{Caller, Proof};
-use super::policy::Facts;
+use super::policy::{Facts, HEADER_KEYS};
 use super::rules::Rules;
 use super::{Identity, time};
 use crate::route::Query;
@@ -12,25 +12,6 @@ use http::header::{IF_MATCH, IF_NONE_MATCH, REFERER, USER_AGENT};
 use weir_proto::account::ACCOUNT_ID;
 use weir_proto::v1::Tag;
 use weir_service::accept::Peer;
-
-/// Headers that are keys under `s3:` by their own name.
-const OWN_HEADERS: [&str; 15] = [
-    "x-amz-acl",
-    "x-amz-content-sha256",
-    "x-amz-copy-source",
-    "x-amz-grant-full-control",
-    "x-amz-grant-read",
-    "x-amz-grant-read-acp",
-    "x-amz-grant-write",
-    "x-amz-grant-write-acp",
-    "x-amz-metadata-directive",
-    "x-amz-object-ownership",
-    "x-amz-server-side-encryption",
-    "x-amz-server-side-encryption-aws-kms-key-id",
-    "x-amz-server-side-encryption-customer-algorithm",
-    "x-amz-storage-class",
-    "x-amz-website-redirect-location",
-];
 
 /// A request as policies may ask about it.
 #[derive(Clone, Copy, Debug)]
@@ -125,7 +106,7 @@ fn of_s3(facts: &mut Facts, described: &Described<'_>, caller: &Caller) {
     if let Some(version) = described.query.get("versionId") {
         facts.add("s3:VersionId", version);
     }
-    for name in OWN_HEADERS {
+    for &name in HEADER_KEYS {
         if let Some(value) = described.headers.get(name) {
             facts.add(&format!("s3:{name}"), String::from_utf8_lossy(value.as_bytes()));
         }

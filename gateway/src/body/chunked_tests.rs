@@ -1,7 +1,6 @@
 use super::*;
+use crate::body::fuzzing::{SIGNATURE, encode};
 use proptest::prelude::*;
-
-const SIGNATURE: &str = "ad80c730a21e5b8d04586a2213dd63b9a0e99e0e2307b0ade35a65485a288648";
 
 /// Decoded data and trailers.
 type Decoded = (Vec<u8>, Vec<(String, String)>);
@@ -213,35 +212,6 @@ fn a_verifier_sees_every_chunk_with_its_signature_and_the_trailer() {
         assert_eq!(seen.lock()[..2], ["3 bytes 01", "0 bytes 02"]);
         assert_eq!(seen.lock()[2], format!("a:b\n {last}"));
     }
-}
-
-/// The body in chunks of these sizes.
-fn encode(data: &[u8], sizes: &[usize], kind: StreamingKind) -> Vec<u8> {
-    let mut body = Vec::new();
-    let mut rest = data;
-    let mut sizes = sizes.iter().copied().cycle();
-    loop {
-        let (chunk, after) = rest.split_at(sizes.next().unwrap_or(1).min(rest.len()));
-        body.extend_from_slice(format!("{:x}", chunk.len()).as_bytes());
-        if kind.is_signed() {
-            body.extend_from_slice(format!(";chunk-signature={SIGNATURE}").as_bytes());
-        }
-        body.extend_from_slice(b"\r\n");
-        if chunk.is_empty() {
-            break;
-        }
-        body.extend_from_slice(chunk);
-        body.extend_from_slice(b"\r\n");
-        rest = after;
-    }
-    if kind.has_trailer() {
-        body.extend_from_slice(b"x-amz-checksum-crc32:AAAAAA==\r\n");
-    }
-    if kind == StreamingKind::SignedTrailer {
-        body.extend_from_slice(format!("x-amz-trailer-signature:{SIGNATURE}\r\n").as_bytes());
-    }
-    body.extend_from_slice(b"\r\n");
-    body
 }
 
 proptest! {

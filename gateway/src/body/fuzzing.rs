@@ -9,7 +9,7 @@ use std::sync::Arc;
 use weir_service::fuzzing::Input;
 
 const KINDS: [StreamingKind; 3] = [StreamingKind::Signed, StreamingKind::SignedTrailer, StreamingKind::UnsignedTrailer];
-const SIGNATURE: &str = "ad80c730a21e5b8d04586a2213dd63b9a0e99e0e2307b0ade35a65485a288648";
+pub(super) const SIGNATURE: &str = "ad80c730a21e5b8d04586a2213dd63b9a0e99e0e2307b0ade35a65485a288648";
 
 /// What came of a body.
 #[derive(Debug, PartialEq)]
@@ -57,7 +57,7 @@ pub fn aws_chunked(bytes: &[u8]) {
     assert_eq!(decode(kind, declared_bytes, body.chunks(frame_bytes), frame_bytes), whole);
     assert_eq!(decode(kind, declared_bytes, body.chunks(1), 64), whole);
 
-    let framed = encode(kind, body, frame_bytes);
+    let framed = encode(body, &[frame_bytes], kind);
     let decoded = decode(kind, body.len() as u64, framed.chunks(frame_bytes), usize::MAX);
     assert_eq!(decoded.outcome.as_ref().map(Vec::len), Ok(usize::from(kind.has_trailer())), "{decoded:?}");
     assert_eq!(decoded.data, body);
@@ -99,15 +99,25 @@ fn decode<'a>(
     Decoded { outcome, data, seals }
 }
 
-fn encode(kind: StreamingKind, data: &[u8], chunk_bytes: usize) -> Vec<u8> {
-    let extension = if kind.is_signed() { format!(";chunk-signature={SIGNATURE}") } else { String::new() };
+/// The body in chunks of these sizes, none of them 0, over and over.
+pub(super) fn encode(data: &[u8], sizes: &[usize], kind: StreamingKind) -> Vec<u8> {
     let mut body = Vec::new();
-    for chunk in data.chunks(chunk_bytes) {
-        body.extend_from_slice(format!("{:x}{extension}\r\n", chunk.len()).as_bytes());
+    let mut rest = data;
+    let mut sizes = sizes.iter().copied().cycle();
+    loop {
+        let (chunk, after) = rest.split_at(sizes.next().unwrap_or(1).min(rest.len()));
+        body.extend_from_slice(format!("{:x}", chunk.len()).as_bytes());
+        if kind.is_signed() {
+            body.extend_from_slice(format!(";chunk-signature={SIGNATURE}").as_bytes());
+        }
+        body.extend_from_slice(b"\r\n");
+        if chunk.is_empty() {
+            break;
+        }
         body.extend_from_slice(chunk);
         body.extend_from_slice(b"\r\n");
+        rest = after;
     }
-    body.extend_from_slice(format!("0{extension}\r\n").as_bytes());
     if kind.has_trailer() {
         body.extend_from_slice(b"x-amz-checksum-crc32:AAAAAA==\r\n");
     }

@@ -84,7 +84,7 @@ pub fn is_of_domain(host: &str, domains: &[String]) -> bool {
 }
 
 /// A host without its port.
-fn without_port(host: &str) -> &str {
+pub fn without_port(host: &str) -> &str {
     match host.rsplit_once(':') {
         // An IPv6 address has its colons within brackets.
         Some((name, port)) if !port.contains(']') => name,

@@ -5,7 +5,7 @@
 //! RFC 6454, 7; <https://fetch.spec.whatwg.org/#origin-header>
 
 use crate::error::{ErrorCode, S3Error};
-use crate::route::Router;
+use crate::route::{Router, without_port};
 use http::HeaderMap;
 use http::header::ORIGIN;
 use std::net::IpAddr;
@@ -33,12 +33,9 @@ pub fn check(router: &Router, host: &str, headers: &HeaderMap) -> Result<(), S3E
 
 fn is_own(router: &Router, host: &str) -> bool {
     // boto 2 writes the port twice.
-    let name = match host.strip_prefix('[') {
-        Some(rest) => rest.split(']').next(),
-        None => host.split(':').next(),
-    };
-    let name = name.unwrap_or_default();
-    match name.parse::<IpAddr>() {
+    let name = without_port(without_port(host));
+    let address = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name);
+    match address.parse::<IpAddr>() {
         Ok(address) => address.to_canonical().is_loopback(),
         Err(_) => router.is_of_domain(host) || is_localhost(name),
     }

@@ -59,6 +59,24 @@ const GLOBAL: &[&str] = &[
     "requesttag/",
     "resourcetag/",
 ];
+/// Headers that are keys under `s3:` by their own name.
+pub const HEADER_KEYS: &[&str] = &[
+    "x-amz-acl",
+    "x-amz-content-sha256",
+    "x-amz-copy-source",
+    "x-amz-grant-full-control",
+    "x-amz-grant-read",
+    "x-amz-grant-read-acp",
+    "x-amz-grant-write",
+    "x-amz-grant-write-acp",
+    "x-amz-metadata-directive",
+    "x-amz-object-ownership",
+    "x-amz-server-side-encryption",
+    "x-amz-server-side-encryption-aws-kms-key-id",
+    "x-amz-server-side-encryption-customer-algorithm",
+    "x-amz-storage-class",
+    "x-amz-website-redirect-location",
+];
 const S3: &[&str] = &[
     "accessgrantsinstancearn",
     "accesspointnetworkorigin",
@@ -84,21 +102,6 @@ const S3: &[&str] = &[
     "signatureversion",
     "tlsversion",
     "versionid",
-    "x-amz-acl",
-    "x-amz-content-sha256",
-    "x-amz-copy-source",
-    "x-amz-grant-full-control",
-    "x-amz-grant-read",
-    "x-amz-grant-read-acp",
-    "x-amz-grant-write",
-    "x-amz-grant-write-acp",
-    "x-amz-metadata-directive",
-    "x-amz-object-ownership",
-    "x-amz-server-side-encryption",
-    "x-amz-server-side-encryption-aws-kms-key-id",
-    "x-amz-server-side-encryption-customer-algorithm",
-    "x-amz-storage-class",
-    "x-amz-website-redirect-location",
     // With a tag's key after them.
     "accesspointtag/",
     "buckettag/",
@@ -108,13 +111,13 @@ const S3: &[&str] = &[
 
 /// May a document name it? `key` is in lower case.
 pub fn is_known(key: &str) -> bool {
-    let (names, name) = match key.split_once(':') {
-        Some(("aws", name)) => (GLOBAL, name),
-        Some(("s3", name)) => (S3, name),
+    let (names, headers, name) = match key.split_once(':') {
+        Some(("aws", name)) => (GLOBAL, &[][..], name),
+        Some(("s3", name)) => (S3, HEADER_KEYS, name),
         Some((service, name)) => return !service.is_empty() && !name.is_empty(),
         None => return false,
     };
-    names.iter().any(|known| match known.strip_suffix('/') {
+    names.iter().chain(headers).any(|known| match known.strip_suffix('/') {
         Some(_) => name.len() > known.len() && name.starts_with(known),
         None => name == *known,
     })

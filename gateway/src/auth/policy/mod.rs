@@ -34,4 +34,5 @@ pub use current::as_of_now;
 pub use decide::{Decision, Reason, Sources, decide, is_within_bounds};
 pub use document::{DocumentKind, PolicyDocument, PolicyError, Verdict};
 pub use facts::{Ask, Facts};
+pub use key::HEADER_KEYS;
 pub use pattern::Pattern;
