@@ -9,6 +9,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
@@ -16,6 +17,9 @@ use tempfile::TempDir;
 /// A server must serve within this time after its start, whatever state it finds.
 pub const START_SECONDS: u64 = 30;
 const STOP_SECONDS: u64 = 30;
+/// Where the ports of servers begin, and how many there are: Weir's own defaults lie above.
+const FIRST_PORT: u16 = 10_000;
+const PORT_COUNT: u16 = 9_000;
 const BASE_PATH: &str = "/api/v1/s3";
 /// Where all servers of the tests listen.
 const CERTIFIED_HOST: &str = "127.0.0.1";
@@ -296,9 +300,19 @@ fn spawn(folder: &Path, address: SocketAddr, over_tls: bool) -> Child {
     command.stdin(Stdio::null()).stdout(log).stderr(errors).spawn().expect("weir starts")
 }
 
+/// A port that nobody has: each is given out once, so no other test takes it, and they lie below those that the system
+/// gives to connections, so none of the thousands here does before the server listens.
 fn free_address() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
-    listener.local_addr().expect("a bound socket has an address")
+    static GIVEN: AtomicU16 = AtomicU16::new(0);
+    let first = std::process::id() as u16 % PORT_COUNT;
+    for _ in 0..PORT_COUNT {
+        let given = GIVEN.fetch_add(1, Relaxed) % PORT_COUNT;
+        let address = SocketAddr::from(([127, 0, 0, 1], FIRST_PORT + (first + given) % PORT_COUNT));
+        if TcpListener::bind(address).is_ok() {
+            return address;
+        }
+    }
+    panic!("no port is free from {FIRST_PORT} on");
 }
 
 /// Space that a folder takes on disk, in bytes. Files that go meanwhile count as nothing.
