@@ -16,6 +16,12 @@ use std::time::{Duration, Instant};
 /// sled writes to its file, and collects its garbage, so often.
 const FLUSH_INTERVAL_MS: u64 = 1_000;
 
+/// How long sled's own lock may outlive the sled that was dropped: its threads let go of its file when they are done.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(10);
+const LOCK_PAUSE: Duration = Duration::from_millis(5);
+/// How sled's error begins when its lock is held. It has no kind of its own.
+const LOCKED: &str = "could not acquire lock";
+
 /// Entries are checked so many bytes at a time.
 const CHECK_BYTES: usize = 1 << 20;
 
@@ -56,7 +62,7 @@ impl Index {
             .mode(sled::Mode::HighThroughput)
             .flush_every_ms(Some(FLUSH_INTERVAL_MS));
         let (db, state, usage) = no_panic(path, || {
-            let db = config.open()?;
+            let db = open_unlocked(&config)?;
             let state = db.open_tree(STATE_TREE)?;
             let usage = state.get(USAGE)?;
             Ok((db, state, usage))
@@ -240,6 +246,20 @@ impl Index {
     }
 }
 
+/// Opens sled; waits while the threads of one that was dropped hold its lock still. The data folder is this process's
+/// alone, so no other holds it for good.
+fn open_unlocked(config: &sled::Config) -> sled::Result<sled::Db> {
+    let began = Instant::now();
+    loop {
+        match config.open() {
+            Err(sled::Error::Io(error)) if error.to_string().starts_with(LOCKED) && began.elapsed() < LOCK_TIMEOUT => {
+                std::thread::sleep(LOCK_PAUSE);
+            }
+            opened => return opened,
+        }
+    }
+}
+
 fn damaged(path: &Path, detail: String) -> StoreError {
     StoreError::Damaged { what: format!("the index {}", path.display()), detail }
 }
@@ -297,6 +317,19 @@ mod tests {
 
     fn everything(index: &Index) -> Vec<(Bytes, Bytes)> {
         index.scan(&Scan { start: Bytes::new(), end: None, limit: usize::MAX, reverse: false }).unwrap()
+    }
+
+    #[test]
+    fn who_opens_it_waits_for_the_threads_of_the_one_that_was_dropped() {
+        let folder = tempfile::tempdir().unwrap();
+        let index = open(folder.path());
+        // The lock goes by the open file: sled's threads may have it a little longer than the index lives.
+        let thread = std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(200));
+            drop(index);
+        });
+        open(folder.path());
+        thread.join().unwrap();
     }
 
     #[test]
