@@ -13,7 +13,7 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, BTreeSet};
 use weir_proto::v1::{
-    RegisterWorkerRequest, RegisterWorkerResponse, Worker, WorkerHeartbeatRequest, WorkerHeartbeatResponse,
+    RegisterWorkerRequest, RegisterWorkerResponse, Worker, WorkerHeartbeatRequest, WorkerHeartbeatResponse, WorkerState,
 };
 
 /// Orders to delete that one answer carries.
@@ -156,6 +156,10 @@ impl Cluster {
             started_ms: now_ms,
             block_count: request.block_count,
             version: request.version.clone(),
+            zone: request.zone.clone(),
+            host: request.host.clone(),
+            state: WorkerState::Live.into(),
+            incarnation: request.incarnation,
         };
         let state = State { worker, has_reported: true, inventory_wanted: true, last_inventory_ms: now_ms };
         let mut workers = self.workers.0.lock();

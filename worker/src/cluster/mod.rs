@@ -91,6 +91,7 @@ impl Membership {
             free_bytes: usage.free_bytes,
             block_count: usage.block_count,
             version: env!("CARGO_PKG_VERSION").into(),
+            ..Default::default()
         };
         let answer = match in_time(self.client.register_worker(request)).await {
             Ok(answer) => answer.into_inner(),

@@ -77,6 +77,7 @@ fn sample() -> v1::ReportResponse {
         started_ms: 1_795_319_467_084,
         block_count: 3,
         version: "0.1.0".into(),
+        ..Default::default()
     };
     let gateway = |address: &str, live| v1::GatewayReport {
         session_id: 1,
