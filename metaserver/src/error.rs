@@ -138,7 +138,9 @@ impl Error {
             Self::Stopping | Self::Busy { .. } | Self::Raced => Reason::Unavailable,
             Self::Record(_) | Self::Sealed(_) => Reason::Damaged,
             Self::Store(error) => match error {
-                StoreError::Busy => Reason::Unavailable,
+                StoreError::Busy | StoreError::StandbyAway => Reason::Unavailable,
+                StoreError::Following { .. } | StoreError::Replaced { .. } => Reason::Unavailable,
+                StoreError::Refused { .. } => Reason::InvalidRequest,
                 StoreError::Full => Reason::NoSpace,
                 StoreError::TooLarge { .. } => Reason::TooLarge,
                 StoreError::Damaged { .. } | StoreError::NotACounter { .. } => Reason::Damaged,

@@ -11,6 +11,8 @@ pub enum Kind {
     Secret,
     /// Texts; in the environment and in flags separated by commas.
     List,
+    /// One of these.
+    Choice(&'static [&'static str]),
     Count(u64, u64),
     Bytes(u64, u64),
     Milliseconds(u64, u64),
@@ -28,7 +30,7 @@ impl Kind {
         match self {
             Self::Count(min, max) | Self::Bytes(min, max) | Self::Milliseconds(min, max) => Some((min, max)),
             Self::Percent => Some((0, 100)),
-            Self::Text | Self::Secret | Self::List | Self::Switch => None,
+            Self::Text | Self::Secret | Self::List | Self::Choice(_) | Self::Switch => None,
         }
     }
 
@@ -44,6 +46,7 @@ impl Kind {
     pub fn of_text(self, text: &str) -> Option<Value> {
         match self {
             Self::Text | Self::Secret => Some(Value::String(text.to_owned())),
+            Self::Choice(allowed) => allowed.contains(&text).then(|| Value::String(text.to_owned())),
             Self::List => {
                 let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
                 Some(Value::Array(items.map(|item| Value::String(item.to_owned())).collect()))
@@ -57,6 +60,7 @@ impl Kind {
     pub fn of_toml(self, value: &Value) -> Option<Value> {
         match (self, value) {
             (Self::Text | Self::Secret, Value::String(_)) => Some(value.clone()),
+            (Self::Choice(allowed), Value::String(text)) => allowed.contains(&&**text).then(|| value.clone()),
             (Self::Switch, Value::Boolean(_)) => Some(value.clone()),
             (Self::List, Value::Array(items)) => items.iter().all(Value::is_str).then(|| value.clone()),
             (Self::Bytes(..) | Self::Milliseconds(..), Value::String(text)) => self.in_range(self.number(text)?),
@@ -86,7 +90,7 @@ impl Kind {
     /// The unit in words, for the documentation.
     pub fn unit(self) -> &'static str {
         match self {
-            Self::Text | Self::Secret => "text",
+            Self::Text | Self::Secret | Self::Choice(_) => "text",
             Self::List => "list",
             Self::Count(..) => "count",
             Self::Bytes(..) => "bytes",
@@ -98,9 +102,10 @@ impl Kind {
 
     /// The smallest and the largest value in words, for the documentation.
     pub fn allowed(self) -> String {
-        match self.range() {
-            Some((min, max)) => format!("{} to {}", self.shown(min), self.shown(max)),
-            None => String::new(),
+        match (self.range(), self) {
+            (Some((min, max)), _) => format!("{} to {}", self.shown(min), self.shown(max)),
+            (None, Self::Choice(allowed)) => allowed.join(", "),
+            (None, _) => String::new(),
         }
     }
 
@@ -122,6 +127,7 @@ impl fmt::Display for Kind {
         match self {
             Self::Text | Self::Secret => return f.write_str("a text"),
             Self::List => return f.write_str("a list of texts"),
+            Self::Choice(allowed) => return write!(f, "one of {}", allowed.join(", ")),
             Self::Switch => return f.write_str("true or false"),
             Self::Count(..) => f.write_str("a whole number")?,
             Self::Bytes(..) => f.write_str("a number of bytes, such as 65536 or \"64 KiB\" (KiB, MiB, GiB, TiB),")?,

@@ -51,6 +51,11 @@ impl Checkpoints {
         }
     }
 
+    /// Where the checkpoint of a sequence lies.
+    pub fn path(&self, sequence: u64) -> PathBuf {
+        self.folder.join(checkpoint::name(sequence))
+    }
+
     /// Makes a checkpoint, and removes what it makes superfluous.
     pub fn make(&self) -> Result<Summary, StoreError> {
         let _making = self.making.lock();

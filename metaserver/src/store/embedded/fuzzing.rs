@@ -80,7 +80,7 @@ pub(crate) fn journal(bytes: &[u8]) {
             false => (sequence(&mut input), sequence(&mut input), sequence(&mut input)),
         };
         let payload_bytes = payload.len() as u32;
-        let header = FrameHeader { first, last, durable, payload_bytes, payload_crc: crc32c(&payload) };
+        let header = FrameHeader { first, last, durable, payload_bytes, payload_crc: crc32c(&payload), run: 0 };
         if offset + header.stride() > SEGMENT_BYTES {
             break;
         }
