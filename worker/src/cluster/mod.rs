@@ -1,12 +1,14 @@
 //! The worker in its cluster: it registers, heartbeats, obeys, and tells what it holds. It calls the metaserver; the
 //! metaserver never calls it.
 
+mod epoch;
 pub mod identity;
 mod inventory;
 mod orders;
 
 use crate::error::{WorkerError, off_thread};
 use crate::store::{BlockStore, Usage};
+pub use epoch::KeptEpoch;
 use identity::Identity;
 use orders::Orders;
 use std::sync::Arc;
@@ -38,6 +40,7 @@ pub struct Membership {
     address: String,
     orders: Arc<Orders>,
     inventory_under_way: Arc<AtomicBool>,
+    epoch: KeptEpoch,
 }
 
 /// What a registration gave.
@@ -48,14 +51,20 @@ pub struct Registered {
 }
 
 impl Membership {
-    pub fn new(settings: &WorkerSettings, store: Arc<BlockStore>, clock: Arc<dyn Clock>, metaserver: Channel) -> Self {
+    pub fn new(
+        settings: &WorkerSettings,
+        store: Arc<BlockStore>,
+        clock: Arc<dyn Clock>,
+        metaserver: Channel,
+        epoch: KeptEpoch,
+    ) -> Self {
         let client = WorkersClient::new(metaserver)
             .max_decoding_message_size(MAX_MESSAGE_BYTES)
             .max_encoding_message_size(MAX_MESSAGE_BYTES);
         let address = if settings.address.is_empty() { &settings.listen } else { &settings.address };
         let orders = Arc::new(Orders::default());
         let address = address.clone();
-        Self { store, clock, client, address, orders, inventory_under_way: Arc::default() }
+        Self { store, clock, client, address, orders, inventory_under_way: Arc::default(), epoch }
     }
 
     /// Registers, again and again until the metaserver answers.
@@ -102,7 +111,8 @@ impl Membership {
                 format!("this folder is of cluster {}, the metaserver of {}", identity.cluster_id, answer.cluster_id);
             return Err(WorkerError::WrongCluster(fault.into()));
         }
-        let identity = Identity { worker_id: WorkerId(answer.worker_id), cluster_id: answer.cluster_id };
+        let epoch = self.epoch.seen().get();
+        let identity = Identity { worker_id: WorkerId(answer.worker_id), cluster_id: answer.cluster_id, epoch };
         let heartbeat_interval = Duration::from_millis(answer.heartbeat_interval_ms).max(HEARTBEAT_MIN);
         Ok(Ok(Registered { identity, heartbeat_interval }))
     }
@@ -160,7 +170,12 @@ async fn heartbeats(membership: &mut Membership, registered: &Registered, shutdo
     let mut wait = FIRST_RETRY;
     let mut lost = false;
     loop {
-        match membership.heartbeat(worker).await {
+        let answer = match membership.heartbeat(worker).await {
+            // Before anything is obeyed.
+            Ok(answer) => membership.epoch.keep(&registered.identity).await.map(|()| answer),
+            Err(status) => Err(status),
+        };
+        match answer {
             Ok(answer) => {
                 if lost {
                     tracing::info!("the metaserver answers again");

@@ -111,7 +111,6 @@ impl Followers {
         Ok(Self { options, disk, data, clock, state: Mutex::new(state), changed: Condvar::new() })
     }
 
-
     /// From now on commits are for clients: what the mode promises holds for them. Those before, which a metaserver makes
     /// when it starts, nobody was told of.
     ///
