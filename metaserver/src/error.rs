@@ -17,6 +17,11 @@ pub enum MetaserverError {
     Record(#[from] RecordError),
     #[error("starting on the store: {0}")]
     Start(#[source] Box<Error>),
+    #[error(
+        "another metaserver, {address}, serves under epoch {epoch}, and this one's is {own}: it was replaced. Start it with \
+         --follow {address} to make it a standby of the other"
+    )]
+    Replaced { address: String, epoch: u64, own: u64 },
     #[error("restoring {backup} into {data}: {source}")]
     Restore { backup: PathBuf, data: PathBuf, source: StoreError },
 }

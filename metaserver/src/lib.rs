@@ -185,6 +185,27 @@ impl Metaserver {
         Ok(Self { service: Service { namespace, cluster, host } })
     }
 
+    /// Where the standby was that followed last; empty: there was none.
+    pub fn standby_address(&self) -> String {
+        self.service.host.store.as_ref().map(|store| store.standing().address).unwrap_or_default()
+    }
+
+    /// Takes notice of another metaserver, at an address: if that serves under a higher epoch, this one is over, also
+    /// after its next start.
+    ///
+    /// # Errors
+    /// [`MetaserverError::Replaced`]: it is. [`MetaserverError::Store`]: that could not be noted.
+    pub async fn meet(&self, address: &str, epoch: u64) -> Result<(), MetaserverError> {
+        let own = self.epoch();
+        if epoch <= own {
+            return Ok(());
+        }
+        if let Some(store) = &self.service.host.store {
+            store.step_down(epoch).await?;
+        }
+        Err(MetaserverError::Replaced { address: address.to_owned(), epoch, own })
+    }
+
     /// Under which it serves.
     pub fn epoch(&self) -> u64 {
         self.service.namespace.ids.epoch

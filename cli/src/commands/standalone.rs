@@ -12,7 +12,7 @@ use std::sync::Arc;
 use weir_gateway::Gateway;
 use weir_gateway::blocks::FixedWorkers;
 use weir_service::channel::in_process;
-use weir_service::config::{Config, GatewaySettings, Origin};
+use weir_service::config::{Config, GatewaySettings, Origin, StandbyMode};
 use weir_service::folder_lock::FolderLock;
 use weir_service::rpc::{self, UnixSocket};
 use weir_service::sealing::Sealer;
@@ -46,6 +46,9 @@ async fn start(process: Process) -> Result<(), StartError> {
     let config = process.config.clone();
     if config.metaserver.replication != 1 {
         return Err(StartError::Replication(config.metaserver.replication));
+    }
+    if config.metaserver.standby != StandbyMode::None || !config.metaserver.follow.is_empty() {
+        return Err(StartError::Standby);
     }
     let listener = process.listen_for_clients().await?;
     let address = listener

@@ -100,6 +100,8 @@ fn sample() -> v1::ReportResponse {
         byte_count: 31_557_280,
         reclaim_queue_length: 4,
         awaiting_restore_confirmation: false,
+        standby: None,
+        epoch: 1,
         store: vec![v1::Gauge { name: "journal_bytes".into(), value: 12 }],
     }
 }
