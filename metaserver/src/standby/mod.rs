@@ -11,10 +11,14 @@
 //! | [`wire`] | how both are told in the contract |
 
 pub mod candidate;
+#[cfg(test)]
+mod figures;
 mod following;
 pub mod host;
 mod metrics;
 mod promotion;
+#[cfg(test)]
+mod tests;
 mod wire;
 
 pub use candidate::Candidate;

@@ -47,9 +47,9 @@ impl Catalog {
         self.listed.lock().len() as u64
     }
 
-    /// Whether the commits after `after` are all here.
-    pub fn reaches_back_to(&self, after: u64) -> bool {
-        self.listed.lock().iter().find_map(|listed| listed.first).is_none_or(|first| first <= after + 1)
+    /// Whether the commit after `after` is here, and so all that came later.
+    pub fn has_next(&self, after: u64) -> bool {
+        self.listed.lock().iter().find_map(|listed| listed.first).is_some_and(|first| first <= after + 1)
     }
 
     /// Visits the frames with the commits after `after` up to `last`, which must be there. Whoever calls this must keep
@@ -72,7 +72,7 @@ impl Catalog {
 
     /// The frame that ends with a commit, if it is still here. As for [`Catalog::read`].
     pub fn frame_ending_with(&self, last: u64) -> Result<Option<FrameId>, StoreError> {
-        let Some(before) = last.checked_sub(1).filter(|before| self.reaches_back_to(*before)) else { return Ok(None) };
+        let Some(before) = last.checked_sub(1).filter(|before| self.has_next(*before)) else { return Ok(None) };
         let mut found = None;
         self.walk(before, last, &mut |header, _| {
             found = (header.last == last).then(|| header.id());

@@ -104,7 +104,7 @@ impl Feed {
         let _kept = self.checkpoints.making.lock();
         match frame {
             // Nothing is the beginning of everything.
-            None => Ok(sequence == 0 && self.checkpoints.catalog.reaches_back_to(0)),
+            None => Ok(sequence == 0 && self.checkpoints.catalog.has_next(0)),
             Some(frame) if frame.last != sequence || sequence > self.followers.durable() => Ok(false),
             Some(frame) => Ok(self.checkpoints.catalog.frame_ending_with(sequence)? == Some(frame)),
         }

@@ -22,6 +22,8 @@ pub(super) use followers::Followers;
 pub use followers::{Attachment, FollowError, Phase, Standing};
 pub use following::Primary;
 pub use notes::Alone;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(super) use notes::fuzzed_notes;
 pub(super) use notes::{check_may_serve, epoch_min, write_replaced};
 pub use standby::{Belief, StandbyStore};
 

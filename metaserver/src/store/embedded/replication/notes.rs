@@ -221,6 +221,27 @@ fn decode(text: &str) -> Option<Lines> {
     lines.lines().map(|line| line.split_once(' ').map(|(name, value)| (name.to_owned(), value.to_owned()))).collect()
 }
 
+/// Reads a file as each of the notes; one that is understood is written, and read again.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(in super::super) fn fuzzed_notes(disk: &dyn Disk, data: &Path, file: &[u8], put: &dyn Fn(&Path, Vec<u8>)) {
+    for name in [STANDBY_FILE, FOLLOWING_FILE, EPOCH_FILE, REPLACED_FILE] {
+        put(&data.join(name), file.to_vec());
+    }
+    let _ = check_may_serve(disk, data);
+    if let Ok(epoch) = epoch_min(disk, data) {
+        write_epoch(disk, data, epoch).expect("memory does not fail");
+        assert_eq!(epoch_min(disk, data).expect("it was understood"), epoch);
+    }
+    if let Ok(Some(note)) = PrimaryNote::read(disk, data) {
+        note.write(disk, data).expect("memory does not fail");
+        assert_eq!(PrimaryNote::read(disk, data).expect("it was understood"), Some(note));
+    }
+    if let Ok(Some(note)) = FollowingNote::read(disk, data) {
+        note.write(disk, data).expect("memory does not fail");
+        assert_eq!(FollowingNote::read(disk, data).expect("it was understood"), Some(note));
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -85,6 +85,15 @@ impl Drop for Wire {
 }
 
 impl Wire {
+    /// Cuts it, and waits until nobody has anything in hand.
+    async fn cut(mut self) {
+        self.primary.detach(self.attachment, "the wire is cut");
+        for task in &mut self.tasks {
+            task.abort();
+            let _ = task.await;
+        }
+    }
+
     /// Waits until the standby has ended, and says how.
     async fn ended(mut self) -> Result<(), StoreError> {
         (&mut self.tasks[0]).await.unwrap()
@@ -189,7 +198,7 @@ async fn a_standby_has_what_was_answered_and_takes_over() {
     let refused = standby.store().unwrap().commit(batch(0, 40, 10)).await.unwrap_err();
     assert!(matches!(refused, CommitError::Store(StoreError::Following { .. })), "{refused}");
     let expected = everything(&*primary).await;
-    drop(wire);
+    wire.cut().await;
     let promoted = standby.promote(2, false).await.unwrap();
     assert_eq!(everything(&*promoted).await, expected);
     assert_eq!((promoted.epoch_min(), promoted.awaits_confirmation()), (2, false));
@@ -432,7 +441,9 @@ async fn one_life(seed: u64) {
         tokio::time::sleep(Duration::from_millis(random.below(60))).await;
         // Whatever is still on is turned off, too.
         machines.iter().for_each(|machine| machine.disk.power_off_at(0));
-        drop(wire);
+        if let Some(wire) = wire {
+            wire.cut().await;
+        }
         drop(primary.close().await);
         working.await.unwrap();
         let believes = standby.belief().in_sync;
