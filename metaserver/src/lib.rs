@@ -180,6 +180,7 @@ impl Metaserver {
         let cluster = Arc::new(Cluster::open(namespace.clone()).await?);
         store.begin_serving()?;
         fence.serve_under(namespace.ids.epoch);
+        namespace.metrics.epoch.set(i64::try_from(namespace.ids.epoch).unwrap_or(i64::MAX));
         cluster.start(shutdown);
         let host = Host { namespace: namespace.clone(), store: embedded, fence };
         Ok(Self { service: Service { namespace, cluster, host } })

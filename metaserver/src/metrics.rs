@@ -16,6 +16,7 @@ pub struct Metrics {
     pub sessions: Gauge,
     pub live_workers: Gauge,
     pub workers: Gauge,
+    pub epoch: Gauge,
 }
 
 impl Metrics {
@@ -61,6 +62,7 @@ impl Metrics {
             metrics.live_workers.clone(),
         );
         r.register("weir_metaserver_workers", "Workers that have registered", metrics.workers.clone());
+        r.register("weir_metaserver_epoch", "Under which it serves; 0: it does not", metrics.epoch.clone());
         metrics
     }
 }

@@ -77,7 +77,7 @@ async fn load(metaserver: &Metaserver, numbers: &Arc<AtomicU64>, is_over: impl F
             let request = v1::CommitObjectRequest {
                 bucket: "photos".into(),
                 key: Bytes::from(format!("2026/11/{number:012}.jpg")),
-                content: Some(inline(&"x".repeat(100))),
+                content: Some(inline("x".repeat(100))),
                 ..Default::default()
             };
             metaserver.service.namespace.commit_object(request).await.unwrap();

@@ -1,7 +1,6 @@
 //! What a metaserver and a standby tell Prometheus of each other, read when it asks.
 
 use super::candidate::Inner;
-use crate::store::Store as _;
 use crate::store::embedded::EmbeddedStore;
 use crate::store::embedded::replication::Phase;
 use prometheus_client::collector::Collector;
@@ -90,7 +89,6 @@ fn hosting(store: &EmbeddedStore, encoder: &mut DescriptorEncoder<'_>) -> fmt::R
         Phase::InSync => 3,
     };
     let behind = standing.last.saturating_sub(standing.acknowledged);
-    gauge(encoder, "epoch_min", "The epoch that the store was promoted to; 1: never", signed(store.epoch_min()))?;
     gauge(encoder, "standby_mode", "metaserver.standby: 0 none, 1 optional, 2 required", mode)?;
     gauge(encoder, "standby_state", "The standby: 0 away, 1 seeding, 2 catching up, 3 in sync", state)?;
     gauge(encoder, "standby_behind_commits", "Commits that the standby has not acknowledged", signed(behind))?;

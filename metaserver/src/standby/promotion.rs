@@ -94,7 +94,11 @@ impl Inner {
             // It panicked or was ended: in both cases it follows no more.
             let _ = following.await;
         }
-        let store = self.standby.promote(epoch, lacks).await?;
+        let promoted = self.standby.promote(epoch, lacks).await;
+        let store = promoted.inspect_err(|error| {
+            // It follows no more, and does not serve either.
+            self.shutdown.fail(format!("the promotion failed: {error}"));
+        })?;
         let opened = Metaserver::over(
             self.settings.clone(),
             store,

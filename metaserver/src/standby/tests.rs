@@ -185,7 +185,7 @@ async fn a_standby_serves_nobody_until_it_is_promoted_and_then_what_its_metaserv
     assert!(refused.message().contains("under epoch 2"), "{refused:?}");
     text.clear();
     prometheus_client::encoding::text::encode(&mut text, registry).unwrap();
-    assert!(text.contains("weir_metaserver_epoch_min 2"), "{text}");
+    assert!(text.contains("weir_metaserver_epoch 2"), "{text}");
     let _ = metaserver.close().await;
     assert!(shutdown.finish(PATIENCE).await);
     candidate.close().await.unwrap();

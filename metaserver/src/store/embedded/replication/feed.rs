@@ -8,6 +8,7 @@ use crate::store::embedded::io_error;
 use crate::store::embedded::shared::Shared;
 use bytes::Bytes;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::sync::mpsc::Sender;
 
@@ -113,17 +114,19 @@ impl Feed {
     /// Sends a checkpoint. Returns the last commit that it has.
     fn seed(&mut self) -> Result<u64, Ended> {
         self.followers.set_phase(self.attachment, Phase::Seeding);
-        let summary = self.checkpoints.make()?;
-        let (file, frame) = {
+        if !self.checkpoints.has_recent() {
+            self.checkpoints.make()?;
+        }
+        let (file, path, sequence, frame) = {
             let _kept = self.checkpoints.making.lock();
-            let path = self.checkpoints.path(summary.sequence);
+            let sequence = self.shared.checkpoint_sequence.load(Ordering::Relaxed);
+            let path = self.checkpoints.path(sequence);
             let file = self.checkpoints.disk.open(&path).map_err(io_error("open", &path))?;
-            (file, self.checkpoints.catalog.frame_ending_with(summary.sequence)?)
+            (file, path, sequence, self.checkpoints.catalog.frame_ending_with(sequence)?)
         };
-        let path = self.checkpoints.path(summary.sequence);
         let bytes = file.len().map_err(io_error("measure", &path))?;
-        tracing::info!(sequence = summary.sequence, bytes, "the standby gets a checkpoint");
-        let position = Position { sequence: summary.sequence, frame };
+        tracing::info!(sequence, bytes, "the standby gets a checkpoint");
+        let position = Position { sequence, frame };
         self.send(ToStandby::Seed { bytes, position })?;
         let mut offset = 0;
         while offset < bytes {
@@ -132,8 +135,8 @@ impl Feed {
             offset += piece.len() as u64;
             self.send(ToStandby::SeedPiece(Bytes::from(piece)))?;
         }
-        self.wait_for(summary.sequence)?;
-        Ok(summary.sequence)
+        self.wait_for(sequence)?;
+        Ok(sequence)
     }
 
     /// Sends some frames after a commit. Returns the last commit sent.

@@ -250,7 +250,8 @@ impl Followers {
         state.current = frame();
         let State { current: Some(frame), follower: Some(follower), .. } = &mut *state else { return };
         if follower.phase == Phase::InSync && follower.sender.try_send(ToStandby::Frame(frame.clone())).is_err() {
-            // It takes nothing: when it comes back, the journal tells it.
+            // When it comes back, the journal tells it.
+            tracing::warn!(address = follower.address, "the standby takes nothing");
             state.follower = None;
         }
     }

@@ -262,7 +262,9 @@ impl StandbyStore {
             let store = EmbeddedStore::open_as(data, inner.options, inner.disk.clone(), inner.clock.clone(), true)?;
             let found = store.shared.applied();
             if found != seed.position.sequence {
-                return Err(refused(format!("the checkpoint has commit {found}, not {}", seed.position.sequence)));
+                // It was verified: this can't be helped by another try.
+                let reason = format!("the checkpoint gave commit {found}, not {}", seed.position.sequence);
+                return Err(StoreError::Stopped { reason });
             }
             *inner.store.write() = Some(Arc::new(store));
             inner.change_note(|note| note.base = seed.position.frame)
