@@ -21,9 +21,10 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::task::Poll;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
@@ -157,12 +158,13 @@ impl<S> Resting<S> {
     async fn wakes(&mut self, activity: &Arc<Activity>, terms: &Terms) -> bool {
         if self.head.is_empty() {
             let Some(deadline) = activity.deadline(&terms.limits) else { return false };
-            let reading = read_piece(&mut self.io, &mut self.head);
+            let reading = pin!(read_piece(&mut self.io, &mut self.head));
             let Ok(Some(1..)) = in_time(deadline, &terms.shutdown, reading).await else { return false };
         }
         activity.has_read();
         let Some(deadline) = activity.deadline(&terms.limits) else { return false };
-        let reading = in_time(deadline, &terms.shutdown, next_head(&mut self.io, &mut self.head)).await;
+        let reading = pin!(next_head(&mut self.io, &mut self.head));
+        let reading = in_time(deadline, &terms.shutdown, reading).await;
         if let Ok(None) = reading
             && deadline <= Instant::now()
         {
@@ -188,13 +190,16 @@ async fn begin(
     let noted = |error: io::Error| tracing::debug!(%error, %address, "a connection did not begin");
     let mut stream = match &terms.tls {
         Some(tls) => {
-            let accepting = Box::pin(terms.accept(tls, stream));
-            in_time(deadline, &terms.shutdown, accepting).await.map_err(noted).ok()??
+            let mut accepting = Box::pin(terms.accept(tls, stream));
+            in_time(deadline, &terms.shutdown, accepting.as_mut()).await.map_err(noted).ok()??
         }
         None => Stream::Clear(stream),
     };
     let mut head = Vec::new();
-    let reading = in_time(deadline, &terms.shutdown, first_head(&mut stream, &mut head)).await.map_err(noted).ok()?;
+    let reading = {
+        let reading = pin!(first_head(&mut stream, &mut head));
+        in_time(deadline, &terms.shutdown, reading).await.map_err(noted).ok()?
+    };
     if reading.is_none() && deadline <= Instant::now() && is_of_http1(&head) {
         terms.limits.observer.tell(peer_of(address, &stream), Refusal::HeadTimeout);
     }
@@ -212,20 +217,27 @@ async fn send_away(mut stream: Stream, opened: Instant, terms: &Terms) {
         Lingering::new(stream).shutdown().await
     };
     // Nobody else is to be told if this client is not.
-    let _ = in_time(opened + terms.limits.header_timeout, &terms.shutdown, going).await;
+    let _ = in_time(opened + terms.limits.header_timeout, &terms.shutdown, pin!(going)).await;
 }
 
-/// None: the deadline or shutdown came first.
+/// None: the deadline or shutdown came first. `reading` is its caller's, so that there is room for it once.
 async fn in_time<T>(
     deadline: Instant,
     shutdown: &Shutdown,
-    reading: impl Future<Output = io::Result<T>>,
+    mut reading: Pin<&mut impl Future<Output = io::Result<T>>>,
 ) -> io::Result<Option<T>> {
-    tokio::select! {
-        biased;
-        () = shutdown.begun() => Ok(None),
-        read = tokio::time::timeout_at(deadline, reading) => read.ok().transpose(),
-    }
+    let mut begun = pin!(shutdown.begun());
+    let mut late = pin!(tokio::time::sleep_until(deadline));
+    std::future::poll_fn(|context| {
+        if begun.as_mut().poll(context).is_ready() {
+            return Poll::Ready(Ok(None));
+        }
+        if let Poll::Ready(read) = reading.as_mut().poll(context) {
+            return Poll::Ready(read.map(Some));
+        }
+        late.as_mut().poll(context).map(|()| Ok(None))
+    })
+    .await
 }
 
 /// Tells what ended a connection, if that is something to tell.

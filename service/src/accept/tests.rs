@@ -54,7 +54,7 @@ fn limits() -> Limits {
 }
 
 /// What 10,000 connections at rest cost is this, ten thousand times over.
-const FUTURE_MAX_BYTES: usize = 1_000;
+const FUTURE_MAX_BYTES: usize = 950;
 
 #[tokio::test]
 async fn the_future_of_a_connection_is_small() {
