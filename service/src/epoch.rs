@@ -113,7 +113,7 @@ pub fn fenced(routes: Routes, fence: &Fence) -> Routes {
             };
             let mut answer = next.run(request).await;
             // What a commit that was under way while it ended came to is not told: the caller asks the other one.
-            match fence.heard.borrow().clone() {
+            match *fence.heard.borrow() {
                 heard if own > 0 && heard > own => Status::unavailable("this metaserver is over").into_http(),
                 _ => {
                     let (name, value) = if own > 0 { (EPOCH_HEADER, own) } else { (STANDBY_HEADER, 1) };

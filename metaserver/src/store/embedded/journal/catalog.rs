@@ -11,6 +11,9 @@ use parking_lot::Mutex;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+/// Takes frames in order, and says whether it wants more.
+type VisitSome<'a> = dyn FnMut(&FrameHeader, &[u8]) -> Result<bool, StoreError> + 'a;
+
 /// A segment as the catalog knows it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Listed {
@@ -82,12 +85,7 @@ impl Catalog {
     }
 
     /// Visits frames as [`Catalog::read`] until `visit` says that it is enough.
-    fn walk(
-        &self,
-        after: u64,
-        last: u64,
-        visit: &mut dyn FnMut(&FrameHeader, &[u8]) -> Result<bool, StoreError>,
-    ) -> Result<(), StoreError> {
+    fn walk(&self, after: u64, last: u64, visit: &mut VisitSome<'_>) -> Result<(), StoreError> {
         let numbers: Vec<u64> = {
             let listed = self.listed.lock();
             let start = listed.iter().rposition(|listed| listed.first.is_some_and(|first| first <= after + 1));
