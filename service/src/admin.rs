@@ -4,6 +4,7 @@
 
 use crate::accept::{self, Limits};
 use crate::config::GatewaySettings;
+use crate::metrics::ProcessCollector;
 use crate::shutdown::Shutdown;
 use crate::tls::ServerTls;
 use axum::Router;
@@ -35,6 +36,7 @@ impl Status {
     pub fn ready(&self, mut registry: Registry) {
         let build = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
         registry.register("weir_build", "The version that runs", build);
+        registry.register_collector(Box::new(ProcessCollector::new()));
         let _ = self.registry.set(registry);
         self.ready.store(true, Relaxed);
     }

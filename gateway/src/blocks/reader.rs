@@ -12,10 +12,12 @@ use std::time::Duration;
 use tokio::time::timeout;
 use tokio_util::task::AbortOnDropHandle;
 use tonic::Streaming;
+use tracing::Instrument as _;
 use weir_proto::v1::blocks_client::BlocksClient;
 use weir_proto::v1::{self, LocatedExtent, Reason};
 use weir_proto::{Failure, MAX_MESSAGE_BYTES, WorkerId};
 use weir_service::clock::Clock;
+use weir_service::trace::Current;
 
 /// A worker that sends nothing for so long has failed.
 const STALL_TIMEOUT: Duration = Duration::from_secs(20);
@@ -134,7 +136,8 @@ impl ExtentReader {
         if self.ahead.is_none()
             && let Some(slice) = self.slices.pop_front()
         {
-            self.ahead = Some(AbortOnDropHandle::new(tokio::spawn(open(slice, self.sources.clone()))));
+            let opened = Current::get().carry(open(slice, self.sources.clone())).in_current_span();
+            self.ahead = Some(AbortOnDropHandle::new(tokio::spawn(opened)));
         }
     }
 

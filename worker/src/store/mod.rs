@@ -29,6 +29,7 @@ pub(crate) mod test_disk;
 #[cfg(test)]
 mod tests;
 mod tickets;
+mod timings;
 mod usage;
 mod write;
 
@@ -48,6 +49,7 @@ use folder_sync::FolderSync;
 use index::Index;
 use layout::Layout;
 use parking_lot::Mutex;
+use prometheus_client::registry::Registry;
 use quarantine::Quarantine;
 use segment::Segments;
 use segment::appender::Appender;
@@ -56,6 +58,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use tickets::{Tickets, WriteTicket};
+use timings::{Timings, timed};
 use tokio::sync::{Semaphore, watch};
 use usage::Counters;
 use weir_proto::BlockId;
@@ -88,6 +91,7 @@ pub(crate) struct Shared {
     pub tickets: Tickets,
     pub fatal: Fatal,
     pub counters: Counters,
+    pub timings: Timings,
     /// Folders of block files that exist durably.
     shards: Mutex<HashSet<PathBuf>>,
 }
@@ -108,6 +112,11 @@ impl BlockStore {
         self.shared.quarantine.unreported()
     }
 
+    /// What it measures, for Prometheus, as `weir_worker_…`.
+    pub fn register_metrics(&self, registry: &mut Registry) {
+        self.shared.timings.register(registry);
+    }
+
     /// The metaserver knows about these damaged blocks.
     pub fn reported(&self, ids: &[BlockId]) {
         self.shared.quarantine.reported(ids);
@@ -118,7 +127,7 @@ impl Shared {
     /// Makes the names in a folder durable. A failure ends writing.
     pub fn sync_folder(&self, path: &Path) -> Result<(), StoreError> {
         let describe = StoreError::io("sync", path);
-        self.folders.sync(path).map_err(|error| {
+        timed(&self.timings.folder_syncs, || self.folders.sync(path)).1.map_err(|error| {
             let exhausted = error::is_exhausted(&error);
             let error = describe(error);
             if exhausted { error } else { self.fatal.set(&error) }
