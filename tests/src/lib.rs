@@ -6,6 +6,7 @@
 pub mod answer;
 pub mod binary;
 pub mod certificates;
+pub mod collector;
 pub mod crowd;
 pub mod digest;
 pub mod form;
@@ -13,6 +14,7 @@ pub mod framing;
 pub mod http;
 pub mod latency;
 pub mod oidc_issuer;
+pub mod roles;
 pub mod server;
 pub mod sign;
 pub mod tls;
