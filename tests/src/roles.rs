@@ -1,7 +1,7 @@
 //! The three roles as processes of their own, and a collector for their traces if one is wanted.
 
 use crate::server::{START_SECONDS, free_address};
-use crate::{Answer, Client, binary, eventually};
+use crate::{Client, binary, eventually};
 use std::fs::{self, File};
 use std::net::SocketAddr;
 use std::path::Path;
@@ -56,10 +56,15 @@ impl Roles {
         Client::new(self.s3, "")
     }
 
-    /// What a role's admin port answers.
-    pub fn admin(&self, role: &str, path: &str) -> Answer {
+    /// What a role tells Prometheus.
+    ///
+    /// # Panics
+    /// When it does not.
+    pub fn metrics(&self, role: &str) -> String {
         let (_, address) = self.admins.iter().find(|(name, _)| *name == role).expect("there is such a role");
-        Client::new(*address, "").get(path)
+        let answer = Client::new(*address, "").get("/metrics");
+        assert_eq!(answer.status, 200, "{answer}");
+        answer.text()
     }
 
     /// What a role has logged so far.
