@@ -135,7 +135,7 @@ impl Server {
         let presented = Presented { parts: &parts, query: &query, host: &host, host_bucket, by_base_path };
         if route.operation == Operation::Service(ServiceOperation::QueryApi) {
             // Who is asking shows in the body alone: too late for a client's context.
-            exchange.entry.begin_trace(None, self.context.clock.random_u64());
+            exchange.entry.begin_trace(None, || self.context.clock.random_u64());
             let (current, record) = (exchange.entry.current(), &mut exchange.entry.record);
             let answered = self.answer_query_api(record, kind, &presented, &rules, body);
             return Ok(current.carry(answered).await);
@@ -144,7 +144,7 @@ impl Server {
         record.sent_by(&caller);
         // Only whoever has proved a key, or needs none, decides what is traced and joins traces.
         let parent = (!matches!(caller.proof, Proof::None)).then(|| TraceContext::of(&parts.headers)).flatten();
-        exchange.entry.begin_trace(parent.as_ref(), self.context.clock.random_u64());
+        exchange.entry.begin_trace(parent.as_ref(), || self.context.clock.random_u64());
         self.context.check_rate(&caller)?;
         let peer = parts.extensions.get::<Peer>().copied();
         let creates_object = auth::creates_object(&route.operation);
@@ -192,7 +192,7 @@ impl Server {
         let (status, duration) = (answer.status(), entry.elapsed());
         if !entry.trace_has_begun() {
             // It was refused before it was known who asks.
-            entry.begin_trace(None, self.context.clock.random_u64());
+            entry.begin_trace(None, || self.context.clock.random_u64());
         }
         if status.is_server_error() {
             entry.failed(entry.record.error.unwrap_or_default());

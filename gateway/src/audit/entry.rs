@@ -64,13 +64,13 @@ impl Entry {
     }
 
     /// Begins the trace of the request, once, if it is to be traced. `parent`: what a client says that may.
-    pub fn begin_trace(&mut self, parent: Option<&TraceContext>, random: u64) {
+    pub fn begin_trace(&mut self, parent: Option<&TraceContext>, random: impl FnOnce() -> u64) {
         let trace = Trace::begin(self.record.operation.unwrap_or("none"), parent, self.begun, random);
         let logged_id = trace.id().or_else(|| parent.map(|parent| parent.trace_id().to_string()));
         if let Some(id) = logged_id {
             self.span.record("trace_id", id);
         }
-        self.current = Current::new(Some(self.record.request_id.as_str().into()), trace.clone());
+        self.current = self.current.clone().traced(trace.clone());
         self.trace = Some(trace);
     }
 

@@ -28,6 +28,12 @@ impl Current {
         Self { request_id, trace }
     }
 
+    /// The same request, traced.
+    #[must_use]
+    pub fn traced(self, trace: Trace) -> Self {
+        Self { trace, ..self }
+    }
+
     /// That of the work that runs now.
     pub fn get() -> Self {
         Self::with(Clone::clone)

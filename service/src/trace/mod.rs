@@ -54,8 +54,13 @@ struct Recorded {
 
 impl Trace {
     /// The trace of a request from outside that began at `began`, if it is to be traced. `parent`: the context of a
-    /// client that may have one. `random`: 64 bits.
-    pub fn begin(name: &'static str, parent: Option<&TraceContext>, began: Instant, random: u64) -> Self {
+    /// client that may have one. `random`: 64 bits, if it comes to that.
+    pub fn begin(
+        name: &'static str,
+        parent: Option<&TraceContext>,
+        began: Instant,
+        random: impl FnOnce() -> u64,
+    ) -> Self {
         let Some(recorder) = RECORDER.get() else { return Self::default() };
         if !recorder.sampling.takes(parent, random, Instant::now()) {
             return Self::default();

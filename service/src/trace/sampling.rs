@@ -27,13 +27,13 @@ impl Sampling {
     }
 
     /// Whether a request is traced: under a client's context as the client wants it, as long as there is room for it;
-    /// else the share decides, of those that no client has decided about. `random`: 64 bits.
-    pub fn takes(&self, parent: Option<&TraceContext>, random: u64, now: Instant) -> bool {
+    /// else the share decides, of those that no client has decided about. `random`: 64 bits, if it comes to that.
+    pub fn takes(&self, parent: Option<&TraceContext>, random: impl FnOnce() -> u64, now: Instant) -> bool {
         match parent {
             Some(parent) if !parent.is_sampled() => false,
             Some(_) if self.requested.as_ref().is_some_and(|requested| requested.take(now)) => true,
             // A fraction of 53 bits is exact, so that a share of 1 is all.
-            _ => ((random >> 11) as f64) < self.ratio * (1u64 << 53) as f64,
+            _ => ((random() >> 11) as f64) < self.ratio * (1u64 << 53) as f64,
         }
     }
 }
@@ -77,19 +77,19 @@ mod tests {
         for (ratio, random, taken) in
             [(0.0, 0, false), (1.0, u64::MAX, true), (0.5, u64::MAX / 4, true), (0.5, u64::MAX / 4 * 3, false)]
         {
-            assert_eq!(sampling(ratio, 100).takes(None, random, now), taken, "{ratio} {random}");
+            assert_eq!(sampling(ratio, 100).takes(None, || random, now), taken, "{ratio} {random}");
         }
     }
 
     #[test]
     fn a_client_that_does_not_record_is_not_recorded() {
-        assert!(!sampling(1.0, 100).takes(Some(&parent("00")), 0, Instant::now()));
+        assert!(!sampling(1.0, 100).takes(Some(&parent("00")), || 0, Instant::now()));
     }
 
     #[test]
     fn a_client_that_records_is_followed_so_many_times_a_second() {
         let (sampling, now) = (sampling(0.0, 5), Instant::now());
-        let taken = |at| (0..20).filter(|_| sampling.takes(Some(&parent("01")), u64::MAX, at)).count();
+        let taken = |at| (0..20).filter(|_| sampling.takes(Some(&parent("01")), || u64::MAX, at)).count();
         assert_eq!(taken(now), 5);
         assert_eq!(taken(now + Duration::from_millis(450)), 2);
         assert_eq!(taken(now + Duration::from_secs(60)), 5, "what was not used is not saved up");
@@ -97,7 +97,7 @@ mod tests {
 
     #[test]
     fn a_limit_of_none_leaves_the_share() {
-        assert!(!sampling(0.0, 0).takes(Some(&parent("01")), 7, Instant::now()));
-        assert!(sampling(1.0, 0).takes(Some(&parent("01")), 7, Instant::now()));
+        assert!(!sampling(0.0, 0).takes(Some(&parent("01")), || 7, Instant::now()));
+        assert!(sampling(1.0, 0).takes(Some(&parent("01")), || 7, Instant::now()));
     }
 }

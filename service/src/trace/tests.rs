@@ -33,7 +33,7 @@ fn begun(number: u8) -> (Trace, String) {
     let trace_id = format!("{number:032x}");
     let mut headers = HeaderMap::new();
     headers.insert("traceparent", HeaderValue::try_from(format!("00-{trace_id}-00000000000000ff-01")).unwrap());
-    let trace = Trace::begin("PutObject", TraceContext::of(&headers).as_ref(), Instant::now(), 0);
+    let trace = Trace::begin("PutObject", TraceContext::of(&headers).as_ref(), Instant::now(), || 0);
     assert_eq!(trace.id().as_deref(), Some(trace_id.as_str()));
     (trace, trace_id)
 }
@@ -124,7 +124,7 @@ fn a_name_of_a_request_that_is_none_is_not_taken() {
 #[test]
 fn a_stranger_and_an_unlucky_request_have_no_trace() {
     begun(3);
-    let trace = Trace::begin("GetObject", None, Instant::now(), u64::MAX);
+    let trace = Trace::begin("GetObject", None, Instant::now(), || u64::MAX);
     assert!(!trace.is_recorded() && !trace.child("part", SpanKind::Internal).is_recorded());
     assert_eq!(trace.id(), None);
 }
