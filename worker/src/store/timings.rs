@@ -55,17 +55,17 @@ impl Timings {
     }
 }
 
-/// Counts something that waits.
-pub struct Waiting(Gauge);
+/// Counts a block while it waits.
+pub struct InQueue(Gauge);
 
-impl Waiting {
+impl InQueue {
     pub fn new(gauge: &Gauge) -> Self {
         gauge.inc();
         Self(gauge.clone())
     }
 }
 
-impl Drop for Waiting {
+impl Drop for InQueue {
     fn drop(&mut self) {
         self.0.dec();
     }

@@ -6,6 +6,7 @@ use super::{Entry, Segment, index_file, scan};
 use crate::store::checksum::Checksummer;
 use crate::store::error::StoreError;
 use crate::store::index::Place;
+use crate::store::pending::Pending;
 use crate::store::{BlockStore, Shared};
 use bytes::Bytes;
 use std::sync::Arc;
@@ -94,10 +95,10 @@ impl BlockStore {
         let mut summer = Checksummer::new();
         summer.update(&data);
         let (reply, done) = oneshot::channel();
-        let (pieces, checksums) = (vec![data], summer.finish());
+        let (data, checksums) = (Pending::of(data, &self.shared.waiting), summer.finish());
         let moved_from = Some(place);
         let (ticket, permit, queued, trace) = (None, None, Instant::now(), Trace::default());
-        self.appender.send(Append { id, pieces, checksums, moved_from, reply, ticket, permit, queued, trace });
+        self.appender.send(Append { id, data, checksums, moved_from, reply, ticket, permit, queued, trace });
         done
     }
 }
