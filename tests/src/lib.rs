@@ -16,7 +16,6 @@ pub mod http;
 pub mod latency;
 pub mod linear;
 pub mod oidc_issuer;
-pub mod roles;
 pub mod server;
 pub mod sign;
 pub mod tls;

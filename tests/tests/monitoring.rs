@@ -4,7 +4,7 @@ use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
-use weir_tests::roles::Roles;
+use weir_tests::cluster::{Cluster, Options};
 use weir_tests::{Client, eventually, noise};
 
 /// Of a histogram.
@@ -83,13 +83,26 @@ fn exercise(client: &Client) {
     client.delete(&format!("{bucket}/0")).expect(204);
 }
 
+/// One process of each role, in the order in which they are called here.
+const ROLES: [(&str, &str); 3] = [("gateway", "gateway-1"), ("metaserver", "metaserver"), ("worker", "worker-1")];
+
+fn cluster() -> Cluster {
+    Cluster::start_with(Options { workers: 1, gateways: 1, ..Default::default() })
+}
+
+fn metrics_of(cluster: &Cluster, process: &str) -> String {
+    let answer = cluster.admin(process, "/metrics");
+    assert_eq!(answer.status, 200, "{answer}");
+    answer.text()
+}
+
 fn all_told() -> Metrics {
-    let roles = Roles::start(&[]);
-    exercise(&roles.client());
+    let cluster = cluster();
+    exercise(&cluster.client(1));
     let mut all = Metrics::new();
-    for role in ["gateway", "metaserver", "worker"] {
-        let told = told(&roles.metrics(role));
-        for (name, _) in &told {
+    for (role, process) in ROLES {
+        let told = told(&metrics_of(&cluster, process));
+        for name in told.keys() {
             let is_own = name.starts_with(&format!("weir_{role}_"));
             assert!(is_own || name.starts_with("process_") || name == "weir_build_info", "the {role} tells {name}");
         }
@@ -159,9 +172,9 @@ fn alerts_and_the_dashboard_ask_for_metrics_that_there_are() {
 
 #[test]
 fn what_is_done_is_measured() {
-    let roles = Roles::start(&[]);
-    let value = |role: &str, start: &str| {
-        let text = roles.metrics(role);
+    let cluster = cluster();
+    let value = |process: &str, start: &str| {
+        let text = metrics_of(&cluster, process);
         let found: Vec<f64> = text
             .lines()
             .filter(|line| line.starts_with(start))
@@ -174,10 +187,15 @@ fn what_is_done_is_measured() {
         ("weir_metaserver_commit_duration_seconds_count", "weir_metaserver_commit_group_size_count");
     let (file, segment) =
         ("weir_worker_sync_duration_seconds_count{of=\"block_file\"}", "weir_worker_append_batch_size_sum");
-    let before =
-        [("gateway", put), ("metaserver", commits), ("metaserver", groups), ("worker", file), ("worker", segment)]
-            .map(|(role, name)| (role, name, value(role, name)));
-    exercise(&roles.client());
+    let before = [
+        ("gateway-1", put),
+        ("metaserver", commits),
+        ("metaserver", groups),
+        ("worker-1", file),
+        ("worker-1", segment),
+    ]
+    .map(|(role, name)| (role, name, value(role, name)));
+    exercise(&cluster.client(1));
     for (role, name, before) in before {
         eventually(5, name, || value(role, name) > before);
     }

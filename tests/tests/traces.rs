@@ -2,8 +2,8 @@
 
 use crate::access::{Session, root};
 use serde_json::Value;
+use weir_tests::cluster::{Cluster, Options};
 use weir_tests::collector::{Collector, Kept};
-use weir_tests::roles::Roles;
 use weir_tests::{eventually, noise};
 
 /// Spans are sent every five seconds.
@@ -132,14 +132,13 @@ fn the_operators_share_is_traced_whoever_asks_and_strangers_join_no_trace() {
 #[test]
 fn a_trace_goes_through_all_roles_and_their_logs_name_the_request() {
     let collector = Collector::start();
-    let endpoint = collector.endpoint();
-    let roles = Roles::start(&[
-        ("WEIR_OTLP_ENDPOINT", &endpoint),
-        ("WEIR_TRACE_SAMPLE_RATIO", "0"),
-        ("WEIR_LOG_FORMAT", "json"),
-        ("WEIR_LOG", "warn,weir_gateway=debug,weir_worker=debug"),
-    ]);
-    let client = roles.client();
+    let settings = format!(
+        "otlp_endpoint = \"{}\"\ntrace_sample_ratio = 0\nlog_format = \"json\"\n\
+         log = \"warn,weir_gateway=debug,weir_worker=debug\"",
+        collector.endpoint()
+    );
+    let cluster = Cluster::start_with(Options { workers: 1, gateways: 1, settings, ..Default::default() });
+    let client = cluster.client(1);
     client.bucket("traced");
     let body = noise(1, 3 << 20);
     let put = client.request("PUT", "/traced/dog").header("traceparent", &traceparent(1)).body(body.clone()).send();
@@ -165,19 +164,19 @@ fn a_trace_goes_through_all_roles_and_their_logs_name_the_request() {
 
     // The worker's complaint names the client's request, though the client spoke to the gateway.
     client.put("/traced/lost", body).expect(200);
-    for file in weir_tests::server::files_under(&roles.folder().join("blocks/files")) {
+    for file in weir_tests::server::files_under(&cluster.process("worker-1").data.unwrap().join("files")) {
         std::fs::remove_file(file).unwrap();
     }
     let lost = client.request("GET", "/traced/lost").header("traceparent", &traceparent(3)).send();
     let id = lost.must("x-amz-request-id").to_owned();
-    for (role, span) in [("gateway", "request"), ("worker", "call")] {
-        let named = roles.log(role).lines().any(|line| {
+    for (role, span) in [("gateway-1", "request"), ("worker-1", "call")] {
+        let named = cluster.log(role).lines().any(|line| {
             let line: Value = serde_json::from_str(line).unwrap();
             let spans = line["spans"].as_array().cloned().unwrap_or_default();
             spans.iter().any(|found| {
                 found["name"] == span && found["request_id"] == id.as_str() && found["trace_id"] == trace_id(3).as_str()
             })
         });
-        assert!(named, "the {role} does not name {id}:\n{}", roles.log(role));
+        assert!(named, "the {role} does not name {id}:\n{}", cluster.log(role));
     }
 }
