@@ -84,7 +84,7 @@ fn exercise(client: &Client) {
 }
 
 /// One process of each role, in the order in which they are called here.
-const ROLES: [(&str, &str); 3] = [("gateway", "gateway-1"), ("metaserver", "metaserver"), ("worker", "worker-1")];
+const ROLES: [(&str, &str); 3] = [("gateway", "gateway-1"), ("metaserver", "metaserver-1"), ("worker", "worker-1")];
 
 fn cluster() -> Cluster {
     Cluster::start_with(Options { workers: 1, gateways: 1, ..Default::default() })
@@ -189,8 +189,8 @@ fn what_is_done_is_measured() {
         ("weir_worker_sync_duration_seconds_count{of=\"block_file\"}", "weir_worker_append_batch_size_sum");
     let before = [
         ("gateway-1", put),
-        ("metaserver", commits),
-        ("metaserver", groups),
+        ("metaserver-1", commits),
+        ("metaserver-1", groups),
         ("worker-1", file),
         ("worker-1", segment),
     ]
@@ -199,9 +199,10 @@ fn what_is_done_is_measured() {
     for (role, name, before) in before {
         eventually(5, name, || value(role, name) > before);
     }
-    let refused = value("metaserver", "weir_metaserver_calls_total{method=\"Namespace/GetObject\",code=\"NotFound\"}");
+    let refused =
+        value("metaserver-1", "weir_metaserver_calls_total{method=\"Namespace/GetObject\",code=\"NotFound\"}");
     assert!(refused >= 1.0, "{refused}");
-    let sequence = value("metaserver", "weir_metaserver_commit_sequence");
-    assert!(sequence >= value("metaserver", commits), "{sequence}");
-    assert_eq!(value("metaserver", "weir_metaserver_workers_live"), 1.0);
+    let sequence = value("metaserver-1", "weir_metaserver_commit_sequence");
+    assert!(sequence >= value("metaserver-1", commits), "{sequence}");
+    assert_eq!(value("metaserver-1", "weir_metaserver_workers_live"), 1.0);
 }
