@@ -11,9 +11,11 @@ use prometheus_client::metrics::counter::Counter;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use tokio_util::task::AbortOnDropHandle;
+use tracing::Instrument as _;
 use weir_proto::v1::{self, LocatedExtent, Reason};
 use weir_proto::{Failure, WorkerId};
 use weir_service::clock::Clock;
+use weir_service::trace::Current;
 
 /// Workers verify so many bytes at a time: pieces end there, so that nothing is verified twice.
 const ALIGNMENT_BYTES: u64 = 64 << 10;
@@ -171,6 +173,7 @@ impl ExtentReader {
             && let Some(piece) = self.next_piece(&mut grant)
         {
             let opening = OpenPiece::open(piece, grant, self.sources.clone());
+            let opening = Current::get().carry(opening).in_current_span();
             self.ahead = Some(AbortOnDropHandle::new(tokio::spawn(opening)));
         }
     }

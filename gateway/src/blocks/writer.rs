@@ -12,11 +12,13 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::{CancellationToken, DropGuard};
+use tracing::Instrument as _;
 use weir_proto::v1::blocks_client::BlocksClient;
 use weir_proto::v1::write_block_request::Step;
 use weir_proto::v1::{self, Reason};
 use weir_proto::{BlockId, Failure};
 use weir_service::channel::Channel;
+use weir_service::trace::Current;
 
 /// Messages on their way to one worker: one being sent, one waiting.
 const QUEUE_DEPTH: usize = 1;
@@ -146,7 +148,7 @@ impl Replica {
         let at_end = ended.clone().drop_guard();
         // The queue is empty and its other end is at hand: there is room.
         let _ = queue.try_send(Message { step: Step::Header(header), _permit: None });
-        let answer = tokio::spawn(async move {
+        let sent = async move {
             let stream = ReceiverStream::new(messages)
                 .map(|message: Message| v1::WriteBlockRequest { step: Some(message.step) });
             let mut client = BlocksClient::new(channel);
@@ -161,7 +163,8 @@ impl Replica {
             };
             drop(hold);
             answer
-        });
+        };
+        let answer = tokio::spawn(Current::get().carry(sent).in_current_span());
         Self { worker_id, queue, answer, _at_end: at_end }
     }
 

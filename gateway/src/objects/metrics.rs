@@ -25,8 +25,8 @@ impl Metrics {
     pub fn register(&self, registry: &mut Registry) {
         let registry = registry.sub_registry_with_prefix("weir_gateway");
         let bytes = || Unit::Bytes;
-        registry.register_with_unit("received", "Object data received", bytes(), self.received_bytes.clone());
-        registry.register_with_unit("given", "Object data given out", bytes(), self.given_bytes.clone());
+        registry.register_with_unit("object_received", "Object data received", bytes(), self.received_bytes.clone());
+        registry.register_with_unit("object_given", "Object data given out", bytes(), self.given_bytes.clone());
         registry.register_with_unit("blocks_read", "Object data read from workers", bytes(), self.reads.bytes.clone());
         registry.register("blocks_written", "Blocks acknowledged by all their workers", self.blocks_written.clone());
         registry.register("blocks_refused", "Blocks that a worker did not take", self.blocks_refused.clone());

@@ -1,7 +1,7 @@
 //! Every key that can be set: what kind of value it takes, what is allowed, what it is for. Names, types and defaults
 //! come from [`super::settings`]; a test keeps the two and `docs/configuration.md` in step.
 
-use super::value::Kind::{self, Bytes, Count, List, Milliseconds, Percent, Secret, Switch, Text};
+use super::value::Kind::{self, Bytes, Count, List, Milliseconds, Percent, Ratio, Secret, Switch, Text};
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
@@ -75,6 +75,13 @@ pub const KEYS: &[Key] = &[
     ),
     key("log_format", Text, "`text` or `json`"),
     key("otlp_endpoint", Text, "an OTLP collector (gRPC) for traces, such as `http://127.0.0.1:4317`; empty: none"),
+    key("trace_sample_ratio", Ratio, "the share of S3 requests that are traced when there is a collector"),
+    key(
+        "trace_requested_max_per_second",
+        Count(0, 1_000_000),
+        "requests a second that are traced beside those, because their `traceparent` says so and they are signed with a \
+         key; each gateway counts for itself. 0: none",
+    ),
     key("shutdown_timeout_ms", Milliseconds(0, HOUR), "work in flight is given so long at shutdown"),
     key("gateway.listen", Text, "address and port where S3 is served"),
     key("gateway.base_path", Text, "path under which S3 is served besides `/`; empty: switched off"),

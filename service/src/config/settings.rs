@@ -257,6 +257,10 @@ pub struct ServiceSettings {
     pub log_format: String,
     /// An OTLP collector (gRPC) for traces; empty: none.
     pub otlp_endpoint: String,
+    /// The share of requests that are traced, from 0 to 1.
+    pub trace_sample_ratio: f64,
+    /// Traces a second that clients with a key may ask for beside that.
+    pub trace_requested_max_per_second: u32,
     /// Work in flight is given so long at shutdown.
     pub shutdown_timeout_ms: u64,
 }
@@ -275,6 +279,8 @@ impl Default for ServiceSettings {
             log: "info".into(),
             log_format: "text".into(),
             otlp_endpoint: String::new(),
+            trace_sample_ratio: 0.01,
+            trace_requested_max_per_second: 100,
             shutdown_timeout_ms: 30_000,
         }
     }

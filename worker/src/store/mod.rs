@@ -30,6 +30,7 @@ pub(crate) mod test_disk;
 #[cfg(test)]
 mod tests;
 mod tickets;
+mod timings;
 mod usage;
 mod write;
 
@@ -50,6 +51,7 @@ use index::Index;
 use layout::Layout;
 use parking_lot::Mutex;
 use pending::Waiting;
+use prometheus_client::registry::Registry;
 use quarantine::Quarantine;
 use segment::Segments;
 use segment::appender::Appender;
@@ -58,6 +60,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use tickets::{Tickets, WriteTicket};
+use timings::{Timings, timed};
 use tokio::sync::{Semaphore, watch};
 use usage::Counters;
 use weir_proto::BlockId;
@@ -90,6 +93,7 @@ pub(crate) struct Shared {
     pub tickets: Tickets,
     pub fatal: Fatal,
     pub counters: Counters,
+    pub timings: Timings,
     pub waiting: Waiting,
     /// Folders of block files that exist durably.
     shards: Mutex<HashSet<PathBuf>>,
@@ -111,6 +115,11 @@ impl BlockStore {
         self.shared.quarantine.unreported()
     }
 
+    /// What it measures, for Prometheus, as `weir_worker_…`.
+    pub fn register_metrics(&self, registry: &mut Registry) {
+        self.shared.timings.register(registry);
+    }
+
     /// The metaserver knows about these damaged blocks.
     pub fn reported(&self, ids: &[BlockId]) {
         self.shared.quarantine.reported(ids);
@@ -121,7 +130,7 @@ impl Shared {
     /// Makes the names in a folder durable. A failure ends writing.
     pub fn sync_folder(&self, path: &Path) -> Result<(), StoreError> {
         let describe = StoreError::io("sync", path);
-        self.folders.sync(path).map_err(|error| {
+        timed(&self.timings.folder_syncs, || self.folders.sync(path)).1.map_err(|error| {
             let exhausted = error::is_exhausted(&error);
             let error = describe(error);
             if exhausted { error } else { self.fatal.set(&error) }

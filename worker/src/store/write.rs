@@ -6,11 +6,14 @@ use super::error::StoreError;
 use super::pending::Pending;
 use super::segment::{appender::Append, record};
 use super::tickets::WriteTicket;
+use super::timings::InQueue;
 use super::{BlockStore, Shared};
 use bytes::Bytes;
 use std::sync::Arc;
+use std::time::Instant;
 use tokio::sync::oneshot;
 use weir_proto::BlockId;
+use weir_service::trace::{SpanKind, Trace};
 
 /// The longest block that a worker takes, whatever the gateways are set to.
 pub const MAX_BLOCK_BYTES: u64 = 1 << 30;
@@ -55,6 +58,7 @@ pub struct SmallBlock {
 pub struct LargeBlock {
     writer: BlockWriter,
     checksums: Checksums,
+    trace: Trace,
 }
 
 impl BlockStore {
@@ -98,6 +102,7 @@ impl BlockStore {
         let SmallBlock { mut append, done } = block;
         let bytes = record::record_bytes(append.checksums.length_bytes as u32);
         let permits = u32::try_from(bytes.div_ceil(QUEUE_UNIT_BYTES)).unwrap_or(u32::MAX);
+        let _in_queue = InQueue::new(&self.shared.timings.append_queue);
         append.permit = self.append_queue.clone().acquire_many_owned(permits).await.ok();
         let (id, shared) = (append.id, self.shared.clone());
         self.appender.send(append);
@@ -214,10 +219,12 @@ impl BlockWriter {
             Target::Memory(ticket) if !large => {
                 let (reply, done) = oneshot::channel();
                 let (data, ticket) = (self.pending, Some(ticket));
-                let append = Append { id, data, checksums, moved_from: None, reply, ticket, permit: None };
+                let (queued, trace) = (Instant::now(), Trace::current().child("append", SpanKind::Internal));
+                let append =
+                    Append { id, data, checksums, moved_from: None, reply, ticket, permit: None, queued, trace };
                 Ok(Closed::Small(SmallBlock { append, done }))
             }
-            _ => Ok(Closed::Large(Box::new(LargeBlock { writer: self, checksums }))),
+            _ => Ok(Closed::Large(Box::new(LargeBlock { writer: self, checksums, trace: Trace::current() }))),
         }
     }
 }
@@ -229,7 +236,7 @@ impl LargeBlock {
     /// [`StoreError::Exists`], [`StoreError::NoSpace`], [`StoreError::Failed`], [`StoreError::Io`],
     /// [`StoreError::Damaged`].
     pub fn commit(self) -> Result<(), StoreError> {
-        let Self { mut writer, checksums } = self;
+        let Self { mut writer, checksums, trace } = self;
         let (shared, id) = (writer.shared.clone(), writer.id);
         if let Target::Existing = writer.target {
             let same_length =
@@ -241,7 +248,7 @@ impl LargeBlock {
         }
         writer.flush()?;
         let Target::File(file, ticket) = writer.target else { return Err(StoreError::Busy(id)) };
-        file.finish(&checksums)?;
+        file.finish(&checksums, &trace)?;
         shared.quarantine.forget(id);
         drop(ticket);
         Ok(())

@@ -5,13 +5,16 @@ use crate::store::Shared;
 use crate::store::checksum::Checksums;
 use crate::store::error::{StoreError, is_full};
 use crate::store::index::Place;
+use crate::store::timings::timed;
 use bytes::Bytes;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 use weir_proto::BlockId;
 use weir_service::disk::DiskFile;
+use weir_service::trace::Trace;
 
 /// An unfinished block file. Dropped before [`BlockFileWriter::finish`] has succeeded, it removes the file.
 pub struct BlockFileWriter {
@@ -56,7 +59,7 @@ impl BlockFileWriter {
     }
 
     /// Returns when the block and its name are on disk and the block can be read.
-    pub fn finish(mut self, checksums: &Checksums) -> Result<(), StoreError> {
+    pub fn finish(mut self, checksums: &Checksums, trace: &Trace) -> Result<(), StoreError> {
         assert_eq!(self.position, format::DATA_OFFSET + checksums.length_bytes, "every byte was written once");
         let summary = Summary::of(self.id, checksums).encode();
         let mut end = format::encode_page_crcs(&checksums.page_crcs);
@@ -65,7 +68,9 @@ impl BlockFileWriter {
         self.put(&summary, format::SUMMARY_OFFSET)?;
         let shared = self.shared.clone();
         let sync = StoreError::io("sync", &self.path);
-        self.file.sync_data().map_err(|error| shared.fatal.set(&sync(error)))?;
+        let (began, synced) = timed(&shared.timings.file_syncs, || self.file.sync_data());
+        synced.map_err(|error| shared.fatal.set(&sync(error)))?;
+        trace.passed("fdatasync", began, Instant::now(), &[("bytes", self.position)]);
         shared.sync_folder(&shared.layout.shard(self.id))?;
         self.finished = true;
         let length = u32::try_from(checksums.length_bytes).unwrap_or(u32::MAX);
