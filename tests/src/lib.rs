@@ -13,6 +13,7 @@ pub mod form;
 pub mod framing;
 pub mod http;
 pub mod latency;
+pub mod linear;
 pub mod oidc_issuer;
 pub mod server;
 pub mod sign;
