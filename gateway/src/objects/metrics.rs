@@ -12,8 +12,16 @@ pub(super) struct Metrics {
     /// Of contents, to clients and to copies.
     pub given_bytes: Counter,
     pub blocks_written: Counter,
-    /// Blocks that a worker did not take.
+    /// Times that a worker did not take a block.
     pub blocks_refused: Counter,
+    /// Workers that took over from one that failed in the middle of a block.
+    pub replicas_replaced: Counter,
+    /// Blocks that were ended early because one of their workers failed.
+    pub blocks_cut: Counter,
+    /// Copies of written blocks made before their commit, in place of those that a worker failed to take.
+    pub copies_made: Counter,
+    /// Blocks written with fewer copies than wanted: there were no more healthy workers.
+    pub blocks_short: Counter,
     pub blocks_abandoned: Counter,
     pub uploads_in_flight: Gauge,
     /// Commits sent again because their answer was lost.
@@ -28,8 +36,24 @@ impl Metrics {
         registry.register_with_unit("received", "Object data received", bytes(), self.received_bytes.clone());
         registry.register_with_unit("given", "Object data given out", bytes(), self.given_bytes.clone());
         registry.register_with_unit("blocks_read", "Object data read from workers", bytes(), self.reads.bytes.clone());
-        registry.register("blocks_written", "Blocks acknowledged by all their workers", self.blocks_written.clone());
-        registry.register("blocks_refused", "Blocks that a worker did not take", self.blocks_refused.clone());
+        registry.register(
+            "blocks_written",
+            "Blocks written with the copies that they need",
+            self.blocks_written.clone(),
+        );
+        registry.register("blocks_refused", "Times a worker did not take a block", self.blocks_refused.clone());
+        registry.register(
+            "replicas_replaced",
+            "Workers that took over from one that failed in the middle of a block",
+            self.replicas_replaced.clone(),
+        );
+        registry.register("blocks_cut", "Blocks ended early because a worker failed", self.blocks_cut.clone());
+        registry.register(
+            "block_copies_made",
+            "Copies made before the commit in place of those that a worker failed to take",
+            self.copies_made.clone(),
+        );
+        registry.register("blocks_short", "Blocks written with fewer copies than wanted", self.blocks_short.clone());
         registry.register(
             "blocks_abandoned",
             "Blocks written and given up before their commit",

@@ -6,9 +6,11 @@
 //! | `put`, `part`, `get`, `copy` | the operations that move bytes |
 //! | `calls` | the metaserver's other calls, and how a change in doubt is settled |
 //! | `pipeline` | a body becomes blocks |
+//! | `copies` | which workers a block goes to, and what is done about those that fail |
 //! | `session`, `term`, `leases` | the session; what is in flight under it; what becomes of a block |
 
 mod calls;
+mod copies;
 mod copy;
 mod get;
 mod leases;
@@ -26,7 +28,7 @@ mod types;
 pub use get::ContentStream;
 pub use types::{CopyObject, CopyPart, GetObject, ObjectsError, ObjectsOptions, OpenedObject, PutObject, PutPart};
 
-use crate::blocks::{ReadSources, WorkerConnector};
+use crate::blocks::{ReadSources, WorkerConnector, WorkerHealth};
 use metrics::Metrics;
 use prometheus_client::registry::Registry;
 use session::Session;
@@ -50,6 +52,7 @@ struct Inner {
     access: AccessClient<Channel>,
     session: Arc<Session>,
     connector: Arc<dyn WorkerConnector>,
+    health: Arc<WorkerHealth>,
     options: ObjectsOptions,
     clock: Arc<dyn Clock>,
     shutdown: Shutdown,
@@ -85,6 +88,7 @@ impl Objects {
             namespace: NamespaceClient::new(metaserver).max_decoding_message_size(MAX_MESSAGE_BYTES),
             session,
             connector: workers,
+            health: Arc::new(WorkerHealth::new(clock.clone())),
             buffer: Arc::new(Semaphore::new(permits.clamp(1, Semaphore::MAX_PERMITS))),
             options,
             clock,

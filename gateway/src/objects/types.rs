@@ -19,6 +19,8 @@ pub struct ObjectsOptions {
     pub block_max_bytes: u64,
     /// Bytes of object data that all uploads together may hold in memory.
     pub buffer_max_bytes: u64,
+    /// A worker that takes or answers nothing for so long is replaced, if there is another.
+    pub worker_silence: Duration,
     /// Block ids asked of the metaserver at a time.
     pub block_grant_count: u32,
     /// The metaserver is reached over a network, where an answer can be lost: changes carry a request id that the
@@ -36,6 +38,7 @@ impl From<&GatewaySettings> for ObjectsOptions {
             inline_max_bytes: settings.inline_max_bytes,
             block_max_bytes: settings.block_max_bytes,
             buffer_max_bytes: settings.buffer_max_bytes,
+            worker_silence: Duration::from_millis(settings.worker_silence_ms),
             block_grant_count: settings.block_grant_count,
             remember_requests: true,
             open_timeout: None,
@@ -51,6 +54,8 @@ pub struct PutObject {
     pub attributes: v1::Attributes,
     pub precondition: Option<v1::Precondition>,
     pub owner: String,
+    /// Copies of each new block that the bucket asks for; 0: it asks for none, and the cluster's setting holds.
+    pub replication: u32,
 }
 
 /// UploadPart.
@@ -61,6 +66,8 @@ pub struct PutPart {
     pub upload_id: u64,
     /// 1 to 10,000.
     pub part_number: u32,
+    /// Copies of each new block that the bucket asks for; 0: it asks for none, and the cluster's setting holds.
+    pub replication: u32,
 }
 
 /// GetObject.
@@ -109,6 +116,8 @@ pub struct CopyObject {
     pub owner: String,
     /// Absent: the owner's alone. The source's is never taken.
     pub acl: Option<v1::Acl>,
+    /// Copies of each new block that the bucket asks for; 0: it asks for none, and the cluster's setting holds.
+    pub replication: u32,
 }
 
 /// UploadPartCopy.
@@ -125,6 +134,8 @@ pub struct CopyPart {
     pub key: ObjectKey,
     pub upload_id: u64,
     pub part_number: u32,
+    /// Copies of each new block that the bucket asks for; 0: it asks for none, and the cluster's setting holds.
+    pub replication: u32,
 }
 
 /// Why something about an object did not work.

@@ -42,6 +42,8 @@ pub struct GatewaySettings {
     pub xml_max_bytes: u64,
     /// Bytes of object data that all requests together may hold in memory.
     pub buffer_max_bytes: u64,
+    /// A worker that takes or answers nothing for so long is replaced, if there is another.
+    pub worker_silence_ms: u64,
     /// Block ids asked of the metaserver at a time.
     pub block_grant_count: u32,
     /// PEM files of the certificate that clients are shown, and of its key; empty: S3 is served in clear.
@@ -97,6 +99,7 @@ impl Default for GatewaySettings {
             put_max_bytes: 5 * GIB,
             xml_max_bytes: 4 * MIB,
             buffer_max_bytes: 64 * MIB,
+            worker_silence_ms: 8_000,
             block_grant_count: 4096,
             tls_certificate: PathBuf::new(),
             tls_key: PathBuf::new(),
@@ -129,8 +132,10 @@ pub struct MetaserverSettings {
     pub address: String,
     /// The folder of the journal, the index and the checkpoints. Standalone: `meta` in the data folder.
     pub data: PathBuf,
-    /// How many workers a new block is written to.
+    /// How many workers a new block is written to where its bucket does not say. Standalone: 1.
     pub replication: u32,
+    /// The fewest copies with which a write is acknowledged; 0: a majority of those that are wanted.
+    pub replication_min: u32,
     /// A session without a heartbeat for so long is over.
     pub session_lease_ms: u64,
     pub heartbeat_interval_ms: u64,
@@ -164,7 +169,8 @@ impl Default for MetaserverSettings {
             listen: "127.0.0.1:19998".into(),
             address: "127.0.0.1:19998".into(),
             data: "./weir-data/meta".into(),
-            replication: 1,
+            replication: 3,
+            replication_min: 0,
             session_lease_ms: 30_000,
             heartbeat_interval_ms: 1_000,
             worker_timeout_ms: 10_000,

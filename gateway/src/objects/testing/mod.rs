@@ -4,7 +4,7 @@ mod metaserver;
 mod worker;
 
 pub(crate) use metaserver::FakeMetaserver;
-pub(crate) use worker::{FakeWorker, ReadFault};
+pub(crate) use worker::{FakeWorker, ReadFault, WriteFault};
 
 use super::{GetObject, Objects, ObjectsOptions, PutObject};
 use crate::blocks::FixedWorkers;
@@ -25,12 +25,14 @@ use weir_service::shutdown::Shutdown;
 
 pub(crate) const INLINE_MAX_BYTES: u64 = 100;
 pub(crate) const BLOCK_MAX_BYTES: u64 = 1000;
+pub(crate) const WORKER_SILENCE: Duration = Duration::from_millis(300);
 
 pub(crate) struct Cluster {
     pub metaserver: Arc<FakeMetaserver>,
     pub workers: Vec<Arc<FakeWorker>>,
     pub objects: Objects,
     pub shutdown: Shutdown,
+    pub clock: Arc<ManualClock>,
 }
 
 impl Cluster {
@@ -51,6 +53,7 @@ impl Cluster {
             inline_max_bytes: INLINE_MAX_BYTES,
             block_max_bytes: BLOCK_MAX_BYTES,
             buffer_max_bytes: 1 << 20,
+            worker_silence: WORKER_SILENCE,
             block_grant_count: 4,
             remember_requests: true,
             open_timeout: Some(Duration::from_secs(1)),
@@ -59,8 +62,9 @@ impl Cluster {
         let shutdown = Shutdown::new();
         let clock = Arc::new(ManualClock::at(0));
         let channel = in_process(metaserver.clone().routes());
-        let objects = Objects::open(channel, Arc::new(connector), options, clock, &shutdown).await.unwrap();
-        Self { metaserver, workers, objects, shutdown }
+        let connector = Arc::new(connector);
+        let objects = Objects::open(channel, connector, options, clock.clone(), &shutdown).await.unwrap();
+        Self { metaserver, workers, objects, shutdown, clock }
     }
 
     pub fn worker(&self) -> &FakeWorker {
@@ -102,6 +106,7 @@ pub(crate) fn put_request() -> PutObject {
         attributes: v1::Attributes::default(),
         precondition: None,
         owner: String::new(),
+        replication: 0,
     }
 }
 

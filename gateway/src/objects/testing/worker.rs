@@ -14,6 +14,17 @@ use weir_proto::v1::{self, Reason};
 use weir_proto::{Failure, MAX_MESSAGE_BYTES};
 use weir_service::channel::{Channel, in_process};
 
+/// What goes wrong with writes.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum WriteFault {
+    /// Fails with this reason once it has got so many bytes of the block.
+    Fail(Reason, usize),
+    /// Takes nothing more and says nothing, once it has got so many bytes of the block.
+    Stall(usize),
+    /// Has the block, and acknowledges another one.
+    OtherBytes,
+}
+
 /// What goes wrong with reads.
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) enum ReadFault {
@@ -32,8 +43,9 @@ pub(crate) struct FakeWorker {
     pub expected: Mutex<HashMap<u64, u64>>,
     /// Streams that ended without `finish`.
     pub cut: Mutex<Vec<u64>>,
-    /// Fails each write once it has got so many bytes of it.
-    pub write_fault: Mutex<Option<(Reason, usize)>>,
+    pub write_fault: Mutex<Option<WriteFault>>,
+    /// Blocks that were begun.
+    pub begun: Mutex<Vec<u64>>,
     pub read_fault: Mutex<Option<ReadFault>>,
     /// Keeps nothing, and takes a while.
     pub discards: AtomicBool,
@@ -67,6 +79,7 @@ impl Blocks for FakeWorker {
             match message.step.unwrap() {
                 Step::Header(header) => {
                     block_id = header.block_id;
+                    self.begun.lock().push(block_id);
                     self.expected.lock().insert(block_id, header.length_bytes);
                 }
                 Step::Data(_) if self.discards.load(Ordering::SeqCst) => {
@@ -79,15 +92,18 @@ impl Blocks for FakeWorker {
                 Step::Finish(finish) => {
                     assert_eq!(finish.length_bytes, data.len() as u64);
                     assert_eq!(finish.crc32c, crc_fast::crc32_iscsi(&data));
-                    let response = v1::WriteBlockResponse { length_bytes: finish.length_bytes, crc32c: finish.crc32c };
+                    let is_other = *self.write_fault.lock() == Some(WriteFault::OtherBytes);
+                    let crc32c = if is_other { !finish.crc32c } else { finish.crc32c };
+                    let response = v1::WriteBlockResponse { length_bytes: finish.length_bytes, crc32c };
                     assert!(self.blocks.lock().insert(block_id, data.into()).is_none(), "a block is written once");
                     return Ok(Response::new(response));
                 }
             }
-            if let Some((reason, after)) = *self.write_fault.lock()
-                && data.len() >= after
-            {
-                return Err(refusal(reason));
+            let fault = *self.write_fault.lock();
+            match fault {
+                Some(WriteFault::Fail(reason, after)) if data.len() >= after => return Err(refusal(reason)),
+                Some(WriteFault::Stall(after)) if data.len() >= after => std::future::pending().await,
+                _ => {}
             }
         }
         self.cut.lock().push(block_id);
