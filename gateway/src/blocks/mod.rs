@@ -3,16 +3,19 @@
 //!
 //! Nothing here knows of objects or of the metaserver.
 
+mod budget;
 mod connector;
 mod health;
+mod piece;
 mod placement;
 mod reader;
 mod replica;
 mod writer;
 
+pub use budget::{Grant, ReadBudget};
 pub use connector::{ConnectedWorkers, FixedWorkers, WorkerConnector};
 pub use health::WorkerHealth;
 pub use placement::{Copies, Need, choose, ids, shortage};
-pub use reader::{ExtentReader, ReadMetrics, ReadSources, WorkerMap};
+pub use reader::{ExtentReader, Frame, ReadMetrics, ReadSources, WorkerMap};
 pub use replica::{Patience, Permit};
 pub use writer::{BlockWriter, FailedReplica, FinishingBlock, Hold, NewBlock, WrittenBlock};

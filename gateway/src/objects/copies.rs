@@ -168,16 +168,15 @@ impl Inner {
             let finishing = writer.finish().await;
             return Some(finishing.answered().await);
         }
-        // Not needed any more, and what follows waits for memory.
+        // Not needed any more, and others may wait for the memory.
         block.take_window();
         let located =
             v1::LocatedExtent { extent: Some(block.extent), worker_ids: block.holders.clone(), offset_bytes: 0 };
         let reader = ExtentReader::new(vec![located], 0, block.extent.length_bytes, self.read_sources());
         let copied = async {
             let mut reader = reader?;
-            while let Some(data) = reader.next().await? {
-                let permit = self.permit(data.len()).await?;
-                writer.write(data, Some(permit)).await;
+            while let Some(frame) = reader.next().await? {
+                writer.write(frame.grant.held_by(frame.data), None).await;
             }
             Ok::<_, Failure>(writer.finish().await.answered().await)
         };

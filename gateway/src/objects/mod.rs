@@ -28,7 +28,7 @@ mod types;
 pub use get::ContentStream;
 pub use types::{CopyObject, CopyPart, GetObject, ObjectsError, ObjectsOptions, OpenedObject, PutObject, PutPart};
 
-use crate::blocks::{ReadSources, WorkerConnector, WorkerHealth};
+use crate::blocks::{ReadBudget, ReadSources, WorkerConnector, WorkerHealth};
 use metrics::Metrics;
 use prometheus_client::registry::Registry;
 use session::Session;
@@ -58,6 +58,8 @@ struct Inner {
     shutdown: Shutdown,
     /// A permit for each byte of object data that may be on its way to workers.
     buffer: Arc<Semaphore>,
+    /// Object data on its way from workers to clients.
+    read_budget: ReadBudget,
     metrics: Metrics,
 }
 
@@ -90,6 +92,7 @@ impl Objects {
             connector: workers,
             health: Arc::new(WorkerHealth::new(clock.clone())),
             buffer: Arc::new(Semaphore::new(permits.clamp(1, Semaphore::MAX_PERMITS))),
+            read_budget: ReadBudget::new(options.read_buffer_max_bytes),
             options,
             clock,
             shutdown: shutdown.clone(),
@@ -125,6 +128,7 @@ impl Inner {
             connector: self.connector.clone(),
             clock: self.clock.clone(),
             metrics: self.metrics.reads.clone(),
+            budget: self.read_budget.clone(),
         }
     }
 }

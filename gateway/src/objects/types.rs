@@ -19,6 +19,8 @@ pub struct ObjectsOptions {
     pub block_max_bytes: u64,
     /// Bytes of object data that all uploads together may hold in memory.
     pub buffer_max_bytes: u64,
+    /// Bytes of object data that are read ahead of all clients together, besides a little for each.
+    pub read_buffer_max_bytes: u64,
     /// A worker that takes or answers nothing for so long is replaced, if there is another.
     pub worker_silence: Duration,
     /// Block ids asked of the metaserver at a time.
@@ -38,6 +40,7 @@ impl From<&GatewaySettings> for ObjectsOptions {
             inline_max_bytes: settings.inline_max_bytes,
             block_max_bytes: settings.block_max_bytes,
             buffer_max_bytes: settings.buffer_max_bytes,
+            read_buffer_max_bytes: settings.read_buffer_max_bytes,
             worker_silence: Duration::from_millis(settings.worker_silence_ms),
             block_grant_count: settings.block_grant_count,
             remember_requests: true,

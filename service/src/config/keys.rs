@@ -110,7 +110,12 @@ pub const KEYS: &[Key] = &[
     key("gateway.base_path_part_min_bytes", Bytes(1, S3_PUT_MAX), "the same, for requests that come by the base path"),
     key("gateway.put_max_bytes", Bytes(1, 5 * TIB), "the largest body of one PutObject or UploadPart"),
     key("gateway.xml_max_bytes", Bytes(KIB, 64 * MIB), "the largest XML document in a request"),
-    key("gateway.buffer_max_bytes", Bytes(4 * MIB, TIB), "object data that all requests together may hold in memory"),
+    key("gateway.buffer_max_bytes", Bytes(4 * MIB, TIB), "object data that all uploads together may hold in memory"),
+    key(
+        "gateway.read_buffer_max_bytes",
+        Bytes(MIB, TIB),
+        "object data that is read ahead of all clients together; each has 16 KiB besides",
+    ),
     key(
         "gateway.worker_silence_ms",
         Milliseconds(100, HOUR),

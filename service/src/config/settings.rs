@@ -40,8 +40,10 @@ pub struct GatewaySettings {
     pub put_max_bytes: u64,
     /// The largest XML document in a request.
     pub xml_max_bytes: u64,
-    /// Bytes of object data that all requests together may hold in memory.
+    /// Bytes of object data that all uploads together may hold in memory.
     pub buffer_max_bytes: u64,
+    /// Bytes of object data that are read ahead of all clients together; each has 16 KiB besides.
+    pub read_buffer_max_bytes: u64,
     /// A worker that takes or answers nothing for so long is replaced, if there is another.
     pub worker_silence_ms: u64,
     /// Block ids asked of the metaserver at a time.
@@ -99,6 +101,7 @@ impl Default for GatewaySettings {
             put_max_bytes: 5 * GIB,
             xml_max_bytes: 4 * MIB,
             buffer_max_bytes: 64 * MIB,
+            read_buffer_max_bytes: 64 * MIB,
             worker_silence_ms: 8_000,
             block_grant_count: 4096,
             tls_certificate: PathBuf::new(),
