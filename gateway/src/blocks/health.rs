@@ -17,6 +17,8 @@ const COUNT_MAX: u32 = 8;
 pub struct WorkerHealth {
     clock: Arc<dyn Clock>,
     by_worker: Mutex<HashMap<u64, Failures>>,
+    /// When another replica last answered a read first, in place of this one.
+    late_ms: Mutex<HashMap<u64, i64>>,
 }
 
 #[derive(Clone, Copy)]
@@ -27,7 +29,7 @@ struct Failures {
 
 impl WorkerHealth {
     pub fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { clock, by_worker: Mutex::default() }
+        Self { clock, by_worker: Mutex::default(), late_ms: Mutex::default() }
     }
 
     /// A worker did not do what it should. Blocks that were under way on it fail together: they count once.
@@ -50,6 +52,20 @@ impl WorkerHealth {
         }
     }
 
+    /// Another one answered a read before it, which was asked later: it may only be busy, and is not left out of writes.
+    pub fn was_late(&self, worker_id: u64) {
+        let now_ms = self.clock.now_ms();
+        let mut late_ms = self.late_ms.lock();
+        late_ms.retain(|_, at_ms| is_within(AVOID_MS, *at_ms, now_ms));
+        late_ms.insert(worker_id, now_ms);
+    }
+
+    /// Was it late so lately that others are asked first?
+    pub fn is_late(&self, worker_id: u64) -> bool {
+        let late_ms = self.late_ms.lock();
+        late_ms.get(&worker_id).is_some_and(|at_ms| is_within(AVOID_MS, *at_ms, self.clock.now_ms()))
+    }
+
     /// Did it fail so lately that others come first?
     pub fn is_avoided(&self, worker_id: u64) -> bool {
         let now_ms = self.clock.now_ms();
@@ -66,14 +82,18 @@ impl WorkerHealth {
 impl Failures {
     fn is_avoided_at(&self, now_ms: i64) -> bool {
         let avoid_ms = (AVOID_MS << self.count.saturating_sub(1)).min(AVOID_MAX_MS);
-        // A clock that was set back makes no one wait.
-        (0..avoid_ms).contains(&(now_ms - self.last_ms))
+        is_within(avoid_ms, self.last_ms, now_ms)
     }
 
     fn count_at(&self, now_ms: i64) -> u32 {
         let forgotten = u32::try_from((now_ms - self.last_ms) / DECAY_MS).unwrap_or(u32::MAX);
         self.count.saturating_sub(forgotten)
     }
+}
+
+/// A clock that was set back makes no one wait.
+fn is_within(for_ms: i64, since_ms: i64, now_ms: i64) -> bool {
+    (0..for_ms).contains(&(now_ms - since_ms))
 }
 
 #[cfg(test)]

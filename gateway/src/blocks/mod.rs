@@ -6,6 +6,7 @@
 mod budget;
 mod connector;
 mod health;
+mod nearness;
 mod piece;
 mod placement;
 mod reader;
@@ -15,7 +16,8 @@ mod writer;
 pub use budget::{Grant, ReadBudget};
 pub use connector::{ConnectedWorkers, FixedWorkers, WorkerConnector};
 pub use health::WorkerHealth;
+pub use nearness::Nearness;
 pub use placement::{Copies, Need, choose, ids, shortage};
-pub use reader::{ExtentReader, Frame, ReadMetrics, ReadSources, WorkerMap};
+pub use reader::{ExtentReader, Frame, ReadMetrics, ReadPatience, ReadSources, WorkerMap};
 pub use replica::{Patience, Permit};
 pub use writer::{BlockWriter, FailedReplica, FinishingBlock, Hold, NewBlock, WrittenBlock};

@@ -1,18 +1,20 @@
 //! One request to one worker: a run of bytes of a block that there is memory for.
 
 use super::budget::Grant;
-use super::reader::{ReadMetrics, ReadSources};
+use super::reader::ReadSources;
 use bytes::Bytes;
+use futures::StreamExt as _;
+use futures::stream::FuturesUnordered;
 use std::collections::VecDeque;
 use std::time::Duration;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tonic::Streaming;
 use weir_proto::v1::blocks_client::BlocksClient;
 use weir_proto::v1::{self, Reason};
 use weir_proto::{Failure, MAX_MESSAGE_BYTES};
 
-/// A worker that sends nothing for so long has failed.
-const STALL_TIMEOUT: Duration = Duration::from_secs(20);
+/// A worker that sends nothing for so long has failed, also where it is the only one.
+const LONE_SILENCE: Duration = Duration::from_secs(20);
 
 #[derive(Debug)]
 pub(super) struct Piece {
@@ -21,7 +23,7 @@ pub(super) struct Piece {
     pub offset_bytes: u64,
     pub length_bytes: u64,
     /// The replicas that did not fail yet, the best one first.
-    pub replicas: VecDeque<v1::Worker>,
+    pub replicas: Vec<v1::Worker>,
 }
 
 /// A piece that a worker sends.
@@ -29,6 +31,7 @@ pub(super) struct OpenPiece {
     pub piece: Piece,
     /// How long it was.
     pub asked_bytes: u64,
+    silence: Duration,
     stream: Streaming<v1::ReadBlockResponse>,
     grant: Grant,
 }
@@ -38,50 +41,89 @@ impl Piece {
         Failure::new(reason, format!("block {}", self.block_id), message)
     }
 
-    fn note(&self, failure: &Failure, metrics: &ReadMetrics) {
-        let worker_id = self.replicas.front().map_or(0, |worker| worker.worker_id);
-        if failure.reason == Reason::Damaged {
-            metrics.damaged.inc();
+    /// What is wrong with one block says nothing of its worker, which reports it itself.
+    fn note(&self, worker: &v1::Worker, failure: &Failure, has_other: bool, sources: &ReadSources) {
+        match failure.reason {
+            Reason::Damaged => {
+                sources.metrics.damaged.inc();
+            }
+            Reason::NoSuchBlock | Reason::InvalidRange => {}
+            _ => sources.health.failed(worker.worker_id),
         }
-        if self.replicas.len() > 1 {
-            metrics.failovers.inc();
+        if has_other {
+            sources.metrics.failovers.inc();
         }
         tracing::warn!(
-            block_id = self.block_id, worker_id, offset_bytes = self.offset_bytes, reason = ?failure.reason,
-            "reading a block failed: {failure}"
+            block_id = self.block_id, worker_id = worker.worker_id, offset_bytes = self.offset_bytes,
+            reason = ?failure.reason, "reading a block failed: {failure}"
         );
     }
 }
 
+/// Asks one worker for a piece. It answers when it has the first bytes.
+async fn ask(
+    request: v1::ReadBlockRequest,
+    worker: v1::Worker,
+    silence: Duration,
+    sources: &ReadSources,
+) -> (v1::Worker, Result<Streaming<v1::ReadBlockResponse>, Failure>) {
+    let channel = sources.connector.channel(&worker);
+    let mut client = BlocksClient::new(channel).max_decoding_message_size(MAX_MESSAGE_BYTES);
+    let outcome = match timeout(silence, client.read_block(request)).await {
+        Ok(Ok(response)) => Ok(response.into_inner()),
+        Ok(Err(status)) => Err(Failure::from_status(&status)),
+        Err(_) => Err(Failure::new(Reason::Unavailable, format!("block {}", request.block_id), "the worker is silent")),
+    };
+    (worker, outcome)
+}
+
 impl OpenPiece {
-    /// Opens a piece on the first replica that answers.
+    /// Opens a piece on the first replica that answers: the first one alone for a moment, then the next one beside it,
+    /// and so on. What was asked in vain is last among the replicas of what is opened; what failed is not among them.
     pub async fn open(mut piece: Piece, grant: Grant, sources: ReadSources) -> Result<Self, Failure> {
         let mut last = piece.failure(Reason::Unavailable, "none of the workers that hold it is known");
-        while let Some(worker) = piece.replicas.front() {
-            let mut client =
-                BlocksClient::new(sources.connector.channel(worker)).max_decoding_message_size(MAX_MESSAGE_BYTES);
-            let request = v1::ReadBlockRequest {
-                block_id: piece.block_id,
-                offset_bytes: piece.offset_bytes,
-                length_bytes: piece.length_bytes,
-            };
-            last = match timeout(STALL_TIMEOUT, client.read_block(request)).await {
-                Ok(Ok(response)) => {
-                    let asked_bytes = piece.length_bytes;
-                    return Ok(Self { piece, asked_bytes, stream: response.into_inner(), grant });
+        let mut waiting: VecDeque<v1::Worker> = std::mem::take(&mut piece.replicas).into();
+        let silence = if waiting.len() > 1 { sources.patience.silence } else { LONE_SILENCE };
+        let (block_id, offset_bytes, length_bytes) = (piece.block_id, piece.offset_bytes, piece.length_bytes);
+        let request = v1::ReadBlockRequest { block_id, offset_bytes, length_bytes };
+        let mut asked = FuturesUnordered::new();
+        let mut late: Vec<v1::Worker> = Vec::new();
+        loop {
+            if asked.is_empty() {
+                let Some(worker) = waiting.pop_front() else { return Err(last) };
+                late.push(worker.clone());
+                asked.push(ask(request, worker, silence, &sources));
+            }
+            tokio::select! {
+                Some((worker, outcome)) = asked.next() => {
+                    late.retain(|other| other.worker_id != worker.worker_id);
+                    match outcome {
+                        Ok(stream) => {
+                            late.iter().for_each(|other| sources.health.was_late(other.worker_id));
+                            piece.replicas = [worker].into_iter().chain(waiting).chain(late).collect();
+                            return Ok(Self { asked_bytes: piece.length_bytes, piece, silence, stream, grant });
+                        }
+                        Err(failure) => {
+                            let has_other = !waiting.is_empty() || !late.is_empty();
+                            piece.note(&worker, &failure, has_other, &sources);
+                            last = failure;
+                        }
+                    }
                 }
-                Ok(Err(status)) => Failure::from_status(&status),
-                Err(_) => piece.failure(Reason::Unavailable, "the worker is silent"),
-            };
-            piece.note(&last, &sources.metrics);
-            piece.replicas.pop_front();
+                () = sleep(sources.patience.hedge), if !waiting.is_empty() => {
+                    if let Some(worker) = waiting.pop_front() {
+                        sources.metrics.hedges.inc();
+                        late.push(worker.clone());
+                        asked.push(ask(request, worker, silence, &sources));
+                    }
+                }
+            }
         }
-        Err(last)
     }
 
     /// The next bytes, not empty, of which nothing is taken off yet.
     pub async fn next_frame(&mut self) -> Result<Bytes, Failure> {
-        let message = match timeout(STALL_TIMEOUT, self.stream.message()).await {
+        let message = match timeout(self.silence, self.stream.message()).await {
             Ok(Ok(message)) => message,
             Ok(Err(status)) => return Err(Failure::from_status(&status)),
             Err(_) => return Err(self.piece.failure(Reason::Unavailable, "the worker sends nothing")),
@@ -103,8 +145,10 @@ impl OpenPiece {
     }
 
     /// The worker has failed: what is still wanted, with the memory for it.
-    pub fn give_up(self, failure: &Failure, metrics: &ReadMetrics) -> (Piece, Grant) {
-        self.piece.note(failure, metrics);
+    pub fn give_up(self, failure: &Failure, sources: &ReadSources) -> (Piece, Grant) {
+        if let Some(worker) = self.piece.replicas.first() {
+            self.piece.note(worker, failure, self.piece.replicas.len() > 1, sources);
+        }
         (self.piece, self.grant)
     }
 }

@@ -2,7 +2,9 @@
 //! each from the next replica where one fails.
 
 use super::WorkerConnector;
+use super::WorkerHealth;
 use super::budget::{Allowance, Grant, ReadBudget};
+use super::nearness::Nearness;
 use super::piece::{OpenPiece, Piece};
 use super::writer::low_half;
 use bytes::Bytes;
@@ -10,6 +12,7 @@ use crc_fast::{CrcAlgorithm, Digest as CrcDigest};
 use prometheus_client::metrics::counter::Counter;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio_util::task::AbortOnDropHandle;
 use weir_proto::v1::{self, LocatedExtent, Reason};
 use weir_proto::{Failure, WorkerId};
@@ -28,6 +31,8 @@ pub struct ReadMetrics {
     pub blocks: Counter,
     /// Times that another replica had to take over.
     pub failovers: Counter,
+    /// Times that another replica was asked too, because the first one kept a read waiting.
+    pub hedges: Counter,
     /// Times that bytes did not match their checksum.
     pub damaged: Counter,
 }
@@ -37,9 +42,21 @@ pub struct ReadMetrics {
 pub struct ReadSources {
     pub workers: WorkerMap,
     pub connector: Arc<dyn WorkerConnector>,
+    pub health: Arc<WorkerHealth>,
+    pub nearness: Arc<Nearness>,
+    pub patience: ReadPatience,
     pub clock: Arc<dyn Clock>,
     pub metrics: ReadMetrics,
     pub budget: ReadBudget,
+}
+
+/// How long a worker may keep a read waiting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReadPatience {
+    /// After so long without a first byte another replica is asked too.
+    pub hedge: Duration,
+    /// One that sends nothing for so long has failed, where there is another replica.
+    pub silence: Duration,
 }
 
 /// Some bytes, and the memory that they take for as long as they are held.
@@ -55,7 +72,9 @@ struct Slice {
     /// What is not asked for yet: moves on with each piece.
     offset_bytes: u64,
     length_bytes: u64,
-    replicas: VecDeque<v1::Worker>,
+    /// Those that did not fail yet; in the order in which they are asked once it is begun.
+    replicas: Vec<v1::Worker>,
+    is_begun: bool,
 }
 
 /// What came of a slice, in the order of the slices.
@@ -154,14 +173,22 @@ impl ExtentReader {
         if let Some(ahead) = self.ahead.take() {
             let opened = ahead.await;
             let opened = opened.unwrap_or_else(|e| Err(Failure::new(Reason::Unavailable, "", e.to_string())));
-            return opened.map(Some);
+            return Ok(Some(self.opened(opened?)));
         }
         let Some(slice) = self.slices.front() else { return Ok(None) };
         let mut grant = self.allowance.take(slice.length_bytes).await;
         match self.next_piece(&mut grant) {
-            Some(piece) => OpenPiece::open(piece, grant, self.sources.clone()).await.map(Some),
+            Some(piece) => Ok(Some(self.opened(OpenPiece::open(piece, grant, self.sources.clone()).await?))),
             None => Ok(None),
         }
+    }
+
+    /// The rest of the block is asked of those that are left, in the order in which they did well.
+    fn opened(&mut self, open: OpenPiece) -> OpenPiece {
+        if let Some(slice) = self.slices.front_mut().filter(|slice| slice.block_id == open.piece.block_id) {
+            slice.replicas.clone_from(&open.piece.replicas);
+        }
+        open
     }
 
     /// Asks for the next piece before this one is over, if there is memory for both.
@@ -178,6 +205,12 @@ impl ExtentReader {
     /// Cuts off as much as is granted.
     fn next_piece(&mut self, grant: &mut Grant) -> Option<Piece> {
         let slice = self.slices.front_mut()?;
+        if !slice.is_begun {
+            // Only now: who failed the slices before is asked last.
+            let sources = &self.sources;
+            sources.nearness.sort(&mut slice.replicas, &sources.health, sources.clock.as_ref());
+            slice.is_begun = true;
+        }
         let end = slice.offset_bytes + slice.length_bytes;
         let granted = slice.offset_bytes + grant.bytes().min(slice.length_bytes);
         let aligned = granted - granted % ALIGNMENT_BYTES;
@@ -200,15 +233,13 @@ impl ExtentReader {
     /// Goes on with the current piece, and with what is left of its block, on another replica.
     async fn fail_over(&mut self, failure: Failure) -> Result<(), Failure> {
         let Some(failed) = self.current.take() else { return Err(failure) };
-        let (mut piece, grant) = failed.give_up(&failure, &self.sources.metrics);
-        piece.replicas.pop_front();
+        let (mut piece, grant) = failed.give_up(&failure, &self.sources);
+        piece.replicas.remove(0);
         if piece.replicas.is_empty() {
             return Err(failure);
         }
-        if let Some(slice) = self.slices.front_mut().filter(|slice| slice.block_id == piece.block_id) {
-            slice.replicas.clone_from(&piece.replicas);
-        }
-        self.current = Some(OpenPiece::open(piece, grant, self.sources.clone()).await?);
+        let opened = OpenPiece::open(piece, grant, self.sources.clone()).await?;
+        self.current = Some(self.opened(opened));
         Ok(())
     }
 }
@@ -237,7 +268,8 @@ fn cut(
             block_id: extent.block_id,
             offset_bytes: position - located.offset_bytes,
             length_bytes: length,
-            replicas: in_order(&located.worker_ids, sources),
+            replicas: known(&located.worker_ids, sources),
+            is_begun: false,
         });
         checks.push_back(Check {
             left_bytes: length,
@@ -253,14 +285,7 @@ fn gap(position: u64) -> Failure {
     Failure::new(Reason::StoreFailed, "", format!("the object's record has no extent for its byte {position}"))
 }
 
-/// The replicas in the order in which they are tried: this process's own, then the live ones from a random one on.
-fn in_order(worker_ids: &[u64], sources: &ReadSources) -> VecDeque<v1::Worker> {
-    let known = worker_ids.iter().filter_map(|id| sources.workers.get(&WorkerId(*id)).cloned());
-    let mut replicas: Vec<v1::Worker> = known.collect();
-    if replicas.len() > 1 {
-        let first = (sources.clock.random_u64() % replicas.len() as u64) as usize;
-        replicas.rotate_left(first);
-        replicas.sort_by_key(|worker| (!worker.live, !worker.address.is_empty()));
-    }
-    replicas.into()
+/// The workers that are known to hold a block.
+fn known(worker_ids: &[u64], sources: &ReadSources) -> Vec<v1::Worker> {
+    worker_ids.iter().filter_map(|id| sources.workers.get(&WorkerId(*id)).cloned()).collect()
 }

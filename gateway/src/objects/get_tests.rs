@@ -106,6 +106,8 @@ async fn the_next_replica_takes_over_where_one_failed() {
         ReadFault::Fail(Reason::Unavailable, 999),
         ReadFault::Short(0),
         ReadFault::Short(130),
+        ReadFault::Stall(0),
+        ReadFault::Stall(130),
     ] {
         for broken in 0..2 {
             let cluster = Cluster::with(2, 2, |_| {}).await;
@@ -119,6 +121,35 @@ async fn the_next_replica_takes_over_where_one_failed() {
             assert!(asked > 0);
         }
     }
+}
+
+#[tokio::test]
+async fn a_silent_worker_costs_a_moment_once_and_is_asked_last_from_then_on() {
+    let cluster = Cluster::with(2, 2, |_| {}).await;
+    let data = pattern(20_000);
+    cluster.put(data.clone()).await.unwrap();
+    *cluster.workers[0].read_fault.lock() = Some(ReadFault::Stall(0));
+    for _ in 0..4 {
+        assert_eq!(cluster.get(None).await.unwrap(), data);
+    }
+    let metrics = &cluster.objects.inner.metrics.reads;
+    assert!(metrics.hedges.get() >= 1);
+    // The one that was waited for, and what was asked ahead meanwhile.
+    assert!(cluster.workers[0].reads.lock().len() <= 2, "{}", cluster.workers[0].reads.lock().len());
+    assert_eq!(metrics.failovers.get(), 0, "it was late, no more");
+}
+
+#[tokio::test]
+async fn lost_workers_are_asked_last_and_still_asked() {
+    let cluster = Cluster::with(2, 2, |_| {}).await;
+    let data = pattern(2500);
+    cluster.put(data.clone()).await.unwrap();
+    cluster.metaserver.workers.lock()[0].state = v1::WorkerState::Lost.into();
+    cluster.objects.inner.session.refresh().await;
+    assert_eq!(cluster.get(None).await.unwrap(), data);
+    assert!(cluster.workers[0].reads.lock().is_empty());
+    cluster.workers[1].blocks.lock().clear();
+    assert_eq!(cluster.get(None).await.unwrap(), data);
 }
 
 #[tokio::test]

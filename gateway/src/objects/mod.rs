@@ -28,7 +28,7 @@ mod types;
 pub use get::ContentStream;
 pub use types::{CopyObject, CopyPart, GetObject, ObjectsError, ObjectsOptions, OpenedObject, PutObject, PutPart};
 
-use crate::blocks::{ReadBudget, ReadSources, WorkerConnector, WorkerHealth};
+use crate::blocks::{Nearness, ReadBudget, ReadSources, WorkerConnector, WorkerHealth};
 use metrics::Metrics;
 use prometheus_client::registry::Registry;
 use session::Session;
@@ -53,6 +53,7 @@ struct Inner {
     session: Arc<Session>,
     connector: Arc<dyn WorkerConnector>,
     health: Arc<WorkerHealth>,
+    nearness: Arc<Nearness>,
     options: ObjectsOptions,
     clock: Arc<dyn Clock>,
     shutdown: Shutdown,
@@ -91,6 +92,7 @@ impl Objects {
             session,
             connector: workers,
             health: Arc::new(WorkerHealth::new(clock.clone())),
+            nearness: Arc::new(options.nearness.clone()),
             buffer: Arc::new(Semaphore::new(permits.clamp(1, Semaphore::MAX_PERMITS))),
             read_budget: ReadBudget::new(options.read_buffer_max_bytes),
             options,
@@ -126,6 +128,9 @@ impl Inner {
         ReadSources {
             workers: self.session.workers().by_id,
             connector: self.connector.clone(),
+            health: self.health.clone(),
+            nearness: self.nearness.clone(),
+            patience: self.options.read_patience,
             clock: self.clock.clone(),
             metrics: self.metrics.reads.clone(),
             budget: self.read_budget.clone(),

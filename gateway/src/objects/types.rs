@@ -1,6 +1,7 @@
 //! What callers ask of [`super::Objects`], and what they get.
 
 use super::ContentStream;
+use crate::blocks::{Nearness, ReadPatience};
 use crate::body::BodyError;
 use std::time::Duration;
 use weir_proto::v1;
@@ -23,6 +24,9 @@ pub struct ObjectsOptions {
     pub read_buffer_max_bytes: u64,
     /// A worker that takes or answers nothing for so long is replaced, if there is another.
     pub worker_silence: Duration,
+    /// Where this gateway runs, and how long a worker may keep its reads waiting.
+    pub nearness: Nearness,
+    pub read_patience: ReadPatience,
     /// Block ids asked of the metaserver at a time.
     pub block_grant_count: u32,
     /// The metaserver is reached over a network, where an answer can be lost: changes carry a request id that the
@@ -42,6 +46,11 @@ impl From<&GatewaySettings> for ObjectsOptions {
             buffer_max_bytes: settings.buffer_max_bytes,
             read_buffer_max_bytes: settings.read_buffer_max_bytes,
             worker_silence: Duration::from_millis(settings.worker_silence_ms),
+            nearness: Nearness { zone: settings.zone.clone(), host: settings.host.clone() },
+            read_patience: ReadPatience {
+                hedge: Duration::from_millis(settings.read_hedge_ms),
+                silence: Duration::from_millis(settings.read_silence_ms),
+            },
             block_grant_count: settings.block_grant_count,
             remember_requests: true,
             open_timeout: None,

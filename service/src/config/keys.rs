@@ -122,6 +122,19 @@ pub const KEYS: &[Key] = &[
         "a worker that takes or answers nothing of a write for so long is replaced by another, if there is one; where \
          there is none, it is waited for up to a minute",
     ),
+    key(
+        "gateway.read_silence_ms",
+        Milliseconds(100, HOUR),
+        "a worker that sends nothing of a block for so long is left for another replica, if there is one",
+    ),
+    key(
+        "gateway.read_hedge_ms",
+        Milliseconds(1, HOUR),
+        "when a worker has not sent the first byte of a read after so long, another replica is asked too, and whichever \
+         comes first is taken",
+    ),
+    key("gateway.zone", Text, "a label as `worker.zone`: after those of its host, replicas of its zone are read first"),
+    key("gateway.host", Text, "a label as `worker.host`: replicas of its host are read first"),
     key("gateway.block_grant_count", Count(1, 1_000_000), "block ids asked of the metaserver at a time"),
     key(
         "gateway.tls_certificate",

@@ -46,6 +46,13 @@ pub struct GatewaySettings {
     pub read_buffer_max_bytes: u64,
     /// A worker that takes or answers nothing for so long is replaced, if there is another.
     pub worker_silence_ms: u64,
+    /// A worker that sends nothing of a block for so long is left for another replica, if there is one.
+    pub read_silence_ms: u64,
+    /// A worker that sends no first byte for so long is asked beside another replica.
+    pub read_hedge_ms: u64,
+    /// Where this gateway runs: replicas of the same host are read first, then those of the same zone.
+    pub zone: String,
+    pub host: String,
     /// Block ids asked of the metaserver at a time.
     pub block_grant_count: u32,
     /// PEM files of the certificate that clients are shown, and of its key; empty: S3 is served in clear.
@@ -103,6 +110,10 @@ impl Default for GatewaySettings {
             buffer_max_bytes: 64 * MIB,
             read_buffer_max_bytes: 64 * MIB,
             worker_silence_ms: 8_000,
+            read_silence_ms: 5_000,
+            read_hedge_ms: 1_000,
+            zone: String::new(),
+            host: String::new(),
             block_grant_count: 4096,
             tls_certificate: PathBuf::new(),
             tls_key: PathBuf::new(),

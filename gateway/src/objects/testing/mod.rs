@@ -7,7 +7,7 @@ pub(crate) use metaserver::FakeMetaserver;
 pub(crate) use worker::{FakeWorker, ReadFault, WriteFault};
 
 use super::{GetObject, Objects, ObjectsOptions, PutObject};
-use crate::blocks::FixedWorkers;
+use crate::blocks::{FixedWorkers, Nearness, ReadPatience};
 use crate::body::{BodyKind, BodyLimits, BodyPlan, IncomingBody};
 use bytes::Bytes;
 use futures::StreamExt as _;
@@ -55,6 +55,8 @@ impl Cluster {
             buffer_max_bytes: 1 << 20,
             read_buffer_max_bytes: 1 << 20,
             worker_silence: WORKER_SILENCE,
+            nearness: Nearness::default(),
+            read_patience: ReadPatience { hedge: WORKER_SILENCE / 3, silence: WORKER_SILENCE },
             block_grant_count: 4,
             remember_requests: true,
             open_timeout: Some(Duration::from_secs(1)),

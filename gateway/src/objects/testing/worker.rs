@@ -32,6 +32,8 @@ pub(crate) enum ReadFault {
     Fail(Reason, usize),
     /// Ends after so many bytes of the call, as if that were all.
     Short(usize),
+    /// Sends nothing more after so many bytes of the call, and does not even answer if there are none.
+    Stall(usize),
     /// Flips a bit of the block's byte at this offset.
     Flip(usize),
 }
@@ -132,10 +134,16 @@ impl Blocks for FakeWorker {
         let (given, failure) = match fault {
             Some(ReadFault::Fail(reason, after)) => (after.min(wanted.len()), Some(refusal(reason))),
             Some(ReadFault::Short(after)) => (after.min(wanted.len()), None),
+            Some(ReadFault::Stall(0)) => std::future::pending().await,
+            Some(ReadFault::Stall(after)) => (after.min(wanted.len()), None),
             Some(ReadFault::Flip(_)) | None => (wanted.len(), None),
         };
         let frames: Vec<_> =
             wanted[..given].chunks(64).map(|data| Ok(v1::ReadBlockResponse { data: data.to_vec().into() })).collect();
-        Ok(Response::new(stream::iter(frames).chain(stream::iter(failure.map(Err))).boxed()))
+        let frames = stream::iter(frames).chain(stream::iter(failure.map(Err)));
+        Ok(Response::new(match fault {
+            Some(ReadFault::Stall(_)) => frames.chain(stream::pending()).boxed(),
+            _ => frames.boxed(),
+        }))
     }
 }
