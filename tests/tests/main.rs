@@ -23,6 +23,7 @@ mod http2;
 mod keys;
 mod limits;
 mod listing;
+mod local_cluster;
 mod memory;
 mod multipart;
 mod objects;

@@ -92,6 +92,8 @@ impl Grant {
                 &self.data
             }
         }
+        // What is small is a part of a buffer of the transport's that is several times as large.
+        let data = if data.len() as u64 <= OWN_BYTES { Bytes::copy_from_slice(&data) } else { data };
         Bytes::from_owner(Held { data, _grant: self })
     }
 }

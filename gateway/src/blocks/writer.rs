@@ -14,7 +14,11 @@ use weir_proto::{BlockId, Failure};
 
 /// So much of a block's beginning is kept, within the budget of its upload, so that another worker can take over as if
 /// it had been there from the start.
-pub const WINDOW_BYTES: u64 = 1 << 20;
+const WINDOW_BYTES: u64 = 1 << 20;
+/// Pieces below this size are copied, since each keeps the buffer of a connection that it is a part of; of a body that
+/// comes in more of them than so many nothing is kept.
+const SMALL_PIECE_BYTES: usize = 8 << 10;
+const SMALL_PIECE_MAX_COUNT: usize = 32;
 
 /// Kept while a worker may still be at work on the block.
 pub type Hold = Arc<dyn Any + Send + Sync>;
@@ -32,13 +36,16 @@ pub struct NewBlock {
     /// The most that will come; 0: not known.
     pub expected_bytes: u64,
     pub patience: Patience,
+    /// There are other workers that could take over.
+    pub is_replaceable: bool,
     /// Let go when no worker is at work on the block any more, whether or not the writer is still there.
     pub hold: Hold,
 }
 
-/// All of a block so far, with the memory that it takes.
-#[derive(Default)]
-struct Window(Option<Vec<(Bytes, Option<Permit>)>>);
+/// All of a block so far, with the memory that it takes; none: it is not kept.
+struct Window(Option<Vec<Kept>>);
+
+pub type Kept = (Bytes, Option<Permit>);
 
 /// A block being written. Dropping it before [`BlockWriter::finish`] leaves nothing on any worker.
 pub struct BlockWriter {
@@ -54,12 +61,13 @@ pub struct BlockWriter {
 impl BlockWriter {
     /// Opens a stream to each worker.
     pub fn begin(block: NewBlock, workers: &[v1::Worker], connector: &Arc<dyn WorkerConnector>) -> Self {
+        let window = Window(block.is_replaceable.then(Vec::new));
         let mut writer = Self {
             block,
             connector: connector.clone(),
             replicas: Vec::with_capacity(workers.len()),
             failed: Vec::new(),
-            window: Window(Some(Vec::new())),
+            window,
             crc32c: CrcDigest::new(CrcAlgorithm::Crc32Iscsi),
             length_bytes: 0,
         };
@@ -68,7 +76,7 @@ impl BlockWriter {
     }
 
     fn open(&self, worker: &v1::Worker) -> Replica {
-        let NewBlock { block_id, expected_bytes, patience, hold } = &self.block;
+        let NewBlock { block_id, expected_bytes, patience, hold, .. } = &self.block;
         let header = v1::WriteBlockHeader { block_id: block_id.0, length_bytes: *expected_bytes };
         Replica::open(header, worker.worker_id, self.connector.channel(worker), *patience, hold.clone())
     }
@@ -154,8 +162,13 @@ impl BlockWriter {
 
 impl Window {
     fn keep(&mut self, data: Bytes, permit: Option<Permit>) {
-        if let Some(pieces) = &mut self.0 {
+        let Some(pieces) = &mut self.0 else { return };
+        if data.len() >= SMALL_PIECE_BYTES {
             pieces.push((data, permit));
+        } else if pieces.iter().filter(|(kept, _)| kept.len() < SMALL_PIECE_BYTES).count() < SMALL_PIECE_MAX_COUNT {
+            pieces.push((Bytes::copy_from_slice(&data), permit));
+        } else {
+            self.forget();
         }
     }
 
@@ -244,16 +257,15 @@ impl WrittenBlock {
             block_id: BlockId(self.extent.block_id),
             expected_bytes: self.extent.length_bytes,
             patience,
+            // Who has it whole keeps no window.
+            is_replaceable: false,
             hold: self.hold.clone(),
         };
-        let mut writer = BlockWriter::begin(block, workers, connector);
-        // Who has it whole needs no window.
-        writer.forget_window();
-        writer
+        BlockWriter::begin(block, workers, connector)
     }
 
     /// All of the block, if it is still kept.
-    pub fn take_window(&mut self) -> Option<Vec<(Bytes, Option<Permit>)>> {
+    pub fn take_window(&mut self) -> Option<Vec<Kept>> {
         self.window.0.take()
     }
 }

@@ -95,6 +95,23 @@ async fn a_long_block_is_cut_where_a_worker_fails_and_gets_its_copies_from_the_o
 }
 
 #[tokio::test]
+async fn a_body_that_trickles_in_is_not_kept_and_gets_its_copies_all_the_same() {
+    let cluster = with_full_spare(4, 2, long_blocks).await;
+    fail(&cluster, 0, WriteFault::Fail(Reason::Unavailable, 900));
+    let data = pattern(2_000);
+    let (frames, body) = dripping(Some(2_000));
+    let objects = cluster.objects.clone();
+    let put = tokio::spawn(async move { objects.put_object(put_request(), body).await });
+    for frame in data.chunks(10) {
+        frames.send(frame.to_vec().into()).await.unwrap();
+    }
+    drop(frames);
+    put.await.unwrap().unwrap();
+    check(&cluster, &data, 2).await;
+    assert_eq!(cluster.metaserver.extents().len(), 2, "it was cut");
+}
+
+#[tokio::test]
 async fn a_stalled_worker_is_waited_for_once_and_then_left_alone_for_a_while() {
     let cluster = with_full_spare(4, 3, long_blocks).await;
     fail(&cluster, 0, WriteFault::Stall(1_200_000));

@@ -257,6 +257,11 @@ pub const KEYS: &[Key] = &[
     key("worker.scrub_bytes_per_second", Bytes(KIB, TIB), "what the scrubber reads at most, a second"),
     key("worker.reserve_bytes", Bytes(0, 100 * TIB), "free space below which no new block is taken"),
     key("worker.append_queue_max_bytes", Bytes(MIB, TIB), "small blocks waiting for their segment's fdatasync"),
+    key(
+        "worker.receive_buffer_max_bytes",
+        Bytes(MIB, TIB),
+        "blocks being received that wait in memory; beyond it they are written as they come",
+    ),
 ];
 
 /// Other names in the environment for a key.

@@ -227,6 +227,8 @@ pub struct WorkerSettings {
     pub reserve_bytes: u64,
     /// Small blocks waiting for their segment's fdatasync, in bytes.
     pub append_queue_max_bytes: u64,
+    /// Bytes of all blocks being received that wait in memory; beyond it they are written as they come.
+    pub receive_buffer_max_bytes: u64,
 }
 
 impl Default for WorkerSettings {
@@ -243,6 +245,7 @@ impl Default for WorkerSettings {
             scrub_bytes_per_second: 32 * MIB,
             reserve_bytes: 256 * MIB,
             append_queue_max_bytes: 32 * MIB,
+            receive_buffer_max_bytes: 64 * MIB,
         }
     }
 }
