@@ -6,6 +6,7 @@
 mod budget;
 mod connector;
 mod health;
+mod local;
 mod nearness;
 mod piece;
 mod placement;
@@ -16,6 +17,7 @@ mod writer;
 pub use budget::{Grant, ReadBudget};
 pub use connector::{ConnectedWorkers, FixedWorkers, WorkerConnector};
 pub use health::WorkerHealth;
+pub use local::LocalReads;
 pub use nearness::Nearness;
 pub use placement::{Copies, Need, choose, ids, shortage};
 pub use reader::{ExtentReader, Frame, ReadMetrics, ReadPatience, ReadSources, WorkerMap};

@@ -1,12 +1,15 @@
 //! One request to one worker: a run of bytes of a block that there is memory for.
 
 use super::budget::Grant;
+use super::local::LocalBlock;
 use super::reader::ReadSources;
 use bytes::Bytes;
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::OnceCell;
 use tokio::time::{sleep, timeout};
 use tonic::Streaming;
 use weir_proto::v1::blocks_client::BlocksClient;
@@ -16,7 +19,6 @@ use weir_proto::{Failure, MAX_MESSAGE_BYTES};
 /// A worker that sends nothing for so long has failed, also where it is the only one.
 const LONE_SILENCE: Duration = Duration::from_secs(20);
 
-#[derive(Debug)]
 pub(super) struct Piece {
     pub block_id: u64,
     /// What is still wanted: moves on as bytes come.
@@ -24,6 +26,15 @@ pub(super) struct Piece {
     pub length_bytes: u64,
     /// The replicas that did not fail yet, the best one first.
     pub replicas: Vec<v1::Worker>,
+    /// The block's file, where its first worker is on this machine: shared by the pieces of a block.
+    pub local: Option<Arc<OnceCell<Option<Arc<LocalBlock>>>>>,
+}
+
+/// Where the bytes of a piece come from.
+enum Source {
+    Worker(Streaming<v1::ReadBlockResponse>),
+    /// All of it, until it is taken.
+    File(Bytes),
 }
 
 /// A piece that a worker sends.
@@ -32,13 +43,34 @@ pub(super) struct OpenPiece {
     /// How long it was.
     pub asked_bytes: u64,
     silence: Duration,
-    stream: Streaming<v1::ReadBlockResponse>,
+    source: Source,
     grant: Grant,
 }
 
 impl Piece {
     pub fn failure(&self, reason: Reason, message: &str) -> Failure {
         Failure::new(reason, format!("block {}", self.block_id), message)
+    }
+
+    /// All of the piece from the block's file, if that is at hand and right.
+    async fn read_file(&self, sources: &ReadSources) -> Option<Bytes> {
+        let (local, worker) = (self.local.as_ref()?, self.replicas.first()?);
+        if !sources.local.may_try(worker) {
+            return None;
+        }
+        let channel = || sources.connector.channel(worker);
+        let open = || sources.local.open(self.block_id, worker, channel(), sources.patience.hedge);
+        let block = local.get_or_init(open).await.as_ref()?;
+        match block.read(self.offset_bytes, self.length_bytes).await {
+            Ok(data) => {
+                sources.local.bytes.inc_by(data.len() as u64);
+                Some(data)
+            }
+            Err(error) => {
+                sources.local.failed(worker.worker_id, &error);
+                None
+            }
+        }
     }
 
     /// What is wrong with one block says nothing of its worker, which reports it itself.
@@ -81,6 +113,10 @@ impl OpenPiece {
     /// Opens a piece on the first replica that answers: the first one alone for a moment, then the next one beside it,
     /// and so on. What was asked in vain is last among the replicas of what is opened; what failed is not among them.
     pub async fn open(mut piece: Piece, grant: Grant, sources: ReadSources) -> Result<Self, Failure> {
+        if let Some(data) = piece.read_file(&sources).await {
+            let (asked_bytes, silence, source) = (piece.length_bytes, LONE_SILENCE, Source::File(data));
+            return Ok(Self { piece, asked_bytes, silence, source, grant });
+        }
         let mut last = piece.failure(Reason::Unavailable, "none of the workers that hold it is known");
         let mut waiting: VecDeque<v1::Worker> = std::mem::take(&mut piece.replicas).into();
         let silence = if waiting.len() > 1 { sources.patience.silence } else { LONE_SILENCE };
@@ -101,7 +137,8 @@ impl OpenPiece {
                         Ok(stream) => {
                             late.iter().for_each(|other| sources.health.was_late(other.worker_id));
                             piece.replicas = [worker].into_iter().chain(waiting).chain(late).collect();
-                            return Ok(Self { asked_bytes: piece.length_bytes, piece, silence, stream, grant });
+                            let (asked_bytes, source) = (piece.length_bytes, Source::Worker(stream));
+                            return Ok(Self { asked_bytes, piece, silence, source, grant });
                         }
                         Err(failure) => {
                             let has_other = !waiting.is_empty() || !late.is_empty();
@@ -123,7 +160,11 @@ impl OpenPiece {
 
     /// The next bytes, not empty, of which nothing is taken off yet.
     pub async fn next_frame(&mut self) -> Result<Bytes, Failure> {
-        let message = match timeout(self.silence, self.stream.message()).await {
+        let stream = match &mut self.source {
+            Source::Worker(stream) => stream,
+            Source::File(data) => return Ok(std::mem::take(data)),
+        };
+        let message = match timeout(self.silence, stream.message()).await {
             Ok(Ok(message)) => message,
             Ok(Err(status)) => return Err(Failure::from_status(&status)),
             Err(_) => return Err(self.piece.failure(Reason::Unavailable, "the worker sends nothing")),

@@ -4,6 +4,7 @@
 use super::WorkerConnector;
 use super::WorkerHealth;
 use super::budget::{Allowance, Grant, ReadBudget};
+use super::local::{LOCAL_MIN_BYTES, LocalBlock, LocalReads};
 use super::nearness::Nearness;
 use super::piece::{OpenPiece, Piece};
 use super::writer::low_half;
@@ -13,6 +14,7 @@ use prometheus_client::metrics::counter::Counter;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::OnceCell;
 use tokio_util::task::AbortOnDropHandle;
 use weir_proto::v1::{self, LocatedExtent, Reason};
 use weir_proto::{Failure, WorkerId};
@@ -44,6 +46,7 @@ pub struct ReadSources {
     pub connector: Arc<dyn WorkerConnector>,
     pub health: Arc<WorkerHealth>,
     pub nearness: Arc<Nearness>,
+    pub local: Arc<LocalReads>,
     pub patience: ReadPatience,
     pub clock: Arc<dyn Clock>,
     pub metrics: ReadMetrics,
@@ -66,7 +69,6 @@ pub struct Frame {
 }
 
 /// What is wanted of one block.
-#[derive(Debug)]
 struct Slice {
     block_id: u64,
     /// What is not asked for yet: moves on with each piece.
@@ -75,6 +77,8 @@ struct Slice {
     /// Those that did not fail yet; in the order in which they are asked once it is begun.
     replicas: Vec<v1::Worker>,
     is_begun: bool,
+    /// See [`Piece`].
+    local: Option<Arc<OnceCell<Option<Arc<LocalBlock>>>>>,
 }
 
 /// What came of a slice, in the order of the slices.
@@ -210,6 +214,10 @@ impl ExtentReader {
             let sources = &self.sources;
             sources.nearness.sort(&mut slice.replicas, &sources.health, sources.clock.as_ref());
             slice.is_begun = true;
+            let may_open = |worker: &v1::Worker| sources.nearness.is_same_host(worker) && sources.local.may_try(worker);
+            if slice.length_bytes >= LOCAL_MIN_BYTES && slice.replicas.first().is_some_and(may_open) {
+                slice.local = Some(Arc::default());
+            }
         }
         let end = slice.offset_bytes + slice.length_bytes;
         let granted = slice.offset_bytes + grant.bytes().min(slice.length_bytes);
@@ -220,6 +228,7 @@ impl ExtentReader {
             offset_bytes: slice.offset_bytes,
             length_bytes: piece_end - slice.offset_bytes,
             replicas: slice.replicas.clone(),
+            local: slice.local.clone(),
         };
         grant.shrink(piece.length_bytes);
         slice.length_bytes -= piece.length_bytes;
@@ -270,6 +279,7 @@ fn cut(
             length_bytes: length,
             replicas: known(&located.worker_ids, sources),
             is_begun: false,
+            local: None,
         });
         checks.push_back(Check {
             left_bytes: length,

@@ -30,12 +30,13 @@ pub(super) struct Metrics {
 }
 
 impl Metrics {
-    pub fn register(&self, registry: &mut Registry) {
+    pub fn register(&self, registry: &mut Registry, local_bytes: &Counter) {
         let registry = registry.sub_registry_with_prefix("weir_gateway");
         let bytes = || Unit::Bytes;
         registry.register_with_unit("received", "Object data received", bytes(), self.received_bytes.clone());
         registry.register_with_unit("given", "Object data given out", bytes(), self.given_bytes.clone());
         registry.register_with_unit("blocks_read", "Object data read from workers", bytes(), self.reads.bytes.clone());
+        registry.register_with_unit("blocks_read_local", "Of that, from files here", bytes(), local_bytes.clone());
         registry.register(
             "blocks_written",
             "Blocks written with the copies that they need",

@@ -28,7 +28,7 @@ mod types;
 pub use get::ContentStream;
 pub use types::{CopyObject, CopyPart, GetObject, ObjectsError, ObjectsOptions, OpenedObject, PutObject, PutPart};
 
-use crate::blocks::{Nearness, ReadBudget, ReadSources, WorkerConnector, WorkerHealth};
+use crate::blocks::{LocalReads, Nearness, ReadBudget, ReadSources, WorkerConnector, WorkerHealth};
 use metrics::Metrics;
 use prometheus_client::registry::Registry;
 use session::Session;
@@ -54,6 +54,7 @@ struct Inner {
     connector: Arc<dyn WorkerConnector>,
     health: Arc<WorkerHealth>,
     nearness: Arc<Nearness>,
+    local: Arc<LocalReads>,
     options: ObjectsOptions,
     clock: Arc<dyn Clock>,
     shutdown: Shutdown,
@@ -93,6 +94,7 @@ impl Objects {
             connector: workers,
             health: Arc::new(WorkerHealth::new(clock.clone())),
             nearness: Arc::new(options.nearness.clone()),
+            local: Arc::new(LocalReads::new(options.local_reads, clock.clone())),
             buffer: Arc::new(Semaphore::new(permits.clamp(1, Semaphore::MAX_PERMITS))),
             read_budget: ReadBudget::new(options.read_buffer_max_bytes),
             options,
@@ -114,7 +116,7 @@ impl Objects {
     }
 
     pub fn register_metrics(&self, registry: &mut Registry) {
-        self.inner.metrics.register(registry);
+        self.inner.metrics.register(registry, &self.inner.local.bytes);
     }
 }
 
@@ -130,6 +132,7 @@ impl Inner {
             connector: self.connector.clone(),
             health: self.health.clone(),
             nearness: self.nearness.clone(),
+            local: self.local.clone(),
             patience: self.options.read_patience,
             clock: self.clock.clone(),
             metrics: self.metrics.reads.clone(),

@@ -26,6 +26,8 @@ pub struct ObjectsOptions {
     pub worker_silence: Duration,
     /// Where this gateway runs, and how long a worker may keep its reads waiting.
     pub nearness: Nearness,
+    /// Blocks of workers on this machine are read from their files, where these can be opened.
+    pub local_reads: bool,
     pub read_patience: ReadPatience,
     /// Block ids asked of the metaserver at a time.
     pub block_grant_count: u32,
@@ -47,6 +49,7 @@ impl From<&GatewaySettings> for ObjectsOptions {
             read_buffer_max_bytes: settings.read_buffer_max_bytes,
             worker_silence: Duration::from_millis(settings.worker_silence_ms),
             nearness: Nearness { zone: settings.zone.clone(), host: settings.host.clone() },
+            local_reads: settings.local_reads,
             read_patience: ReadPatience {
                 hedge: Duration::from_millis(settings.read_hedge_ms),
                 silence: Duration::from_millis(settings.read_silence_ms),

@@ -133,6 +133,11 @@ pub const KEYS: &[Key] = &[
         "when a worker has not sent the first byte of a read after so long, another replica is asked too, and whichever \
          comes first is taken",
     ),
+    key(
+        "gateway.local_reads",
+        Switch,
+        "blocks of workers on the same host are read from the workers' files, where the gateway may open them",
+    ),
     key("gateway.zone", Text, "a label as `worker.zone`: after those of its host, replicas of its zone are read first"),
     key("gateway.host", Text, "a label as `worker.host`: replicas of its host are read first"),
     key("gateway.block_grant_count", Count(1, 1_000_000), "block ids asked of the metaserver at a time"),

@@ -50,6 +50,8 @@ pub struct GatewaySettings {
     pub read_silence_ms: u64,
     /// A worker that sends no first byte for so long is asked beside another replica.
     pub read_hedge_ms: u64,
+    /// Blocks of workers on this machine are read from their files.
+    pub local_reads: bool,
     /// Where this gateway runs: replicas of the same host are read first, then those of the same zone.
     pub zone: String,
     pub host: String,
@@ -112,6 +114,7 @@ impl Default for GatewaySettings {
             worker_silence_ms: 8_000,
             read_silence_ms: 5_000,
             read_hedge_ms: 1_000,
+            local_reads: true,
             zone: String::new(),
             host: String::new(),
             block_grant_count: 4096,

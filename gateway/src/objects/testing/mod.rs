@@ -4,7 +4,7 @@ mod metaserver;
 mod worker;
 
 pub(crate) use metaserver::FakeMetaserver;
-pub(crate) use worker::{FakeWorker, ReadFault, WriteFault};
+pub(crate) use worker::{FILE_HEAD_BYTES, FakeWorker, ReadFault, WriteFault};
 
 use super::{GetObject, Objects, ObjectsOptions, PutObject};
 use crate::blocks::{FixedWorkers, Nearness, ReadPatience};
@@ -56,6 +56,7 @@ impl Cluster {
             read_buffer_max_bytes: 1 << 20,
             worker_silence: WORKER_SILENCE,
             nearness: Nearness::default(),
+            local_reads: true,
             read_patience: ReadPatience { hedge: WORKER_SILENCE / 3, silence: WORKER_SILENCE },
             block_grant_count: 4,
             remember_requests: true,

@@ -5,6 +5,7 @@ use futures::stream::BoxStream;
 use futures::{StreamExt as _, stream};
 use parking_lot::Mutex;
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tonic::{Request, Response, Status, Streaming};
@@ -52,7 +53,13 @@ pub(crate) struct FakeWorker {
     /// Keeps nothing, and takes a while.
     pub discards: AtomicBool,
     pub reads: Mutex<Vec<v1::ReadBlockRequest>>,
+    /// Where its blocks lie as files, with some bytes before each; without it they have none.
+    pub folder: Mutex<Option<PathBuf>>,
+    pub located: Mutex<Vec<u64>>,
 }
+
+/// Bytes before a block in its file.
+pub(crate) const FILE_HEAD_BYTES: usize = 100;
 
 impl FakeWorker {
     pub fn channel(self: &Arc<Self>) -> Channel {
@@ -144,6 +151,23 @@ impl Blocks for FakeWorker {
         Ok(Response::new(match fault {
             Some(ReadFault::Stall(_)) => frames.chain(stream::pending()).boxed(),
             _ => frames.boxed(),
+        }))
+    }
+
+    async fn locate_block(
+        &self,
+        request: Request<v1::LocateBlockRequest>,
+    ) -> Result<Response<v1::LocateBlockResponse>, Status> {
+        let block_id = request.into_inner().block_id;
+        self.located.lock().push(block_id);
+        let folder = self.folder.lock().clone().ok_or_else(|| refusal(Reason::InvalidRequest))?;
+        let block = self.blocks.lock().get(&block_id).cloned().ok_or_else(|| refusal(Reason::NoSuchBlock))?;
+        let path = folder.join(block_id.to_string());
+        Ok(Response::new(v1::LocateBlockResponse {
+            path: path.into_os_string().into_encoded_bytes().into(),
+            offset_bytes: FILE_HEAD_BYTES as u64,
+            length_bytes: block.len() as u64,
+            page_crc32c: block.chunks(64 << 10).map(crc_fast::crc32_iscsi).collect(),
         }))
     }
 }
