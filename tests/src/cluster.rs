@@ -4,8 +4,11 @@ use crate::server::metric_in;
 use crate::{Answer, Client, binary, eventually};
 use rustix::process::{Pid, Signal, kill_process};
 use serde::Deserialize;
-use std::fs::{self, File};
+use std::fs::{self, File, Permissions};
+use std::io;
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use tempfile::TempDir;
@@ -81,8 +84,17 @@ impl Cluster {
     /// # Panics
     /// When it does not serve within [`START_SECONDS`].
     pub fn start_with(options: Options) -> Self {
+        Self::start_prepared(options, |_| Ok(()))
+    }
+
+    /// With something done to its data folder, given as [`Cluster::data`], before it starts.
+    ///
+    /// # Panics
+    /// As [`Cluster::start_with`], and when that fails.
+    pub fn start_prepared(options: Options, prepare: impl FnOnce(&Path) -> io::Result<()>) -> Self {
         let folder =
             tempfile::Builder::new().prefix("weir-cluster-").tempdir().expect("a temporary folder can be made");
+        prepare(&folder.path().join("data")).expect("the folder can be prepared");
         fs::write(folder.path().join("weir.toml"), &options.settings).expect("the configuration can be written");
         let parent = spawn(folder.path(), &options);
         let mut cluster = Self { parent, options, folder, restarted: Vec::new() };
@@ -217,6 +229,25 @@ impl Cluster {
     /// more: [`Cluster::stop`] ends it first.
     #[track_caller]
     pub fn restart(&mut self, name: &str) {
+        self.restart_by(name, None);
+    }
+
+    /// The same under another user, to whom the process's folder is given first. Takes root.
+    #[track_caller]
+    pub fn restart_as(&mut self, name: &str, user: u32) {
+        let process = self.process(name);
+        for path in [self.folder.path(), &self.data()] {
+            fs::set_permissions(path, Permissions::from_mode(0o711)).expect("a folder of ours");
+        }
+        let secret = self.data().join(format!("cluster-secret-{user}"));
+        fs::copy(self.data().join("cluster-secret"), &secret).expect("there is a secret");
+        give(&secret, user);
+        process.data.iter().for_each(|data| give(data, user));
+        self.restart_by(name, Some((user, secret)));
+    }
+
+    #[track_caller]
+    fn restart_by(&mut self, name: &str, user: Option<(u32, PathBuf)>) {
         let process = self.process(name);
         assert_eq!(process.pid, None, "{name} runs");
         let mut command = Command::new(&process.command[0]);
@@ -224,7 +255,9 @@ impl Cluster {
         for (variable, value) in &self.options.environment {
             command.env(variable, value);
         }
-        if self.options.environment.iter().all(|(variable, _)| !variable.starts_with("WEIR_CLUSTER_SECRET")) {
+        if let Some((user, secret)) = user {
+            command.uid(user).env(SECRET_VARIABLE, secret);
+        } else if self.options.environment.iter().all(|(variable, _)| !variable.starts_with("WEIR_CLUSTER_SECRET")) {
             command.env(SECRET_VARIABLE, self.data().join("cluster-secret"));
         }
         let log = File::options().append(true).open(&process.log).expect("there is a log");
@@ -303,6 +336,15 @@ impl Drop for Cluster {
             self.parent.kill().ok();
             self.parent.wait().ok();
         }
+    }
+}
+
+/// Gives a file, or a folder and all that is in it, to a user.
+fn give(path: &Path, user: u32) {
+    std::os::unix::fs::chown(path, Some(user), None).expect("root may give files away");
+    if path.is_dir() {
+        let entries = fs::read_dir(path).expect("a folder can be listed");
+        entries.flatten().for_each(|entry| give(&entry.path(), user));
     }
 }
 

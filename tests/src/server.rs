@@ -66,8 +66,20 @@ impl Server {
         Self::start_by("info", settings, Some(Authority::new("tests")))
     }
 
+    /// Starts one over a folder that was prepared: [`Server::data`] is the folder `data` in it.
+    ///
+    /// # Panics
+    /// When it does not serve within [`START_SECONDS`].
+    pub fn start_over(folder: TempDir) -> Self {
+        Self::start_in(folder, "info", "", None)
+    }
+
     fn start_by(level: &str, settings: &str, authority: Option<Authority>) -> Self {
         let folder = tempfile::Builder::new().prefix("weir-test-").tempdir().expect("a temporary folder can be made");
+        Self::start_in(folder, level, settings, authority)
+    }
+
+    fn start_in(folder: TempDir, level: &str, settings: &str, authority: Option<Authority>) -> Self {
         let (address, admin) = (free_address(), free_address());
         let text = format!("admin_listen = \"{admin}\"\nlog = \"{level}\"\n{settings}\n");
         fs::write(folder.path().join("weir.toml"), text).expect("the configuration can be written");

@@ -18,6 +18,7 @@ mod connections;
 mod copy;
 mod disconnects;
 mod durability;
+mod earlier;
 mod hostile;
 mod http2;
 mod keys;

@@ -51,19 +51,13 @@ pub fn apply(before: Option<Value>, action: Action, outcome: Outcome) -> Option<
     }
 }
 
-#[derive(Clone, Copy)]
-enum Point {
-    Begin(usize),
-    End(usize),
-}
-
 /// Before the first point, and after the last one.
 const EDGE: usize = 0;
 
 struct Search<'a> {
     events: &'a [Event],
-    /// In the order of time, from 1 on.
-    points: Vec<Point>,
+    /// In the order of time, from 1 on: the event that begins there; none: one ends.
+    points: Vec<Option<usize>>,
     /// A list over the points that are not in the order yet.
     next: Vec<usize>,
     previous: Vec<usize>,
@@ -85,16 +79,16 @@ impl<'a> Search<'a> {
             }
         }
         times.sort_unstable();
-        let mut points = vec![Point::End(usize::MAX)];
+        let mut points = vec![None];
         let (mut begins_at, mut ends_at) = (vec![EDGE; events.len()], vec![EDGE; events.len()]);
         for (_, is_begin, index) in times {
             let at = points.len();
             if is_begin {
                 begins_at[index] = at;
-                points.push(Point::Begin(index));
+                points.push(Some(index));
             } else {
                 ends_at[index] = at;
-                points.push(Point::End(index));
+                points.push(None);
             }
         }
         let count = points.len();
@@ -115,7 +109,7 @@ impl<'a> Search<'a> {
             if self.left == 0 {
                 return Verdict::Linearizable;
             }
-            if let (true, Point::Begin(index)) = (at != EDGE, self.points[at]) {
+            if let Some(index) = self.points[at] {
                 let event = &self.events[index];
                 self.ordered[index / 64] ^= 1 << (index % 64);
                 match apply(value, event.action, event.outcome) {
