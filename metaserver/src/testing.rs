@@ -151,6 +151,7 @@ impl Fixture {
                     crc32c: 7,
                 }),
                 worker_ids: vec![self.worker_id],
+                replication: 0,
             })
             .collect()
     }

@@ -192,6 +192,7 @@ mod tests {
         v1::WrittenExtent {
             extent: Some(v1::Extent { block_id, length_bytes, crc32c: 1 }),
             worker_ids: worker_ids.to_vec(),
+            replication: 0,
         }
     }
 
@@ -216,7 +217,7 @@ mod tests {
             of(5, vec![extent(1, 5, &[])]),
             of(5, vec![extent(1, 5, &[2, 2])]),
             of(5, vec![extent(1, 5, &[0])]),
-            of(5, vec![v1::WrittenExtent { extent: None, worker_ids: vec![1] }]),
+            of(5, vec![v1::WrittenExtent { worker_ids: vec![1], ..Default::default() }]),
             of(u64::MAX, vec![extent(1, u64::MAX, &[1]), extent(2, u64::MAX, &[1])]),
             content(None),
             content(Some(v1::Content { md5: vec![0; 16].into(), ..Default::default() })),

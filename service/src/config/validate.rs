@@ -189,6 +189,10 @@ fn relations(config: &Config) -> Result<(), ConfigError> {
             "at least twice metaserver.heartbeat_interval_ms",
         ));
     }
+    if metaserver.replication_min > metaserver.replication {
+        let value = metaserver.replication_min.to_string();
+        return Err(wrong(config, "metaserver.replication_min", &value, "at most metaserver.replication"));
+    }
     if worker.segment_block_max_bytes > worker.segment_bytes / 2 {
         let value = worker.segment_block_max_bytes.to_string();
         return Err(wrong(config, "worker.segment_block_max_bytes", &value, "at most half of worker.segment_bytes"));

@@ -18,6 +18,7 @@ mod folder_sync;
 pub(crate) mod fuzzing;
 mod index;
 mod layout;
+mod locate;
 mod open;
 mod options;
 mod pending;

@@ -1,6 +1,7 @@
 //! `weir fsadmin`: what operators ask and order. One file per command.
 
 mod backup;
+mod bucket;
 mod confirm_restore;
 mod document;
 mod get_block_info;
@@ -27,6 +28,7 @@ use weir_service::config::Sources;
 /// Every command, by name.
 const COMMANDS: &[Help] = &[
     backup::HELP,
+    bucket::HELP,
     confirm_restore::HELP,
     get_block_info::HELP,
     group::HELP,
@@ -54,6 +56,7 @@ pub struct FsadminArgs {
 #[command(rename_all = "camelCase")]
 enum FsadminCommand {
     Backup(backup::BackupArgs),
+    Bucket(bucket::BucketArgs),
     ConfirmRestore(confirm_restore::ConfirmRestoreArgs),
     GetBlockInfo(get_block_info::GetBlockInfoArgs),
     Group(group::GroupArgs),
@@ -102,6 +105,7 @@ pub async fn run(args: FsadminArgs, sources: Sources) -> ExitCode {
 async fn dispatch(args: &FsadminArgs, shell: &Shell, out: &mut Output) -> Result<Exit, ShellError> {
     match &args.command {
         Some(FsadminCommand::Backup(args)) => backup::run(args, shell, out).await,
+        Some(FsadminCommand::Bucket(args)) => bucket::run(args, shell, out).await,
         Some(FsadminCommand::ConfirmRestore(args)) => confirm_restore::run(args, shell, out).await,
         Some(FsadminCommand::GetBlockInfo(args)) => get_block_info::run(args, shell, out).await,
         Some(FsadminCommand::Group(args)) => group::run(args, shell, out).await,
