@@ -105,7 +105,11 @@ impl BlockWriter {
         let worker_ids = self.replicas.iter().map(|replica| replica.worker_id).collect();
         let extent = v1::Extent { block_id: self.block_id.0, length_bytes: self.length_bytes, crc32c };
         let answers = self.replicas.into_iter().map(|replica| (replica.worker_id, replica.answer)).collect();
-        Ok(FinishingBlock { written: v1::WrittenExtent { extent: Some(extent), worker_ids }, answers, finish })
+        Ok(FinishingBlock {
+            written: v1::WrittenExtent { extent: Some(extent), worker_ids, replication: 0 },
+            answers,
+            finish,
+        })
     }
 }
 

@@ -1,5 +1,5 @@
 //! Telling the metaserver every block that lies here, in ascending batches. From it come to light blocks that were
-//! written and never committed, and blocks that should be here and are not.
+//! written and never committed.
 
 use super::Membership;
 use crate::store::BlockStore;
@@ -19,7 +19,7 @@ impl Membership {
             return;
         }
         let (mut client, under_way) = (self.client.clone(), self.inventory_under_way.clone());
-        let (batches, stop) = (batches(self.store.clone(), worker), shutdown.clone());
+        let (batches, stop) = (batches(self.store.clone(), worker, self.incarnation), shutdown.clone());
         shutdown.spawn(async move {
             tokio::select! {
                 () = stop.begun() => {}
@@ -38,10 +38,15 @@ impl Membership {
 }
 
 /// At least one batch, so that an empty worker says that it is empty.
-fn batches(store: Arc<BlockStore>, worker: WorkerId) -> impl Stream<Item = InventoryBatch> + Send + 'static {
+fn batches(
+    store: Arc<BlockStore>,
+    worker: WorkerId,
+    incarnation: u64,
+) -> impl Stream<Item = InventoryBatch> + Send + 'static {
     let batch = move |ids: Vec<BlockId>| InventoryBatch {
         worker_id: worker.0,
         block_ids: ids.into_iter().map(|id| id.0).collect(),
+        incarnation,
     };
     stream::unfold((store, None, true), move |(store, after, first)| async move {
         let ids = store.inventory(after, BATCH_COUNT);

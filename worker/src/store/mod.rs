@@ -32,7 +32,7 @@ mod tickets;
 mod usage;
 mod write;
 
-pub use checksum::crc32c;
+pub use checksum::{Checksummer, crc32c};
 pub use error::StoreError;
 pub use options::StoreOptions;
 pub use quarantine::damaged_place;
@@ -106,6 +106,14 @@ impl BlockStore {
     /// Damaged blocks that [`BlockStore::reported`] has not been told about.
     pub fn damaged_unreported(&self) -> Vec<BlockId> {
         self.shared.quarantine.unreported()
+    }
+
+    /// A block was written anew after it was damaged: what was set aside goes. Blocks the thread.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`].
+    pub fn forget_damage(&self, id: BlockId) -> Result<(), StoreError> {
+        self.shared.forget_replaced(id)
     }
 
     /// The metaserver knows about these damaged blocks.

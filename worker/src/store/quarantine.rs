@@ -154,6 +154,14 @@ impl Shared {
         }
     }
 
+    /// Removes what is kept of a block that was written anew since.
+    pub fn forget_replaced(&self, id: BlockId) -> Result<(), StoreError> {
+        match self.tickets.take_if(id, || self.index.get(id).is_some()) {
+            Some(_ticket) => self.clear_quarantine(id),
+            None => Ok(()),
+        }
+    }
+
     /// Removes what is kept of a block.
     pub fn clear_quarantine(&self, id: BlockId) -> Result<(), StoreError> {
         if !self.quarantine.keeps(id) {

@@ -1,6 +1,7 @@
 //! A worker and a metaserver that remembers what it was told and orders what the test wants.
 
 use super::*;
+use crate::NoPeers;
 use parking_lot::Mutex;
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -9,25 +10,29 @@ use tonic::service::Routes;
 use tonic::{Request, Response, Status, Streaming};
 use weir_proto::v1::workers_server::{Workers, WorkersServer};
 use weir_proto::v1::{
-    InventoryBatch, Reason, RegisterWorkerRequest, RegisterWorkerResponse, ReportInventoryResponse,
-    WorkerHeartbeatRequest, WorkerHeartbeatResponse,
+    CopyOrder, CopyResult, InventoryBatch, Reason, RegisterWorkerRequest, RegisterWorkerResponse,
+    ReportInventoryResponse, WorkerHeartbeatRequest, WorkerHeartbeatResponse,
 };
 
 #[derive(Clone, Default)]
-struct Metaserver {
-    state: Arc<Mutex<State>>,
+pub struct Metaserver {
+    pub state: Arc<Mutex<State>>,
 }
 
 #[derive(Default)]
-struct State {
+pub struct State {
     cluster: String,
     down: bool,
     forgetful: bool,
-    orders: BTreeSet<u64>,
+    pub orders: BTreeSet<u64>,
+    pub copy_orders: Vec<CopyOrder>,
+    pub copy_results: Vec<CopyResult>,
+    pub questions: Vec<u64>,
+    pub missing: Vec<u64>,
     registrations: Vec<RegisterWorkerRequest>,
     heartbeats: u64,
     deleted: Vec<u64>,
-    damaged: Vec<u64>,
+    pub damaged: Vec<u64>,
     inventories: Vec<Vec<u64>>,
 }
 
@@ -61,14 +66,24 @@ impl Workers for Metaserver {
         if state.forgetful {
             return Ok(Response::new(WorkerHeartbeatResponse { register: true, ..Default::default() }));
         }
+        let incarnation = state.registrations.last().unwrap().incarnation;
+        assert!(request.incarnation == incarnation && incarnation != 0);
         state.heartbeats += 1;
+        state.copy_orders.retain(|order| !request.copy_results.iter().any(|done| done.order_id == order.order_id));
+        state.copy_results.extend(request.copy_results);
+        state.missing.extend(request.missing_block_ids);
         for id in &request.deleted_block_ids {
             state.orders.remove(id);
         }
         state.deleted.extend(request.deleted_block_ids);
         state.damaged.extend(request.damaged_block_ids);
         let delete_block_ids = state.orders.iter().copied().collect();
-        Ok(Response::new(WorkerHeartbeatResponse { register: false, delete_block_ids, send_inventory: false }))
+        Ok(Response::new(WorkerHeartbeatResponse {
+            delete_block_ids,
+            copy_orders: state.copy_orders.clone(),
+            check_block_ids: std::mem::take(&mut state.questions),
+            ..Default::default()
+        }))
     }
 
     async fn report_inventory(
@@ -78,6 +93,7 @@ impl Workers for Metaserver {
         let (mut stream, mut ids) = (request.into_inner(), Vec::new());
         while let Some(batch) = stream.next().await {
             let batch = batch?;
+            assert_eq!(batch.incarnation, self.state.lock().registrations.last().unwrap().incarnation);
             assert!(batch.worker_id == 42 && batch.block_ids.len() <= 10_000);
             ids.extend(batch.block_ids);
         }
@@ -87,17 +103,17 @@ impl Workers for Metaserver {
 }
 
 impl Metaserver {
-    fn of(cluster: &str) -> Self {
+    pub fn of(cluster: &str) -> Self {
         let metaserver = Self::default();
         metaserver.state.lock().cluster = cluster.into();
         metaserver
     }
 
-    fn channel(&self) -> Channel {
+    pub fn channel(&self) -> Channel {
         in_process(Routes::new(WorkersServer::new(self.clone())))
     }
 
-    async fn until(&self, what: &str, holds: impl Fn(&State) -> bool) {
+    pub async fn until(&self, what: &str, holds: impl Fn(&State) -> bool) {
         for _ in 0..2000 {
             if holds(&self.state.lock()) {
                 return;
@@ -110,7 +126,7 @@ impl Metaserver {
 
 async fn joined(metaserver: &Metaserver, disk: &TestDisk) -> House {
     let house = open(disk).await;
-    house.worker.start(metaserver.channel(), &house.shutdown);
+    house.worker.start(metaserver.channel(), Arc::new(NoPeers), &house.shutdown);
     house
 }
 
@@ -129,6 +145,7 @@ async fn a_worker_keeps_the_id_that_it_was_given() {
         state.registrations.iter().map(|request| (request.worker_id, request.cluster_id.as_str())).collect();
     assert_eq!(seen, [(0, ""), (42, "a")]);
     assert_eq!(state.registrations[0].address, "127.0.0.1:29999");
+    assert_ne!(state.registrations[0].incarnation, state.registrations[1].incarnation);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
