@@ -32,6 +32,7 @@ mod page_cost;
 mod post_object;
 mod principals;
 mod reading;
+mod repair;
 mod subresources;
 mod tls;
 mod walkthrough;

@@ -50,7 +50,14 @@ impl Cluster {
         })
     }
 
-    /// Copies that do not count any more: their blocks are looked at anew.
+    /// Copies are damaged: they do not count any more, and their blocks are looked at anew.
+    pub(super) async fn invalidate(&self, worker_id: u64, block_ids: &[u64]) -> Result<(), Error> {
+        let news = self.namespace.invalidate_copies(worker_id, block_ids).await?;
+        news.into_iter().for_each(|block_id| self.repair.look_at(block_id));
+        Ok(())
+    }
+
+    /// Copies that are damaged, and those that are not where they should be.
     async fn settle_faults(&self, request: &WorkerHeartbeatRequest) -> Result<(), Error> {
         let worker_id = request.worker_id;
         for &block_id in &request.damaged_block_ids {
@@ -58,8 +65,7 @@ impl Cluster {
             tracing::error!(worker_id, block_id, "a worker found a damaged copy of a block and set it aside");
         }
         for some in request.damaged_block_ids.chunks(SETTLE_BATCH) {
-            let news = self.namespace.invalidate_copies(worker_id, some).await?;
-            news.into_iter().for_each(|block_id| self.repair.look_at(block_id));
+            self.invalidate(worker_id, some).await?;
         }
         for some in request.missing_block_ids.chunks(SETTLE_BATCH) {
             for block_id in self.namespace.invalidate_copies(worker_id, some).await? {

@@ -34,15 +34,23 @@ impl Cluster {
         }
         let mut ordered = 0;
         for some in batch.block_ids.chunks(COMPARE_BATCH) {
-            let mut attempts = Attempts::default();
-            ordered += loop {
-                match self.try_compare(worker_id, some).await {
-                    Err(Error::Raced) => attempts.again(&self.namespace, || format!("worker {worker_id}")).await?,
-                    done => break done?,
-                }
-            };
+            ordered += self.compare(worker_id, some, true).await?;
+        }
+        for some in batch.damaged_block_ids.chunks(COMPARE_BATCH) {
+            self.invalidate(worker_id, some).await?;
+            ordered += self.compare(worker_id, some, false).await?;
         }
         Ok(ordered)
+    }
+
+    async fn compare(&self, worker_id: u64, block_ids: &[u64], are_whole: bool) -> Result<u64, Error> {
+        let mut attempts = Attempts::default();
+        loop {
+            match self.try_compare(worker_id, block_ids, are_whole).await {
+                Err(Error::Raced) => attempts.again(&self.namespace, || format!("worker {worker_id}")).await?,
+                done => return done,
+            }
+        }
     }
 
     pub fn finish_inventory(&self, worker_id: u64, ordered: u64) {
@@ -65,7 +73,7 @@ impl Cluster {
         adopts || is_last
     }
 
-    async fn try_compare(&self, worker_id: u64, block_ids: &[u64]) -> Result<u64, Error> {
+    async fn try_compare(&self, worker_id: u64, block_ids: &[u64], are_whole: bool) -> Result<u64, Error> {
         // Looked at before the records are read: what is left behind by then has its record already, or never will.
         let left_behind: Vec<bool> = block_ids.iter().map(|&id| self.namespace.sessions.is_left_behind(id)).collect();
         let keys: Vec<Bytes> = block_ids.iter().map(|&id| block::key(id)).collect();
@@ -83,7 +91,7 @@ impl Cluster {
                         unwritten.push((block_id, vec![worker_id]));
                     } else if record.valid_worker_ids().any(|id| id == worker_id)
                         || self.repair.is_target(block_id, worker_id)
-                        || self.adopts(block_id, &record, worker_id, &members)
+                        || are_whole && self.adopts(block_id, &record, worker_id, &members)
                     {
                         // It counts, or will.
                     } else if !record.worker_ids.contains(&worker_id) {
@@ -129,7 +137,7 @@ mod tests {
     }
 
     async fn report(fixture: &Fixture, worker_id: u64, block_ids: &[u64]) -> u64 {
-        let batch = InventoryBatch { worker_id, block_ids: block_ids.to_vec(), incarnation: 0 };
+        let batch = InventoryBatch { worker_id, block_ids: block_ids.to_vec(), ..Default::default() };
         fixture.cluster.take_inventory(&batch).await.unwrap()
     }
 
@@ -201,7 +209,7 @@ mod tests {
     #[tokio::test]
     async fn an_unknown_worker_has_no_inventory() {
         let fixture = Fixture::new().await;
-        let batch = InventoryBatch { worker_id: 99, block_ids: vec![1], incarnation: 0 };
+        let batch = InventoryBatch { worker_id: 99, block_ids: vec![1], ..Default::default() };
         assert!(matches!(fixture.cluster.take_inventory(&batch).await, Err(Error::Invalid { .. })));
     }
 }

@@ -7,6 +7,8 @@ pub mod expiry;
 mod heartbeat;
 pub mod inventory;
 mod members;
+#[cfg(test)]
+mod model;
 mod plan;
 mod rebalance;
 pub mod reclaim;
@@ -14,6 +16,10 @@ mod redundancy;
 mod registration;
 mod repair;
 mod sweep;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
 pub mod workers;
 
 use crate::error::Error;

@@ -78,6 +78,11 @@ impl Sweep {
         Redundancy { rebalance_bytes, ..found.redundancy.clone() }
     }
 
+    #[cfg(test)]
+    pub fn has_plan(&self) -> bool {
+        self.found.lock().plan.is_some()
+    }
+
     pub fn set_plan(&self, plan: Option<Plan>) {
         self.found.lock().plan = plan;
     }

@@ -160,7 +160,10 @@ impl Copies {
             return Err(Failure::new(Reason::Unavailable, format!("block {id}"), "it is to be deleted first"));
         }
         match self.verify(order).await {
-            Ok(()) => return Ok(()),
+            Ok(()) => {
+                self.forget_damage(id).await;
+                return Ok(());
+            }
             Err(WorkerError::Store(StoreError::NoSuchBlock(_) | StoreError::Damaged { .. })) => {}
             Err(error) => return Err(failure(id, &error)),
         }
@@ -170,11 +173,7 @@ impl Copies {
                 Ok(()) => {
                     self.metrics.copied_blocks.inc();
                     self.metrics.copied_bytes.inc_by(order.length_bytes);
-                    let store = self.store.clone();
-                    let forgotten = off_thread(move || store.forget_damage(id)).await;
-                    if let Ok(Err(error)) = forgotten {
-                        tracing::warn!(block = %id, %error, "the damaged copy of a block that is whole again stays");
-                    }
+                    self.forget_damage(id).await;
                     return Ok(());
                 }
                 Err(failure) => {
@@ -184,6 +183,14 @@ impl Copies {
             }
         }
         Err(why)
+    }
+
+    /// The block is whole: what was set aside of it goes.
+    async fn forget_damage(&self, id: BlockId) {
+        let store = self.store.clone();
+        if let Ok(Err(error)) = off_thread(move || store.forget_damage(id)).await {
+            tracing::warn!(block = %id, %error, "what was set aside of a block that is whole again stays");
+        }
     }
 
     /// Reads what lies here whole and compares it with what is ordered. Damage is set aside.

@@ -3,7 +3,7 @@
 
 use super::Membership;
 use crate::store::BlockStore;
-use futures::stream::{self, Stream};
+use futures::stream::{self, Stream, StreamExt as _};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use weir_proto::v1::InventoryBatch;
@@ -37,20 +37,33 @@ impl Membership {
     }
 }
 
-/// At least one batch, so that an empty worker says that it is empty.
+/// The blocks, then those that are damaged; at least one batch, so that an empty worker says that it is empty.
 fn batches(
     store: Arc<BlockStore>,
     worker: WorkerId,
     incarnation: u64,
 ) -> impl Stream<Item = InventoryBatch> + Send + 'static {
+    let numbers = |ids: &[BlockId]| ids.iter().map(|id| id.0).collect();
     let batch = move |ids: Vec<BlockId>| InventoryBatch {
         worker_id: worker.0,
-        block_ids: ids.into_iter().map(|id| id.0).collect(),
         incarnation,
+        block_ids: numbers(&ids),
+        ..Default::default()
     };
-    stream::unfold((store, None, true), move |(store, after, first)| async move {
+    let damaged = store.damaged();
+    let whole = stream::unfold((store, None, true), move |(store, after, first)| async move {
         let ids = store.inventory(after, BATCH_COUNT);
         let last = ids.last().copied();
         (first || last.is_some()).then(|| (batch(ids), (store, last.or(after), false)))
-    })
+    });
+    let damaged: Vec<InventoryBatch> = damaged
+        .chunks(BATCH_COUNT)
+        .map(|ids| InventoryBatch {
+            worker_id: worker.0,
+            incarnation,
+            damaged_block_ids: numbers(ids),
+            ..Default::default()
+        })
+        .collect();
+    whole.chain(stream::iter(damaged))
 }

@@ -32,7 +32,8 @@ mod tickets;
 mod usage;
 mod write;
 
-pub use checksum::{Checksummer, crc32c};
+pub(crate) use checksum::Checksummer;
+pub use checksum::crc32c;
 pub use error::StoreError;
 pub use options::StoreOptions;
 pub use quarantine::damaged_place;
@@ -106,6 +107,11 @@ impl BlockStore {
     /// Damaged blocks that [`BlockStore::reported`] has not been told about.
     pub fn damaged_unreported(&self) -> Vec<BlockId> {
         self.shared.quarantine.unreported()
+    }
+
+    /// All damaged blocks that are set aside. Does not block.
+    pub fn damaged(&self) -> Vec<BlockId> {
+        self.shared.quarantine.all()
     }
 
     /// A block was written anew after it was damaged: what was set aside goes. Blocks the thread.

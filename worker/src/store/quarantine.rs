@@ -57,6 +57,10 @@ impl Quarantine {
         self.state.lock().kept.contains(&id)
     }
 
+    pub fn all(&self) -> Vec<BlockId> {
+        self.state.lock().held.iter().copied().collect()
+    }
+
     pub fn unreported(&self) -> Vec<BlockId> {
         self.state.lock().unreported.iter().copied().collect()
     }

@@ -34,6 +34,8 @@ pub struct State {
     deleted: Vec<u64>,
     pub damaged: Vec<u64>,
     inventories: Vec<Vec<u64>>,
+    /// As the last inventory told.
+    set_aside: Vec<u64>,
 }
 
 #[tonic::async_trait]
@@ -90,14 +92,18 @@ impl Workers for Metaserver {
         &self,
         request: Request<Streaming<InventoryBatch>>,
     ) -> Result<Response<ReportInventoryResponse>, Status> {
-        let (mut stream, mut ids) = (request.into_inner(), Vec::new());
+        let (mut stream, mut ids, mut damaged) = (request.into_inner(), Vec::new(), Vec::new());
         while let Some(batch) = stream.next().await {
             let batch = batch?;
             assert_eq!(batch.incarnation, self.state.lock().registrations.last().unwrap().incarnation);
             assert!(batch.worker_id == 42 && batch.block_ids.len() <= 10_000);
             ids.extend(batch.block_ids);
+            damaged.extend(batch.damaged_block_ids);
         }
-        self.state.lock().inventories.push(ids);
+        let mut state = self.state.lock();
+        state.inventories.push(ids);
+        state.set_aside = damaged;
+        drop(state);
         Ok(Response::new(ReportInventoryResponse { condemned_count: 0 }))
     }
 }
@@ -188,6 +194,8 @@ async fn damage_is_reported_with_the_next_heartbeat() {
     house.disk.set(&path, content);
     assert_eq!(house.worker.scrub_now().await.unwrap().damaged_blocks, 1);
     metaserver.until("the damage was reported", |state| state.damaged == [5]).await;
+    metaserver.state.lock().forgetful = true;
+    metaserver.until("an inventory tells of it again", |state| state.set_aside == [5]).await;
     metaserver.state.lock().orders.insert(5);
     metaserver.until("the damaged block was deleted", |state| state.deleted == [5]).await;
     assert!(!house.disk.files().iter().any(|(path, _)| path.starts_with("/data/quarantine")));
