@@ -11,13 +11,14 @@ use weir_tests::{Client, binary, eventually};
 
 const SECRET: &str = "a secret that only the tests know";
 
-/// Quick enough for a test: a worker is lost after a second, and done without after two.
+/// Quick enough for a test: a worker is lost after a second, and done without after two. What the report tells is fresh.
 const SETTINGS: &str = "
 [metaserver]
 replication = 2
 heartbeat_interval_ms = 100
 worker_timeout_ms = 1000
 repair_delay_ms = 1000
+repair_scan_interval_ms = 500
 ";
 
 /// A role's process. Dropping it kills it.
