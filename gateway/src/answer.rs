@@ -43,7 +43,7 @@ impl Body for AnswerBody {
                 let bytes = std::mem::take(bytes);
                 Poll::Ready((!bytes.is_empty()).then_some(Ok(Frame::data(bytes))))
             }
-            Self::Content(content) => Pin::new(content).poll_frame(context),
+            Self::Content(content) => content.poll_held(context).map(|data| data.map(|data| data.map(Frame::data))),
         }
     }
 

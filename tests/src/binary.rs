@@ -16,6 +16,17 @@ pub fn weir() -> &'static Path {
     })
 }
 
+/// A command of it, which what the developer has set for a server of their own does not reach.
+pub fn command() -> Command {
+    let mut command = Command::new(weir());
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("WEIR_") {
+            command.env_remove(name);
+        }
+    }
+    command
+}
+
 fn built() -> PathBuf {
     // TARGET/PROFILE/deps/NAME-HASH is where cargo puts a test executable.
     let own = std::env::current_exe().expect("a test knows its own path");

@@ -1,17 +1,19 @@
 //! Tests that cross the roles: the harness, end-to-end, faults, clients and benchmarks.
 //!
-//! [`Server`] runs the real binary over a folder of its own; [`Client`] is a small blocking HTTP/1.1 client, in clear or
+//! [`Server`] runs the real binary over a folder of its own, [`Cluster`] a whole cluster of them; [`Client`] is a small blocking HTTP/1.1 client, in clear or
 //! over TLS, that sends exactly what it is told, malformed or not; [`Answer`] and [`xml::Element`] are what comes back.
 
 pub mod answer;
 pub mod binary;
 pub mod certificates;
+pub mod cluster;
 pub mod crowd;
 pub mod digest;
 pub mod form;
 pub mod framing;
 pub mod http;
 pub mod latency;
+pub mod linear;
 pub mod oidc_issuer;
 pub mod server;
 pub mod sign;
@@ -19,6 +21,7 @@ pub mod tls;
 pub mod xml;
 
 pub use answer::Answer;
+pub use cluster::Cluster;
 pub use form::Form;
 pub use http::{Client, Connection, Request};
 pub use server::Server;

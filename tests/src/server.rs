@@ -8,7 +8,7 @@ use std::fs::{self, File};
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
@@ -66,8 +66,20 @@ impl Server {
         Self::start_by("info", settings, Some(Authority::new("tests")))
     }
 
+    /// Starts one over a folder that was prepared: [`Server::data`] is the folder `data` in it.
+    ///
+    /// # Panics
+    /// When it does not serve within [`START_SECONDS`].
+    pub fn start_over(folder: TempDir) -> Self {
+        Self::start_in(folder, "info", "", None)
+    }
+
     fn start_by(level: &str, settings: &str, authority: Option<Authority>) -> Self {
         let folder = tempfile::Builder::new().prefix("weir-test-").tempdir().expect("a temporary folder can be made");
+        Self::start_in(folder, level, settings, authority)
+    }
+
+    fn start_in(folder: TempDir, level: &str, settings: &str, authority: Option<Authority>) -> Self {
         let (address, admin) = (free_address(), free_address());
         let text = format!("admin_listen = \"{admin}\"\nlog = \"{level}\"\n{settings}\n");
         fs::write(folder.path().join("weir.toml"), text).expect("the configuration can be written");
@@ -165,11 +177,7 @@ impl Server {
 
     /// A metric's value, summed over its labels; 0 when there is none of that name.
     pub fn metric(&self, name: &str) -> f64 {
-        let text = self.admin("/metrics").text();
-        let lines = text
-            .lines()
-            .filter(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(' ') || rest.starts_with('{')));
-        lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
+        metric_in(&self.admin("/metrics").text(), name)
     }
 
     pub fn data(&self) -> PathBuf {
@@ -279,13 +287,7 @@ impl Drop for Server {
 fn spawn(folder: &Path, address: SocketAddr, over_tls: bool) -> Child {
     let log = File::options().create(true).append(true).open(folder.join("log")).expect("a log file can be made");
     let errors = log.try_clone().expect("a file can be shared");
-    let mut command = Command::new(binary::weir());
-    for (name, _) in std::env::vars_os() {
-        // What the developer has set for a server of their own must not reach this one.
-        if name.to_string_lossy().starts_with("WEIR_") {
-            command.env_remove(name);
-        }
-    }
+    let mut command = binary::command();
     command.current_dir(folder).arg("standalone");
     command.arg("--config").arg(folder.join("weir.toml")).arg("--data").arg(folder.join("data"));
     command.args(["--listen", &address.to_string()]);
@@ -313,6 +315,14 @@ pub fn free_address() -> SocketAddr {
         }
     }
     panic!("no port is free from {FIRST_PORT} on");
+}
+
+/// A metric's value in a page of them, summed over its labels; 0 when there is none of that name.
+pub fn metric_in(page: &str, name: &str) -> f64 {
+    let lines = page
+        .lines()
+        .filter(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(' ') || rest.starts_with('{')));
+    lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
 }
 
 /// Space that a folder takes on disk, in bytes. Files that go meanwhile count as nothing.

@@ -1,7 +1,8 @@
-//! The secret of a standalone: the one that is configured, or else one of its own in its data folder, made at the first
-//! start. Secrets of access keys are sealed under it: without it they are lost.
+//! The secret of a standalone or a local cluster: the one that is configured, or else one of its own in its data folder,
+//! made at the first start. Secrets of access keys are sealed under it: without it they are lost.
 
 use super::process::StartError;
+use super::whole_file;
 use std::io;
 use std::path::Path;
 use weir_service::clock::Clock;
@@ -9,10 +10,8 @@ use weir_service::config::ServiceSettings;
 use weir_service::disk::Disk;
 use weir_service::peer_auth::ClusterSecret;
 
-/// In the data folder of a standalone.
+/// In the data folder of a standalone or a local cluster.
 pub const NAME: &str = "cluster-secret";
-/// Written and made durable under this name first: the file is whole or not there.
-const NEW_NAME: &str = "cluster-secret.new";
 const RANDOM_BYTES: usize = 32;
 /// What is read of it at most, in bytes.
 const MAX_BYTES: u64 = 1 << 10;
@@ -26,13 +25,19 @@ pub fn cluster_secret_of(
     disk: &dyn Disk,
     clock: &dyn Clock,
 ) -> Result<ClusterSecret, StartError> {
-    if let Some(known) = known_secret(settings, disk)? {
+    Ok(ClusterSecret::new(&secret_text_of(settings, disk, clock)?)?)
+}
+
+/// The same as the text that other processes of the cluster are given. Blocks.
+///
+/// # Errors
+/// As [`cluster_secret_of`].
+pub fn secret_text_of(settings: &ServiceSettings, disk: &dyn Disk, clock: &dyn Clock) -> Result<String, StartError> {
+    if let Some(known) = known_text(settings, disk)? {
         return Ok(known);
     }
-    let path = settings.data.join(NAME);
     let made = make(disk, clock, &settings.data);
-    let text = made.map_err(|source| StartError::SecretFile { path: path.clone(), source })?;
-    ClusterSecret::new(&text).map_err(|source| StartError::SecretDamaged { path, source })
+    made.map_err(|source| StartError::SecretFile { path: settings.data.join(NAME), source })
 }
 
 /// The secret that a standalone would start with; none: it would make one. Blocks.
@@ -40,13 +45,21 @@ pub fn cluster_secret_of(
 /// # Errors
 /// As [`cluster_secret_of`].
 pub fn known_secret(settings: &ServiceSettings, disk: &dyn Disk) -> Result<Option<ClusterSecret>, StartError> {
+    Ok(known_text(settings, disk)?.map(|text| ClusterSecret::new(&text)).transpose()?)
+}
+
+fn known_text(settings: &ServiceSettings, disk: &dyn Disk) -> Result<Option<String>, StartError> {
     if !settings.cluster_secret.is_empty() {
-        return Ok(Some(ClusterSecret::new(&settings.cluster_secret)?));
+        ClusterSecret::new(&settings.cluster_secret)?;
+        return Ok(Some(settings.cluster_secret.clone()));
     }
     let path = settings.data.join(NAME);
     let text = read(disk, &path).map_err(|source| StartError::SecretFile { path: path.clone(), source })?;
-    let secret = text.map(|text| ClusterSecret::new(text.trim())).transpose();
-    secret.map_err(|source| StartError::SecretDamaged { path, source })
+    let Some(text) = text.map(|text| text.trim().to_owned()) else { return Ok(None) };
+    match ClusterSecret::new(&text) {
+        Ok(_) => Ok(Some(text)),
+        Err(source) => Err(StartError::SecretDamaged { path, source }),
+    }
 }
 
 fn read(disk: &dyn Disk, path: &Path) -> io::Result<Option<String>> {
@@ -64,15 +77,7 @@ fn make(disk: &dyn Disk, clock: &dyn Clock, folder: &Path) -> io::Result<String>
     let mut random = [0; RANDOM_BYTES];
     clock.random(&mut random);
     let text = hex::encode(random);
-    let new = folder.join(NEW_NAME);
-    if disk.exists(&new)? {
-        disk.remove_file(&new)?;
-    }
-    let file = disk.create_new(&new)?;
-    file.write_all_at(text.as_bytes(), 0)?;
-    file.sync_data()?;
-    disk.rename(&new, &folder.join(NAME))?;
-    disk.sync_dir(folder)?;
+    whole_file::write(disk, folder, NAME, text.as_bytes())?;
     Ok(text)
 }
 
@@ -96,7 +101,7 @@ mod tests {
     #[test]
     fn a_secret_of_its_own_is_made_once_and_is_its_owners_alone() {
         let folder = tempfile::tempdir().unwrap();
-        fs::write(folder.path().join(NEW_NAME), "torn").unwrap();
+        fs::write(folder.path().join("cluster-secret.new"), "torn").unwrap();
         let sealer = Sealer::new(&secret(folder.path(), "").unwrap());
         let sealed = sealer.seal(&SystemClock, "key", "", b"hush").unwrap();
         let again = Sealer::new(&secret(folder.path(), "").unwrap());
@@ -104,7 +109,7 @@ mod tests {
         let path = folder.path().join(NAME);
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(fs::read_to_string(&path).unwrap().len(), 2 * RANDOM_BYTES);
-        assert!(!folder.path().join(NEW_NAME).exists());
+        assert!(!folder.path().join("cluster-secret.new").exists());
         fs::write(&path, "cut").unwrap();
         assert!(matches!(secret(folder.path(), ""), Err(StartError::SecretDamaged { .. })));
         fs::write(&path, [0xFF; 64]).unwrap();

@@ -7,9 +7,14 @@ mod config;
 mod fs;
 mod fsadmin;
 mod gateway;
+mod health;
+mod local_cluster;
 mod metaserver;
+mod parent;
+mod probe;
 mod process;
 mod standalone;
+mod whole_file;
 mod worker;
 
 use clap::{Args, Parser, Subcommand};
@@ -27,6 +32,9 @@ const FAILED: u8 = 1;
 #[derive(Debug, Parser)]
 #[command(name = "weir", version, max_term_width = 120)]
 pub struct Cli {
+    /// Ends at once when the process with this id, which started it, ends
+    #[arg(long, hide = true, value_name = "PID")]
+    ends_with: Option<u32>,
     #[command(subcommand)]
     command: Command,
 }
@@ -41,6 +49,10 @@ enum Command {
     Worker(worker::Args),
     /// Runs a gateway of a cluster: S3 for clients. Any number of them.
     Gateway(gateway::Args),
+    /// Runs a cluster on this machine: each role a process of its own, over one folder.
+    LocalCluster(local_cluster::Args),
+    /// Asks a role's admin port whether it serves; the exit code tells.
+    Health(health::Args),
     /// Prints the configuration in force, and where each value came from.
     Config(config::Args),
     /// Objects as files: ls, cat, cp, rm and the like.
@@ -53,11 +65,18 @@ enum Command {
 
 impl Cli {
     pub fn run(self) -> ExitCode {
+        if let Some(parent) = self.ends_with
+            && let Err(error) = parent::end_with(parent)
+        {
+            return refuse(&error, FAILED);
+        }
         match self.command {
             Command::Standalone(args) => standalone::run(&args),
             Command::Metaserver(args) => metaserver::run(&args),
             Command::Worker(args) => worker::run(&args),
             Command::Gateway(args) => gateway::run(&args),
+            Command::LocalCluster(args) => local_cluster::run(&args),
+            Command::Health(args) => health::run(&args),
             Command::Config(args) => config::run(&args),
             Command::Fs(args) => process::block_on(fs::run(args, Sources::of_process(None))),
             Command::Fsadmin(args) => process::block_on(fsadmin::run(args, Sources::of_process(None))),

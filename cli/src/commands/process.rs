@@ -130,12 +130,7 @@ impl Process {
     /// Opens the port where S3 is served. Without keys that is on loopback alone.
     pub async fn listen_for_clients(&self) -> Result<TcpListener, StartError> {
         let address = &self.config.gateway.listen;
-        let addresses = resolve(address).await?;
-        let has_keys = config::check_secret_pair(&self.config)?;
-        let local = addresses.iter().all(|address| address.ip().to_canonical().is_loopback());
-        if !has_keys && !local {
-            return Err(StartError::Open { address: address.clone() });
-        }
+        let (addresses, has_keys) = addresses_for_clients(&self.config).await?;
         let listener = listen_on(address, &addresses, "--listen").await?;
         if !has_keys {
             tracing::warn!(
@@ -156,6 +151,18 @@ impl Process {
         }
         listen(address, "--admin-listen").await.map(Some)
     }
+}
+
+/// Where S3 is to be served, and whether there are root keys: without, that must be loopback.
+pub async fn addresses_for_clients(config: &Config) -> Result<(Vec<SocketAddr>, bool), StartError> {
+    let address = &config.gateway.listen;
+    let addresses = resolve(address).await?;
+    let has_keys = config::check_secret_pair(config)?;
+    let local = addresses.iter().all(|address| address.ip().to_canonical().is_loopback());
+    if !has_keys && !local {
+        return Err(StartError::Open { address: address.clone() });
+    }
+    Ok((addresses, has_keys))
 }
 
 /// Opens a port. `flag` is how another one is chosen.
@@ -338,17 +345,17 @@ async fn stop(process: &Process, patience: Duration) -> (bool, bool) {
 }
 
 /// SIGTERM and SIGINT.
-struct Signals {
+pub struct Signals {
     terminate: Signal,
     interrupt: Signal,
 }
 
 impl Signals {
-    fn new() -> io::Result<Self> {
+    pub fn new() -> io::Result<Self> {
         Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
     }
 
-    async fn next(&mut self) -> &'static str {
+    pub async fn next(&mut self) -> &'static str {
         tokio::select! {
             _ = self.terminate.recv() => "SIGTERM",
             _ = self.interrupt.recv() => "SIGINT",
@@ -378,7 +385,7 @@ fn planted_disk(_config: &Config) -> Result<Arc<dyn Disk>, StartError> {
     }
 }
 
-/// Runs a command of the shell.
+/// Runs a command that is no role, on this very thread.
 pub fn block_on(command: impl Future<Output = ExitCode>) -> ExitCode {
     with_runtime(command)
 }

@@ -1,26 +1,22 @@
-//! Reads a range of an object from the workers that hold its extents: the next replica where one fails, from the byte
-//! where it failed.
+//! Reads a range of an object from the workers that hold its extents: piece by piece, as there is memory for them, and
+//! each from the next replica where one fails.
 
 use super::WorkerConnector;
+use super::budget::{Allowance, Grant, ReadBudget};
+use super::piece::{OpenPiece, Piece};
 use super::writer::low_half;
 use bytes::Bytes;
 use crc_fast::{CrcAlgorithm, Digest as CrcDigest};
 use prometheus_client::metrics::counter::Counter;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
-use std::time::Duration;
-use tokio::time::timeout;
 use tokio_util::task::AbortOnDropHandle;
-use tonic::Streaming;
-use weir_proto::v1::blocks_client::BlocksClient;
 use weir_proto::v1::{self, LocatedExtent, Reason};
-use weir_proto::{Failure, MAX_MESSAGE_BYTES, WorkerId};
+use weir_proto::{Failure, WorkerId};
 use weir_service::clock::Clock;
 
-/// A worker that sends nothing for so long has failed.
-const STALL_TIMEOUT: Duration = Duration::from_secs(20);
-/// The next extent is opened when no more than this is left of the current one.
-const OPEN_AHEAD_BYTES: u64 = 2 << 20;
+/// Workers verify so many bytes at a time: pieces end there, so that nothing is verified twice.
+const ALIGNMENT_BYTES: u64 = 64 << 10;
 
 /// The workers of the cluster by their ids.
 pub type WorkerMap = Arc<HashMap<WorkerId, v1::Worker>>;
@@ -43,33 +39,41 @@ pub struct ReadSources {
     pub connector: Arc<dyn WorkerConnector>,
     pub clock: Arc<dyn Clock>,
     pub metrics: ReadMetrics,
+    pub budget: ReadBudget,
+}
+
+/// Some bytes, and the memory that they take for as long as they are held.
+pub struct Frame {
+    pub data: Bytes,
+    pub grant: Grant,
 }
 
 /// What is wanted of one block.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 struct Slice {
     block_id: u64,
-    /// What is still wanted: moves on as bytes come.
+    /// What is not asked for yet: moves on with each piece.
     offset_bytes: u64,
     length_bytes: u64,
-    /// The replicas that did not fail yet, the best one first.
     replicas: VecDeque<v1::Worker>,
-    /// When the whole block is wanted: what its bytes must come to.
-    crc32c: Option<u32>,
 }
 
-struct OpenSlice {
-    slice: Slice,
-    stream: Streaming<v1::ReadBlockResponse>,
+/// What came of a slice, in the order of the slices.
+struct Check {
+    left_bytes: u64,
+    /// When the whole block is wanted: what its bytes must come to.
+    expected: Option<u32>,
     crc32c: CrcDigest,
 }
 
 /// The bytes of a range of an object, in order.
 pub struct ExtentReader {
     sources: ReadSources,
+    allowance: Allowance,
     slices: VecDeque<Slice>,
-    current: Option<OpenSlice>,
-    ahead: Option<AbortOnDropHandle<Result<OpenSlice, Failure>>>,
+    checks: VecDeque<Check>,
+    current: Option<OpenPiece>,
+    ahead: Option<AbortOnDropHandle<Result<OpenPiece, Failure>>>,
 }
 
 impl ExtentReader {
@@ -83,15 +87,17 @@ impl ExtentReader {
         length_bytes: u64,
         sources: ReadSources,
     ) -> Result<Self, Failure> {
-        let slices = cut(extents, offset_bytes, length_bytes, &sources)?;
-        Ok(Self { sources, slices, current: None, ahead: None })
+        let (slices, checks) = cut(extents, offset_bytes, length_bytes, &sources)?;
+        let allowance = sources.budget.allowance();
+        Ok(Self { sources, allowance, slices, checks, current: None, ahead: None })
     }
 
-    /// The next bytes, never empty; None after the last one.
+    /// The next bytes, never empty; None after the last one. Waits, where memory is short, until the frames before are
+    /// let go.
     ///
     /// # Errors
     /// What the last replica said, when all of an extent have failed: `DAMAGED`, `NO_SUCH_BLOCK`, `UNAVAILABLE`, ….
-    pub async fn next(&mut self) -> Result<Option<Bytes>, Failure> {
+    pub async fn next(&mut self) -> Result<Option<Frame>, Failure> {
         loop {
             let Some(current) = &mut self.current else {
                 match self.open_next().await? {
@@ -100,132 +106,111 @@ impl ExtentReader {
                 }
                 continue;
             };
-            match current.next_frame().await {
-                Ok(data) => {
-                    self.sources.metrics.bytes.inc_by(data.len() as u64);
-                    let left = current.slice.length_bytes;
-                    if left == 0 {
-                        self.sources.metrics.blocks.inc();
-                        self.current = None;
-                    }
-                    if left <= OPEN_AHEAD_BYTES {
-                        self.open_ahead();
-                    }
-                    return Ok(Some(data));
-                }
+            let frame = match current.next_frame().await {
+                Ok(data) => self.checked(data),
+                Err(failure) => Err(failure),
+            };
+            match frame {
+                Ok(frame) => return Ok(Some(frame)),
                 Err(failure) => self.fail_over(failure).await?,
             }
         }
     }
 
-    async fn open_next(&mut self) -> Result<Option<OpenSlice>, Failure> {
+    /// Takes what came of the current piece. The last bytes of a block are held back until all of it is known to be
+    /// right.
+    fn checked(&mut self, data: Bytes) -> Result<Frame, Failure> {
+        let (Some(current), Some(check)) = (&mut self.current, self.checks.front_mut()) else {
+            return Err(Failure::new(Reason::StoreFailed, "", "more was read than was asked for"));
+        };
+        let length_bytes = data.len() as u64;
+        if let Some(expected) = check.expected {
+            let mut crc32c = check.crc32c;
+            crc32c.update(&data);
+            if length_bytes == check.left_bytes && low_half(crc32c.finalize()) != expected {
+                return Err(current.piece.failure(Reason::Damaged, "the block's bytes do not match its checksum"));
+            }
+            check.crc32c = crc32c;
+        }
+        check.left_bytes -= length_bytes;
+        let grant = current.took(length_bytes);
+        self.sources.metrics.bytes.inc_by(length_bytes);
+        if check.left_bytes == 0 {
+            self.checks.pop_front();
+            self.sources.metrics.blocks.inc();
+        }
+        let left_bytes = current.piece.length_bytes;
+        let is_nearly_over = left_bytes <= current.asked_bytes / 2;
+        if left_bytes == 0 {
+            self.current = None;
+        }
+        if is_nearly_over && self.ahead.is_none() {
+            self.open_ahead();
+        }
+        Ok(Frame { data, grant })
+    }
+
+    async fn open_next(&mut self) -> Result<Option<OpenPiece>, Failure> {
         if let Some(ahead) = self.ahead.take() {
             let opened = ahead.await;
             let opened = opened.unwrap_or_else(|e| Err(Failure::new(Reason::Unavailable, "", e.to_string())));
             return opened.map(Some);
         }
-        match self.slices.pop_front() {
-            Some(slice) => open(slice, self.sources.clone()).await.map(Some),
+        let Some(slice) = self.slices.front() else { return Ok(None) };
+        let mut grant = self.allowance.take(slice.length_bytes).await;
+        match self.next_piece(&mut grant) {
+            Some(piece) => OpenPiece::open(piece, grant, self.sources.clone()).await.map(Some),
             None => Ok(None),
         }
     }
 
+    /// Asks for the next piece before this one is over, if there is memory for both.
     fn open_ahead(&mut self) {
-        if self.ahead.is_none()
-            && let Some(slice) = self.slices.pop_front()
+        if let Some(slice) = self.slices.front()
+            && let Some(mut grant) = self.allowance.try_take(slice.length_bytes)
+            && let Some(piece) = self.next_piece(&mut grant)
         {
-            self.ahead = Some(AbortOnDropHandle::new(tokio::spawn(open(slice, self.sources.clone()))));
+            let opening = OpenPiece::open(piece, grant, self.sources.clone());
+            self.ahead = Some(AbortOnDropHandle::new(tokio::spawn(opening)));
         }
     }
 
-    /// Goes on with the current slice on another replica, where this one stopped.
-    async fn fail_over(&mut self, failure: Failure) -> Result<(), Failure> {
-        let Some(mut failed) = self.current.take() else { return Err(failure) };
-        note(&failed.slice, &failure, &self.sources.metrics);
-        failed.slice.replicas.pop_front();
-        if failed.slice.replicas.is_empty() {
-            return Err(failure);
-        }
-        let mut opened = open(failed.slice, self.sources.clone()).await?;
-        opened.crc32c = failed.crc32c;
-        self.current = Some(opened);
-        Ok(())
-    }
-}
-
-impl OpenSlice {
-    async fn next_frame(&mut self) -> Result<Bytes, Failure> {
-        let message = match timeout(STALL_TIMEOUT, self.stream.message()).await {
-            Ok(Ok(message)) => message,
-            Ok(Err(status)) => return Err(Failure::from_status(&status)),
-            Err(_) => return Err(self.failure(Reason::Unavailable, "the worker sends nothing")),
-        };
-        let Some(v1::ReadBlockResponse { data }) = message else {
-            return Err(self.failure(Reason::Unavailable, "the worker sent less than was asked for"));
-        };
-        if data.is_empty() || data.len() as u64 > self.slice.length_bytes {
-            return Err(self.failure(Reason::Unavailable, "the worker sent other than was asked for"));
-        }
-        let before = self.slice.crc32c.map(|expected| (expected, self.crc32c));
-        if let Some((expected, mut digest)) = before {
-            digest.update(&data);
-            // The last bytes of a block are held back until all of it is known to be right.
-            if data.len() as u64 == self.slice.length_bytes && low_half(digest.finalize()) != expected {
-                return Err(self.failure(Reason::Damaged, "the block's bytes do not match its checksum"));
-            }
-            self.crc32c = digest;
-        }
-        self.slice.offset_bytes += data.len() as u64;
-        self.slice.length_bytes -= data.len() as u64;
-        Ok(data)
-    }
-
-    fn failure(&self, reason: Reason, message: &str) -> Failure {
-        Failure::new(reason, format!("block {}", self.slice.block_id), message)
-    }
-}
-
-/// Opens a slice on the first replica that answers.
-async fn open(mut slice: Slice, sources: ReadSources) -> Result<OpenSlice, Failure> {
-    let mut last = Failure::new(
-        Reason::Unavailable,
-        format!("block {}", slice.block_id),
-        "none of the workers that hold it is known",
-    );
-    while let Some(worker) = slice.replicas.front() {
-        let mut client =
-            BlocksClient::new(sources.connector.channel(worker)).max_decoding_message_size(MAX_MESSAGE_BYTES);
-        let request = v1::ReadBlockRequest {
+    /// Cuts off as much as is granted.
+    fn next_piece(&mut self, grant: &mut Grant) -> Option<Piece> {
+        let slice = self.slices.front_mut()?;
+        let end = slice.offset_bytes + slice.length_bytes;
+        let granted = slice.offset_bytes + grant.bytes().min(slice.length_bytes);
+        let aligned = granted - granted % ALIGNMENT_BYTES;
+        let piece_end = if granted == end || aligned <= slice.offset_bytes { granted } else { aligned };
+        let piece = Piece {
             block_id: slice.block_id,
             offset_bytes: slice.offset_bytes,
-            length_bytes: slice.length_bytes,
+            length_bytes: piece_end - slice.offset_bytes,
+            replicas: slice.replicas.clone(),
         };
-        last = match timeout(STALL_TIMEOUT, client.read_block(request)).await {
-            Ok(Ok(response)) => {
-                let crc32c = CrcDigest::new(CrcAlgorithm::Crc32Iscsi);
-                return Ok(OpenSlice { slice, stream: response.into_inner(), crc32c });
-            }
-            Ok(Err(status)) => Failure::from_status(&status),
-            Err(_) => Failure::new(Reason::Unavailable, format!("block {}", slice.block_id), "the worker is silent"),
-        };
-        note(&slice, &last, &sources.metrics);
-        slice.replicas.pop_front();
+        grant.shrink(piece.length_bytes);
+        slice.length_bytes -= piece.length_bytes;
+        slice.offset_bytes = piece_end;
+        if slice.length_bytes == 0 {
+            self.slices.pop_front();
+        }
+        Some(piece)
     }
-    Err(last)
-}
 
-fn note(slice: &Slice, failure: &Failure, metrics: &ReadMetrics) {
-    let worker_id = slice.replicas.front().map_or(0, |worker| worker.worker_id);
-    if failure.reason == Reason::Damaged {
-        metrics.damaged.inc();
+    /// Goes on with the current piece, and with what is left of its block, on another replica.
+    async fn fail_over(&mut self, failure: Failure) -> Result<(), Failure> {
+        let Some(failed) = self.current.take() else { return Err(failure) };
+        let (mut piece, grant) = failed.give_up(&failure, &self.sources.metrics);
+        piece.replicas.pop_front();
+        if piece.replicas.is_empty() {
+            return Err(failure);
+        }
+        if let Some(slice) = self.slices.front_mut().filter(|slice| slice.block_id == piece.block_id) {
+            slice.replicas.clone_from(&piece.replicas);
+        }
+        self.current = Some(OpenPiece::open(piece, grant, self.sources.clone()).await?);
+        Ok(())
     }
-    if slice.replicas.len() > 1 {
-        metrics.failovers.inc();
-    }
-    tracing::warn!(
-        block_id = slice.block_id, worker_id, offset_bytes = slice.offset_bytes, reason = ?failure.reason,
-        "reading a block failed: {failure}"
-    );
 }
 
 /// What is wanted of each extent.
@@ -234,10 +219,10 @@ fn cut(
     offset_bytes: u64,
     length_bytes: u64,
     sources: &ReadSources,
-) -> Result<VecDeque<Slice>, Failure> {
+) -> Result<(VecDeque<Slice>, VecDeque<Check>), Failure> {
     let end = offset_bytes.saturating_add(length_bytes);
     let mut position = offset_bytes;
-    let mut slices = VecDeque::with_capacity(extents.len());
+    let (mut slices, mut checks) = (VecDeque::with_capacity(extents.len()), VecDeque::with_capacity(extents.len()));
     for located in extents {
         let extent = located.extent.unwrap_or_default();
         let extent_end = located.offset_bytes.saturating_add(extent.length_bytes);
@@ -253,11 +238,15 @@ fn cut(
             offset_bytes: position - located.offset_bytes,
             length_bytes: length,
             replicas: in_order(&located.worker_ids, sources),
-            crc32c: (length == extent.length_bytes).then_some(extent.crc32c),
+        });
+        checks.push_back(Check {
+            left_bytes: length,
+            expected: (length == extent.length_bytes).then_some(extent.crc32c),
+            crc32c: CrcDigest::new(CrcAlgorithm::Crc32Iscsi),
         });
         position += length;
     }
-    if position < end { Err(gap(position)) } else { Ok(slices) }
+    if position < end { Err(gap(position)) } else { Ok((slices, checks)) }
 }
 
 fn gap(position: u64) -> Failure {

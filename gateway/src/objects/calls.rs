@@ -4,6 +4,7 @@
 use super::term::RequestInFlight;
 use super::{Inner, Objects};
 use std::future::Future;
+use std::pin::Pin;
 use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout};
 use tonic::{Response, Status};
@@ -143,7 +144,7 @@ impl Inner {
         let mut pause = PAUSE_MIN;
         let mut is_in_doubt = false;
         loop {
-            let failure = match self.attempt(send(self.namespace.clone(), request.id())).await {
+            let failure = match self.attempt(Box::pin(send(self.namespace.clone(), request.id()))).await {
                 Ok(answer) => return Ok(answer),
                 Err(failure) => failure,
             };
@@ -168,7 +169,7 @@ impl Inner {
         let began = Instant::now();
         let mut pause = PAUSE_MIN;
         loop {
-            match self.attempt(send(self.namespace.clone())).await {
+            match self.attempt(Box::pin(send(self.namespace.clone()))).await {
                 Err(failure)
                     if failure.reason == Reason::Unavailable
                         && self.options.remember_requests
@@ -180,7 +181,12 @@ impl Inner {
         }
     }
 
-    async fn attempt<A>(&self, call: impl Future<Output = Result<Response<A>, Status>>) -> Result<A, Failure> {
+    /// The call is boxed: it is as large as all the layers of the client, and the future of a request, which has it in
+    /// many places, would be larger by that while its body comes or its answer goes.
+    async fn attempt<A, T>(&self, call: Pin<Box<T>>) -> Result<A, Failure>
+    where
+        T: Future<Output = Result<Response<A>, Status>>,
+    {
         let outcome = if self.options.remember_requests {
             timeout(ATTEMPT_TIMEOUT, call).await.unwrap_or_else(|_| Err(Status::deadline_exceeded("no answer in time")))
         } else {

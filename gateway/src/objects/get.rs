@@ -3,7 +3,7 @@
 use super::term::ReadInFlight;
 use super::types::{GetObject, OpenedObject};
 use super::{Inner, Objects};
-use crate::blocks::ExtentReader;
+use crate::blocks::{self, ExtentReader, Grant};
 use bytes::Bytes;
 use futures::stream::{BoxStream, Stream, StreamExt as _, try_unfold};
 use http_body::{Body, Frame, SizeHint};
@@ -102,8 +102,20 @@ pub struct ContentStream {
     left_bytes: u64,
     given_bytes: Counter,
     /// Fetched, not given out yet.
-    ready: Option<Bytes>,
-    blocks: Option<BoxStream<'static, Result<Bytes, Failure>>>,
+    ready: Option<Counted>,
+    blocks: Option<BoxStream<'static, Result<Counted, Failure>>>,
+}
+
+/// Some bytes, and the memory that is granted for them; none is needed for what lies in the record.
+struct Counted {
+    data: Bytes,
+    grant: Option<Grant>,
+}
+
+impl From<blocks::Frame> for Counted {
+    fn from(frame: blocks::Frame) -> Self {
+        Self { data: frame.data, grant: Some(frame.grant) }
+    }
 }
 
 impl ContentStream {
@@ -112,12 +124,17 @@ impl ContentStream {
     }
 
     fn inline(bytes: Bytes, given_bytes: Counter) -> Self {
-        Self { left_bytes: bytes.len() as u64, given_bytes, ready: Some(bytes), blocks: None }
+        Self {
+            left_bytes: bytes.len() as u64,
+            given_bytes,
+            ready: Some(Counted { data: bytes, grant: None }),
+            blocks: None,
+        }
     }
 
     fn blocks(reader: ExtentReader, length_bytes: u64, read: ReadInFlight, given_bytes: Counter) -> Self {
         let blocks = try_unfold((reader, read), |(mut reader, read)| async move {
-            Ok(reader.next().await?.map(|data| (data, (reader, read))))
+            Ok(reader.next().await?.map(|frame| (Counted::from(frame), (reader, read))))
         });
         Self { left_bytes: length_bytes, given_bytes, ready: None, blocks: Some(blocks.boxed()) }
     }
@@ -142,23 +159,40 @@ impl ContentStream {
         Ok(())
     }
 
+    /// The next bytes, which count as read ahead until they are dropped: for whoever may keep them waiting. Who keeps
+    /// them for longer than until the next ones come must not ask for them in this way.
+    pub fn poll_held(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, Failure>>> {
+        let counted = ready!(self.poll_counted(context));
+        Poll::Ready(counted.map(|counted| {
+            let Counted { data, grant } = counted?;
+            Ok(match grant {
+                Some(grant) => grant.held_by(data),
+                None => data,
+            })
+        }))
+    }
+
     fn poll_data(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, Failure>>> {
+        self.poll_counted(context).map(|counted| counted.map(|counted| counted.map(|counted| counted.data)))
+    }
+
+    fn poll_counted(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Counted, Failure>>> {
         if self.left_bytes == 0 {
             self.blocks = None;
             return Poll::Ready(None);
         }
-        let data = match (self.ready.take(), &mut self.blocks) {
-            (Some(data), _) => Some(Ok(data)),
+        let next = match (self.ready.take(), &mut self.blocks) {
+            (Some(counted), _) => Some(Ok(counted)),
             (None, Some(blocks)) => ready!(blocks.poll_next_unpin(context)),
             (None, None) => None,
         };
-        let outcome = match data {
-            Some(Ok(data)) if data.len() as u64 <= self.left_bytes => Ok(data),
+        let outcome = match next {
+            Some(Ok(counted)) if counted.data.len() as u64 <= self.left_bytes => Ok(counted),
             Some(Err(failure)) => Err(failure),
             Some(Ok(_)) | None => Err(cut_short()),
         };
         match &outcome {
-            Ok(data) => {
+            Ok(Counted { data, .. }) => {
                 self.left_bytes -= data.len() as u64;
                 self.given_bytes.inc_by(data.len() as u64);
             }

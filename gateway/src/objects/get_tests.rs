@@ -1,6 +1,10 @@
 use crate::objects::GetObject;
 use crate::objects::testing::*;
+use bytes::Bytes;
 use http_body::Body as _;
+use std::future::poll_fn;
+use std::time::Duration;
+use tokio::time::timeout;
 use weir_proto::v1::byte_range::{Form, FromTo};
 use weir_proto::v1::{self, Reason};
 
@@ -47,6 +51,51 @@ async fn head_fetches_nothing_and_an_untouched_content_neither() {
     assert_eq!(opened.content.size_hint().exact(), Some(500));
     drop(opened);
     assert!(cluster.worker().reads.lock().is_empty());
+}
+
+#[tokio::test]
+async fn who_does_not_take_what_was_read_stops_the_reading_and_not_other_readers() {
+    let cluster = Cluster::with(1, 1, |options| options.read_buffer_max_bytes = 0).await;
+    let data = pattern(60_000);
+    cluster.put(data.clone()).await.unwrap();
+    let mut stuck = cluster.objects.get_object(get_request()).await.unwrap().content;
+    let mut next = async || {
+        let polled = poll_fn(|context| stuck.poll_held(context));
+        timeout(Duration::from_millis(200), polled).await.ok().map(|data| data.unwrap().unwrap())
+    };
+    let mut held = Vec::new();
+    while let Some(data) = next().await {
+        held.push(data);
+    }
+    assert_eq!(held.iter().map(Bytes::len).sum::<usize>(), 16_000, "as many blocks of 1,000 as its own 16 KiB hold");
+    assert_eq!(cluster.worker().reads.lock().len(), 16);
+    assert_eq!(cluster.get(None).await.unwrap(), data);
+    let mut taken = held.concat();
+    drop(held);
+    while taken.len() < data.len() {
+        taken.extend_from_slice(&next().await.unwrap());
+    }
+    assert_eq!(taken, data);
+}
+
+#[tokio::test]
+async fn a_long_block_is_read_in_pieces() {
+    let cluster = Cluster::with(1, 1, |options| {
+        (options.block_max_bytes, options.buffer_max_bytes) = (4 << 20, 16 << 20);
+        // A sixteenth of it, in whole checksums, is asked for at a time.
+        options.read_buffer_max_bytes = 5 << 20;
+    })
+    .await;
+    let data = pattern(3_000_000);
+    cluster.put(data.clone()).await.unwrap();
+    let from = 100_000;
+    assert_eq!(cluster.get(range(from as u64, 2_999_999)).await.unwrap(), data[from..]);
+    assert_eq!(cluster.get(None).await.unwrap(), data);
+    let reads = cluster.worker().reads.lock();
+    let ends: Vec<u64> = reads.iter().map(|read| read.offset_bytes + read.length_bytes).collect();
+    assert!(ends.iter().all(|end| end.is_multiple_of(64 << 10) || *end == 3_000_000), "{ends:?}");
+    assert!(reads.iter().all(|read| read.length_bytes <= 5 << 16));
+    assert_eq!(reads.iter().map(|read| read.length_bytes).sum::<u64>(), 2 * 3_000_000 - from as u64);
 }
 
 #[tokio::test]

@@ -26,7 +26,7 @@ mod types;
 pub use get::ContentStream;
 pub use types::{CopyObject, CopyPart, GetObject, ObjectsError, ObjectsOptions, OpenedObject, PutObject, PutPart};
 
-use crate::blocks::{ReadSources, WorkerConnector};
+use crate::blocks::{ReadBudget, ReadSources, WorkerConnector};
 use metrics::Metrics;
 use prometheus_client::registry::Registry;
 use session::Session;
@@ -55,6 +55,8 @@ struct Inner {
     shutdown: Shutdown,
     /// A permit for each byte of object data that may be on its way to workers.
     buffer: Arc<Semaphore>,
+    /// Object data on its way from workers to clients.
+    read_budget: ReadBudget,
     metrics: Metrics,
 }
 
@@ -86,6 +88,7 @@ impl Objects {
             session,
             connector: workers,
             buffer: Arc::new(Semaphore::new(permits.clamp(1, Semaphore::MAX_PERMITS))),
+            read_budget: ReadBudget::new(options.read_buffer_max_bytes),
             options,
             clock,
             shutdown: shutdown.clone(),
@@ -121,6 +124,7 @@ impl Inner {
             connector: self.connector.clone(),
             clock: self.clock.clone(),
             metrics: self.metrics.reads.clone(),
+            budget: self.read_budget.clone(),
         }
     }
 }

@@ -53,13 +53,11 @@ impl Inner {
                 Step::Data(data) => {
                     self.metrics.received_bytes.inc_by(data.len() as u64);
                     match inline_max_bytes {
-                        Some(max) if blocks.is_empty() && head.length_bytes + data.len() as u64 <= max => {
+                        Some(max) if blocks.is_empty() && head.length_bytes() + data.len() as u64 <= max => {
                             head.push(data);
                         }
                         _ => {
-                            for earlier in head.take() {
-                                blocks.push(earlier).await?;
-                            }
+                            blocks.push(head.take()).await?;
                             blocks.push(data).await?;
                         }
                     }
@@ -73,9 +71,9 @@ impl Inner {
     }
 }
 
-fn uploaded(verified: Verified, may_be_inline: bool, head: Head, blocks: Written) -> Uploaded {
+fn uploaded(verified: Verified, may_be_inline: bool, mut head: Head, blocks: Written) -> Uploaded {
     let place = if may_be_inline && blocks.extents.is_empty() {
-        Where::Inline(head.joined())
+        Where::Inline(head.take())
     } else {
         Where::Extents(v1::Extents { extents: blocks.extents })
     };
@@ -88,33 +86,31 @@ fn uploaded(verified: Verified, may_be_inline: bool, head: Head, blocks: Written
     Uploaded { content, verified, leases: blocks.leases, term: blocks.term }
 }
 
-/// The beginning of a body that may turn out small.
+/// The beginning of a body that may turn out small. The first piece is kept as it came; what follows is copied to it,
+/// since a byte that trickles in is a part of a buffer of the connection's, all of which would stay with it.
 #[derive(Default)]
 struct Head {
-    pieces: Vec<Bytes>,
-    length_bytes: u64,
+    first: Bytes,
+    joined: BytesMut,
 }
 
 impl Head {
+    fn length_bytes(&self) -> u64 {
+        self.first.len().max(self.joined.len()) as u64
+    }
+
     fn push(&mut self, data: Bytes) {
-        self.length_bytes += data.len() as u64;
-        self.pieces.push(data);
+        if self.length_bytes() == 0 {
+            self.first = data;
+            return;
+        }
+        self.joined.extend_from_slice(&std::mem::take(&mut self.first));
+        self.joined.extend_from_slice(&data);
     }
 
-    fn take(&mut self) -> Vec<Bytes> {
-        self.length_bytes = 0;
-        std::mem::take(&mut self.pieces)
-    }
-
-    fn joined(mut self) -> Bytes {
-        if self.pieces.len() == 1 {
-            return self.pieces.swap_remove(0);
-        }
-        let mut joined = BytesMut::with_capacity(self.pieces.iter().map(Bytes::len).sum());
-        for piece in &self.pieces {
-            joined.extend_from_slice(piece);
-        }
-        joined.freeze()
+    /// All that came; nothing is left.
+    fn take(&mut self) -> Bytes {
+        if self.joined.is_empty() { std::mem::take(&mut self.first) } else { self.joined.split().freeze() }
     }
 }
 

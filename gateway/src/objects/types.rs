@@ -19,6 +19,8 @@ pub struct ObjectsOptions {
     pub block_max_bytes: u64,
     /// Bytes of object data that all uploads together may hold in memory.
     pub buffer_max_bytes: u64,
+    /// Bytes of object data that are read ahead of all clients together, besides a little for each.
+    pub read_buffer_max_bytes: u64,
     /// Block ids asked of the metaserver at a time.
     pub block_grant_count: u32,
     /// The metaserver is reached over a network, where an answer can be lost: changes carry a request id that the
@@ -36,6 +38,7 @@ impl From<&GatewaySettings> for ObjectsOptions {
             inline_max_bytes: settings.inline_max_bytes,
             block_max_bytes: settings.block_max_bytes,
             buffer_max_bytes: settings.buffer_max_bytes,
+            read_buffer_max_bytes: settings.read_buffer_max_bytes,
             block_grant_count: settings.block_grant_count,
             remember_requests: true,
             open_timeout: None,

@@ -147,7 +147,7 @@ impl Context {
     }
 }
 
-/// Performs an operation.
+/// Performs an operation. The largest are boxed: every request in flight has room for what is not.
 ///
 /// # Errors
 /// What the operation refuses with.
@@ -177,7 +177,7 @@ async fn on_bucket(
         B::ListObjectsV2 => list_objects::list_objects_v2(context, request, bucket).await,
         B::ListMultipartUploads => list_multipart_uploads::list_multipart_uploads(context, request, bucket).await,
         B::DeleteObjects => delete_objects::delete_objects(context, request, bucket, body).await,
-        B::PostObject => post_object::post_object(context, request, bucket, body).await,
+        B::PostObject => Box::pin(post_object::post_object(context, request, bucket, body)).await,
         B::GetBucketLocation => get_bucket_location::get_bucket_location(context, bucket).await,
         B::GetBucketAcl => acl::get_bucket_acl(context, request, bucket).await,
         B::PutBucketAcl => acl::put_bucket_acl(context, request, bucket, body).await,
@@ -268,12 +268,12 @@ async fn on_object(
         O::GetObject => get_object::get_object(context, request, bucket, key).await,
         O::HeadObject => get_object::head_object(context, request, bucket, key).await,
         O::DeleteObject => delete_object::delete_object(context, request, bucket, key).await,
-        O::CopyObject => copy_object::copy_object(context, request, bucket, key).await,
+        O::CopyObject => Box::pin(copy_object::copy_object(context, request, bucket, key)).await,
         O::CreateMultipartUpload => {
             create_multipart_upload::create_multipart_upload(context, request, bucket, key, body).await
         }
         O::UploadPart => upload_part::upload_part(context, request, bucket, key, body).await,
-        O::UploadPartCopy => upload_part_copy::upload_part_copy(context, request, bucket, key).await,
+        O::UploadPartCopy => Box::pin(upload_part_copy::upload_part_copy(context, request, bucket, key)).await,
         O::CompleteMultipartUpload => {
             complete_multipart_upload::complete_multipart_upload(context, request, bucket, key, body).await
         }

@@ -21,9 +21,10 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::task::Poll;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
@@ -78,17 +79,21 @@ where
     B::Error: Into<BoxError>,
 {
     let opened = Instant::now();
-    let Some((stream, protocol, mut head)) = begin(stream, address, opened, terms).await else { return };
+    // Boxed here and below is what is not there all the time: the future of a connection is as large as its largest part.
+    let begun = Box::pin(begin(stream, address, opened, terms)).await;
+    let Some((stream, protocol, mut head)) = begun else { return };
     let activity = Activity::new(protocol, opened);
     let peer = peer_of(address, &stream);
     let service = Counted::new(service, activity.clone(), peer, &terms.limits);
     match protocol {
         Protocol::Http1 => {
             let io = Screened::new(Lingering::new(stream), Screen::new(), &mut head);
-            serve_http1(Resting { io, head, service, peer }, &activity, terms).await;
+            serve_http1(Box::new(Resting { io, head, service, peer }), &activity, terms).await;
         }
         Protocol::Http2 => {
-            let Ok(_place) = terms.http2_places.try_acquire() else { return send_away(stream, opened, terms).await };
+            let Ok(_place) = terms.http2_places.try_acquire() else {
+                return Box::pin(send_away(stream, opened, terms)).await;
+            };
             let io = Screened::new(Lingering::new(stream), Screen::passing(), &mut head);
             let io = Watched::new(TokioIo::new(io), head, activity.clone());
             let mut connection = Box::pin(http2(&terms.limits).serve_connection(io, service));
@@ -99,23 +104,24 @@ where
 }
 
 /// Serves what has come, rests when nothing more does, and so on.
-async fn serve_http1<S, B>(mut resting: Resting<S>, activity: &Arc<Activity>, terms: &Terms)
+async fn serve_http1<S, B>(mut resting: Box<Resting<S>>, activity: &Arc<Activity>, terms: &Terms)
 where
     S: Service<Request<Incoming>, Response = Response<B>>,
     S::Error: Into<BoxError>,
     B: Body + 'static,
     B::Error: Into<BoxError>,
 {
+    let peer = resting.peer;
     loop {
-        let Resting { io, head, service, peer } = resting;
-        let is_ambiguous = io.screen().is_ambiguous();
-        let io = Watched::new(TokioIo::new(io), head, activity.clone());
-        let mut connection = Box::new(http1(&terms.limits).serve_connection(io, service));
+        let is_ambiguous = resting.io.screen().is_ambiguous();
+        let mut connection = resting.connection(activity, &terms.limits);
         let driven = Box::pin(drive(Pin::new(&mut *connection), activity, &terms.limits, &terms.shutdown)).await;
         let End::Resting = driven else { return note(driven, peer, is_ambiguous.load(Relaxed), &terms.limits) };
         let Some(rested) = Resting::new(*connection, peer) else { return };
-        let Some(woken) = rested.wake(activity, terms).await else { return };
-        resting = woken;
+        *resting = rested;
+        if !resting.wakes(activity, terms).await {
+            return;
+        }
     }
 }
 
@@ -136,20 +142,35 @@ impl<S> Resting<S> {
         io.screen().begins_with(&head).then_some(Self { io, head, service, peer })
     }
 
-    /// Waits for the next head. None: the connection is over.
-    async fn wake(mut self, activity: &Arc<Activity>, terms: &Terms) -> Option<Self> {
+    /// hyper's, over this one: there is something to be served.
+    fn connection<B>(self, activity: &Arc<Activity>, limits: &Limits) -> Box<http1::Connection<WatchedIo, S>>
+    where
+        S: Service<Request<Incoming>, Response = Response<B>>,
+        S::Error: Into<BoxError>,
+        B: Body + 'static,
+        B::Error: Into<BoxError>,
+    {
+        let io = Watched::new(TokioIo::new(self.io), self.head, activity.clone());
+        Box::new(http1(limits).serve_connection(io, self.service))
+    }
+
+    /// Waits for the next head. False: the connection is over.
+    async fn wakes(&mut self, activity: &Arc<Activity>, terms: &Terms) -> bool {
         if self.head.is_empty() {
-            let deadline = activity.deadline(&terms.limits)?;
-            let reading = read_piece(&mut self.io, &mut self.head);
-            in_time(deadline, &terms.shutdown, reading).await.ok()?.filter(|count| *count > 0)?;
+            let Some(deadline) = activity.deadline(&terms.limits) else { return false };
+            let reading = pin!(read_piece(&mut self.io, &mut self.head));
+            let Ok(Some(1..)) = in_time(deadline, &terms.shutdown, reading).await else { return false };
         }
         activity.has_read();
-        let deadline = activity.deadline(&terms.limits)?;
-        let reading = in_time(deadline, &terms.shutdown, next_head(&mut self.io, &mut self.head)).await.ok()?;
-        if reading.is_none() && deadline <= Instant::now() {
+        let Some(deadline) = activity.deadline(&terms.limits) else { return false };
+        let reading = pin!(next_head(&mut self.io, &mut self.head));
+        let reading = in_time(deadline, &terms.shutdown, reading).await;
+        if let Ok(None) = reading
+            && deadline <= Instant::now()
+        {
             terms.limits.observer.tell(self.peer, Refusal::HeadTimeout);
         }
-        reading.map(|()| self)
+        matches!(reading, Ok(Some(())))
     }
 }
 
@@ -169,13 +190,16 @@ async fn begin(
     let noted = |error: io::Error| tracing::debug!(%error, %address, "a connection did not begin");
     let mut stream = match &terms.tls {
         Some(tls) => {
-            let accepting = Box::pin(terms.accept(tls, stream));
-            in_time(deadline, &terms.shutdown, accepting).await.map_err(noted).ok()??
+            let mut accepting = Box::pin(terms.accept(tls, stream));
+            in_time(deadline, &terms.shutdown, accepting.as_mut()).await.map_err(noted).ok()??
         }
         None => Stream::Clear(stream),
     };
     let mut head = Vec::new();
-    let reading = in_time(deadline, &terms.shutdown, first_head(&mut stream, &mut head)).await.map_err(noted).ok()?;
+    let reading = {
+        let reading = pin!(first_head(&mut stream, &mut head));
+        in_time(deadline, &terms.shutdown, reading).await.map_err(noted).ok()?
+    };
     if reading.is_none() && deadline <= Instant::now() && is_of_http1(&head) {
         terms.limits.observer.tell(peer_of(address, &stream), Refusal::HeadTimeout);
     }
@@ -193,20 +217,27 @@ async fn send_away(mut stream: Stream, opened: Instant, terms: &Terms) {
         Lingering::new(stream).shutdown().await
     };
     // Nobody else is to be told if this client is not.
-    let _ = in_time(opened + terms.limits.header_timeout, &terms.shutdown, going).await;
+    let _ = in_time(opened + terms.limits.header_timeout, &terms.shutdown, pin!(going)).await;
 }
 
-/// None: the deadline or shutdown came first.
+/// None: the deadline or shutdown came first. `reading` is its caller's, so that there is room for it once.
 async fn in_time<T>(
     deadline: Instant,
     shutdown: &Shutdown,
-    reading: impl Future<Output = io::Result<T>>,
+    mut reading: Pin<&mut impl Future<Output = io::Result<T>>>,
 ) -> io::Result<Option<T>> {
-    tokio::select! {
-        biased;
-        () = shutdown.begun() => Ok(None),
-        read = tokio::time::timeout_at(deadline, reading) => read.ok().transpose(),
-    }
+    let mut begun = pin!(shutdown.begun());
+    let mut late = pin!(tokio::time::sleep_until(deadline));
+    std::future::poll_fn(|context| {
+        if begun.as_mut().poll(context).is_ready() {
+            return Poll::Ready(Ok(None));
+        }
+        if let Poll::Ready(read) = reading.as_mut().poll(context) {
+            return Poll::Ready(read.map(Some));
+        }
+        late.as_mut().poll(context).map(|()| Ok(None))
+    })
+    .await
 }
 
 /// Tells what ended a connection, if that is something to tell.

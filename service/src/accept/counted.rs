@@ -4,6 +4,7 @@ use super::activity::{Activity, Guarded};
 use super::peer::{Peer, TrustedProxies};
 use super::refused::{Refusal, RefusalObserver};
 use super::{BoxError, Limits};
+use futures::TryFutureExt as _;
 use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::service::Service;
@@ -49,8 +50,9 @@ where
             return Box::pin(async move { Ok(too_many_headers().map(|()| Guarded::new(None, guard))) });
         }
         request.extensions_mut().insert(client);
-        let answer = self.service.call(request);
-        Box::pin(async move { Ok(answer.await?.map(|body| Guarded::new(Some(body), guard))) })
+        // Not awaited in another future, which would have room for it twice.
+        let answered = self.service.call(request);
+        Box::pin(answered.map_ok(|answer| answer.map(|body| Guarded::new(Some(body), guard))))
     }
 }
 

@@ -53,6 +53,21 @@ fn limits() -> Limits {
     }
 }
 
+/// What 10,000 connections at rest cost is this, ten thousand times over.
+const FUTURE_MAX_BYTES: usize = 950;
+
+#[tokio::test]
+async fn the_future_of_a_connection_is_small() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let stream = TcpStream::connect(address).await.unwrap();
+    let terms = connection::Terms::new(limits(), None, Shutdown::new());
+    let service = service_fn(async |_: Request<Incoming>| Ok::<_, BoxError>(Response::new(Full::<Bytes>::default())));
+    let serving = connection::serve(stream, address, &terms, service);
+    let bytes = std::mem::size_of_val(&serving);
+    assert!(bytes <= FUTURE_MAX_BYTES, "{bytes} bytes");
+}
+
 /// A client's end of a connection.
 trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}

@@ -108,7 +108,12 @@ pub const KEYS: &[Key] = &[
     key("gateway.base_path_part_min_bytes", Bytes(1, S3_PUT_MAX), "the same, for requests that come by the base path"),
     key("gateway.put_max_bytes", Bytes(1, 5 * TIB), "the largest body of one PutObject or UploadPart"),
     key("gateway.xml_max_bytes", Bytes(KIB, 64 * MIB), "the largest XML document in a request"),
-    key("gateway.buffer_max_bytes", Bytes(4 * MIB, TIB), "object data that all requests together may hold in memory"),
+    key("gateway.buffer_max_bytes", Bytes(4 * MIB, TIB), "object data that all uploads together may hold in memory"),
+    key(
+        "gateway.read_buffer_max_bytes",
+        Bytes(MIB, TIB),
+        "object data that is read ahead of all clients together; each has 16 KiB besides",
+    ),
     key("gateway.block_grant_count", Count(1, 1_000_000), "block ids asked of the metaserver at a time"),
     key(
         "gateway.tls_certificate",
@@ -250,6 +255,11 @@ pub const KEYS: &[Key] = &[
     ),
     key("worker.reserve_bytes", Bytes(0, 100 * TIB), "free space below which no new block is taken"),
     key("worker.append_queue_max_bytes", Bytes(MIB, TIB), "small blocks waiting for their segment's fdatasync"),
+    key(
+        "worker.receive_buffer_max_bytes",
+        Bytes(MIB, TIB),
+        "blocks being received that wait in memory; beyond it they are written as they come",
+    ),
 ];
 
 /// Other names in the environment for a key.

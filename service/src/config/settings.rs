@@ -40,8 +40,10 @@ pub struct GatewaySettings {
     pub put_max_bytes: u64,
     /// The largest XML document in a request.
     pub xml_max_bytes: u64,
-    /// Bytes of object data that all requests together may hold in memory.
+    /// Bytes of object data that all uploads together may hold in memory.
     pub buffer_max_bytes: u64,
+    /// Bytes of object data that are read ahead of all clients together; each has 16 KiB besides.
+    pub read_buffer_max_bytes: u64,
     /// Block ids asked of the metaserver at a time.
     pub block_grant_count: u32,
     /// PEM files of the certificate that clients are shown, and of its key; empty: S3 is served in clear.
@@ -97,6 +99,7 @@ impl Default for GatewaySettings {
             put_max_bytes: 5 * GIB,
             xml_max_bytes: 4 * MIB,
             buffer_max_bytes: 64 * MIB,
+            read_buffer_max_bytes: 64 * MIB,
             block_grant_count: 4096,
             tls_certificate: PathBuf::new(),
             tls_key: PathBuf::new(),
@@ -230,6 +233,8 @@ pub struct WorkerSettings {
     pub reserve_bytes: u64,
     /// Small blocks waiting for their segment's fdatasync, in bytes.
     pub append_queue_max_bytes: u64,
+    /// Bytes of all blocks being received that wait in memory; beyond it they are written as they come.
+    pub receive_buffer_max_bytes: u64,
 }
 
 impl Default for WorkerSettings {
@@ -249,6 +254,7 @@ impl Default for WorkerSettings {
             repair_bytes_per_second: 64 * MIB,
             reserve_bytes: 256 * MIB,
             append_queue_max_bytes: 32 * MIB,
+            receive_buffer_max_bytes: 64 * MIB,
         }
     }
 }

@@ -20,6 +20,7 @@ mod index;
 mod layout;
 mod open;
 mod options;
+mod pending;
 mod quarantine;
 mod read;
 mod scrub;
@@ -49,6 +50,7 @@ use folder_sync::FolderSync;
 use index::Index;
 use layout::Layout;
 use parking_lot::Mutex;
+use pending::Waiting;
 use quarantine::Quarantine;
 use segment::Segments;
 use segment::appender::Appender;
@@ -89,6 +91,7 @@ pub(crate) struct Shared {
     pub tickets: Tickets,
     pub fatal: Fatal,
     pub counters: Counters,
+    pub waiting: Waiting,
     /// Folders of block files that exist durably.
     shards: Mutex<HashSet<PathBuf>>,
 }

@@ -7,6 +7,7 @@ use super::fatal::Fatal;
 use super::folder_sync::FolderSync;
 use super::index::{Index, Place};
 use super::layout::{self, Layout};
+use super::pending::Waiting;
 use super::quarantine::Quarantine;
 use super::segment::appender::Appender;
 use super::segment::open::Opened as OpenedSegments;
@@ -56,6 +57,7 @@ impl BlockStore {
             tickets: Default::default(),
             fatal: Fatal::new(),
             counters,
+            waiting: Waiting::default(),
             shards: Mutex::default(),
             disk,
         });

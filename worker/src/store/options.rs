@@ -19,6 +19,7 @@ pub struct StoreOptions {
     pub compaction_live_percent: u8,
     pub reserve_bytes: u64,
     pub append_queue_max_bytes: u64,
+    pub receive_buffer_max_bytes: u64,
 }
 
 impl StoreOptions {
@@ -45,6 +46,7 @@ impl StoreOptions {
             compaction_live_percent: percent,
             reserve_bytes: settings.reserve_bytes,
             append_queue_max_bytes: queue,
+            receive_buffer_max_bytes: settings.receive_buffer_max_bytes,
         })
     }
 }

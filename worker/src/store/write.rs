@@ -3,6 +3,7 @@
 use super::block_file::BlockFileWriter;
 use super::checksum::{Checksummer, Checksums};
 use super::error::StoreError;
+use super::pending::Pending;
 use super::segment::{appender::Append, record};
 use super::tickets::WriteTicket;
 use super::{BlockStore, Shared};
@@ -24,8 +25,7 @@ pub struct BlockWriter {
     id: BlockId,
     announced_bytes: Option<u64>,
     summer: Checksummer,
-    pieces: Vec<Bytes>,
-    pending_bytes: u64,
+    pending: Pending,
     target: Target,
 }
 
@@ -85,8 +85,7 @@ impl BlockStore {
             id,
             announced_bytes: length_bytes,
             summer: Checksummer::new(),
-            pieces: Vec::new(),
-            pending_bytes: 0,
+            pending: Pending::new(&shared.waiting),
             target,
         })
     }
@@ -155,15 +154,16 @@ impl BlockWriter {
         }
         self.summer.update(&data);
         if !matches!(self.target, Target::Existing) && !data.is_empty() {
-            self.pending_bytes += data.len() as u64;
-            self.pieces.push(data);
+            self.pending.push(data);
         }
         Ok(())
     }
 
-    /// Whether [`BlockWriter::flush`] should be called, on a thread that may block.
+    /// Whether [`BlockWriter::flush`] should be called, on a thread that may block: there is much to write, or too much
+    /// waits of all blocks together. A small block becomes a file then.
     pub fn wants_flush(&self) -> bool {
-        self.is_large() && self.pending_bytes >= FLUSH_BYTES
+        let is_short = self.shared.waiting.bytes() > self.shared.options.receive_buffer_max_bytes;
+        self.is_large() && self.pending.bytes() >= FLUSH_BYTES || is_short && self.pending.bytes() > 0
     }
 
     fn is_large(&self) -> bool {
@@ -186,12 +186,11 @@ impl BlockWriter {
         if let Target::File(file, _) = &mut self.target {
             // With a length, all of the space was reserved when the file was made.
             if self.announced_bytes.is_none() {
-                self.shared.admit(self.pending_bytes)?;
+                self.shared.admit(self.pending.bytes())?;
             }
-            file.write(&self.pieces)?;
+            file.write(self.pending.pieces())?;
         }
-        self.pieces.clear();
-        self.pending_bytes = 0;
+        self.pending.clear();
         Ok(())
     }
 
@@ -214,8 +213,8 @@ impl BlockWriter {
         match self.target {
             Target::Memory(ticket) if !large => {
                 let (reply, done) = oneshot::channel();
-                let (pieces, ticket) = (self.pieces, Some(ticket));
-                let append = Append { id, pieces, checksums, moved_from: None, reply, ticket, permit: None };
+                let (data, ticket) = (self.pending, Some(ticket));
+                let append = Append { id, data, checksums, moved_from: None, reply, ticket, permit: None };
                 Ok(Closed::Small(SmallBlock { append, done }))
             }
             _ => Ok(Closed::Large(Box::new(LargeBlock { writer: self, checksums }))),

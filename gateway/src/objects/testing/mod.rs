@@ -51,6 +51,7 @@ impl Cluster {
             inline_max_bytes: INLINE_MAX_BYTES,
             block_max_bytes: BLOCK_MAX_BYTES,
             buffer_max_bytes: 1 << 20,
+            read_buffer_max_bytes: 1 << 20,
             block_grant_count: 4,
             remember_requests: true,
             open_timeout: Some(Duration::from_secs(1)),

@@ -5,8 +5,8 @@ use super::{Entry, Segment, deletions, index_file};
 use crate::store::checksum::Checksums;
 use crate::store::error::{StoreError, is_full};
 use crate::store::index::Place;
+use crate::store::pending::Pending;
 use crate::store::{Shared, WriteTicket};
-use bytes::Bytes;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -26,7 +26,7 @@ const SEGMENT_MIN_BYTES: u64 = 64 * 1024;
 /// A block to append.
 pub struct Append {
     pub id: BlockId,
-    pub pieces: Vec<Bytes>,
+    pub data: Pending,
     pub checksums: Checksums,
     /// A copy that compaction makes: dropped when the block is no longer there.
     pub moved_from: Option<Place>,
@@ -155,7 +155,7 @@ impl Work {
         let start = open.position;
         let mut count = 0;
         let mut end = start;
-        for append in &*batch {
+        for append in batch.iter_mut() {
             let record_bytes = append.record_bytes();
             if end + record_bytes + record::FIXED_BYTES as u64 > open.capacity_bytes {
                 break;
@@ -329,7 +329,7 @@ fn gather(jobs: &Receiver<Append>, first: Append) -> Vec<Append> {
     batch
 }
 
-fn encode(append: &Append, segment: u32, offset: u64, durable: u64, buffer: &mut Vec<u8>) {
+fn encode(append: &mut Append, segment: u32, offset: u64, durable: u64, buffer: &mut Vec<u8>) {
     let header = Header {
         kind: Kind::Block,
         id: append.id,
@@ -341,7 +341,7 @@ fn encode(append: &Append, segment: u32, offset: u64, durable: u64, buffer: &mut
     };
     let start = buffer.len() as u64;
     header.encode(&append.checksums.page_crcs, buffer);
-    for piece in &append.pieces {
+    for piece in append.data.pieces() {
         buffer.extend_from_slice(piece);
     }
     buffer.resize((start + append.record_bytes()) as usize, 0);

@@ -6,6 +6,7 @@ use super::{Entry, Segment, index_file, scan};
 use crate::store::checksum::Checksummer;
 use crate::store::error::StoreError;
 use crate::store::index::Place;
+use crate::store::pending::Pending;
 use crate::store::{BlockStore, Shared};
 use bytes::Bytes;
 use std::sync::Arc;
@@ -92,9 +93,9 @@ impl BlockStore {
         let mut summer = Checksummer::new();
         summer.update(&data);
         let (reply, done) = oneshot::channel();
-        let (pieces, checksums) = (vec![data], summer.finish());
+        let (data, checksums) = (Pending::of(data, &self.shared.waiting), summer.finish());
         let moved_from = Some(place);
-        self.appender.send(Append { id, pieces, checksums, moved_from, reply, ticket: None, permit: None });
+        self.appender.send(Append { id, data, checksums, moved_from, reply, ticket: None, permit: None });
         done
     }
 }

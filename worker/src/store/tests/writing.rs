@@ -51,6 +51,37 @@ fn any_range_of_a_block_can_be_read() {
     });
 }
 
+#[tokio::test]
+async fn what_is_received_slowly_goes_to_files_when_too_much_of_it_waits() {
+    let (count, size) = (40, 100 * KIB);
+    let folder = tempfile::tempdir().unwrap();
+    let options = StoreOptions { receive_buffer_max_bytes: 10 * size, ..options(folder.path()) };
+    let open = || BlockStore::open(options.clone(), Arc::new(SystemDisk)).unwrap();
+    let store = open();
+    let mut writers: Vec<_> = (1..=count).map(|id| store.begin(BlockId(id), None).unwrap()).collect();
+    for offset in (0..size).step_by(10 * KIB as usize) {
+        for (id, writer) in (1..).zip(&mut writers) {
+            writer.push(bytes_of(id, size).slice(offset as usize..(offset + 10 * KIB) as usize)).unwrap();
+            if writer.wants_flush() {
+                writer.flush().unwrap();
+            }
+            assert!(store.shared.waiting.bytes() <= 10 * size);
+        }
+    }
+    for (id, writer) in (1..).zip(writers) {
+        match writer.close(size, crc32c(&bytes_of(id, size))).unwrap() {
+            Closed::Large(block) => block.commit().unwrap(),
+            Closed::Small(block) => store.append(block).await.unwrap(),
+        }
+    }
+    assert_eq!(store.shared.waiting.bytes(), 0);
+    drop(store);
+    let store = open();
+    (1..=count).for_each(|id| assert_whole(&store, id, size));
+    let files = files_under(&folder.path().join("files")).len();
+    assert!((1..=count as usize).contains(&files), "{files}");
+}
+
 #[test]
 fn a_second_write_succeeds_only_with_the_same_bytes() {
     on_both_disks(|open| {

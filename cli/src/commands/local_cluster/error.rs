@@ -1,0 +1,50 @@
+//! Why a local cluster does not start, in words that say what to do.
+
+use crate::commands::process::StartError;
+use crate::commands::{FAILED, USAGE};
+use std::io;
+use std::path::PathBuf;
+use std::process::ExitStatus;
+use std::time::Duration;
+
+/// Why a local cluster does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum ClusterError {
+    #[error(transparent)]
+    Start(#[from] StartError),
+    #[error("a local cluster has one metaserver, not {0}")]
+    Metaservers(u16),
+    #[error(
+        "{data} has the blocks of {found} workers, and with {wanted} some could not be found: start at least {found} with \
+         --workers"
+    )]
+    FewerWorkers { data: PathBuf, found: u16, wanted: u16 },
+    #[error("{0} gateways from port {1} on need ports above 65535")]
+    Ports(u16, u16),
+    #[error("no port is free from {0} to {1}")]
+    NoPort(u16, u16),
+    #[error("can't use {path}")]
+    File { path: PathBuf, source: io::Error },
+    #[error("can't start {name}")]
+    Spawn { name: String, source: io::Error },
+    #[error("{name} ended at its start ({status}): {last}\nAll that it said is in {log}")]
+    Died { name: String, status: ExitStatus, last: String, log: PathBuf },
+    #[error("{what} within {} s; {logs} has what the processes said", .timeout.as_secs())]
+    Slow { what: String, timeout: Duration, logs: PathBuf },
+}
+
+impl ClusterError {
+    pub fn file(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::File { path, source }
+    }
+
+    /// A command line or a configuration that is wrong, or a failure.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Start(error) => error.exit_code(),
+            Self::Metaservers(_) | Self::FewerWorkers { .. } | Self::Ports(..) => USAGE,
+            _ => FAILED,
+        }
+    }
+}
