@@ -11,7 +11,7 @@ use weir_proto::v1::{RegisterWorkerRequest, RegisterWorkerResponse, Worker, Work
 
 impl Cluster {
     /// # Errors
-    /// [`Error::WrongCluster`], [`Error::Invalid`]; [`Error::Conflict`]: a later start of the worker is live, or it was
+    /// [`Error::WrongCluster`], [`Error::Invalid`]; [`Error::WorkerRefused`]: a later start of the worker is live, or it was
     /// drained and disabled.
     pub async fn register_worker(&self, request: &RegisterWorkerRequest) -> Result<RegisterWorkerResponse, Error> {
         let namespace = &*self.namespace;
@@ -95,13 +95,16 @@ impl Cluster {
     fn refuse_former(&self, request: &RegisterWorkerRequest) -> Result<(), Error> {
         let worker_id = request.worker_id;
         let is_present = self.workers.members(&self.namespace).is_present(worker_id);
-        let refused = self.workers.with(worker_id, |state| {
-            let is_former = is_present && state.retired.contains(&request.incarnation);
-            is_former || (state.disabled && state.duty == Duty::Drained)
+        let refused = self.workers.with(worker_id, |state| match state {
+            State { disabled: true, duty: Duty::Drained, .. } => Some("it was emptied, and is not enabled"),
+            state if is_present && state.retired.contains(&request.incarnation) => {
+                Some("it has started again since, maybe over a copy of its folder")
+            }
+            _ => None,
         });
-        match refused {
-            Some(true) => Err(Error::Conflict { resource: format!("worker {worker_id}") }),
-            _ => Ok(()),
+        match refused.flatten() {
+            Some(why) => Err(Error::WorkerRefused { worker_id, why }),
+            None => Ok(()),
         }
     }
 }
@@ -214,7 +217,7 @@ mod tests {
         assert!(beat(7, 70).await, "the former one is told to register");
         let used = || fixture.cluster.workers.list(&fixture.namespace)[0].used_bytes;
         assert_eq!(used(), 80, "and what it says is not taken");
-        assert!(matches!(register(7).await, Err(Error::Conflict { .. })), "nor may it come back");
+        assert!(matches!(register(7).await, Err(Error::WorkerRefused { .. })), "nor may it come back");
         assert!(!beat(8, 81).await);
         fixture.clock.advance(10_001);
         register(7).await.unwrap();

@@ -184,7 +184,11 @@ impl Cluster {
         }
         let entry = Entry { block_id, ..Entry::default() };
         match look.need {
-            Need::Copy { left } => self.repair.push(Entry { urgency: Urgency::Copies(left), ..entry }),
+            // Where nobody can take it, it would only wait.
+            Need::Copy { left } if has_target(record, members) => {
+                self.repair.push(Entry { urgency: Urgency::Copies(left), ..entry });
+            }
+            Need::Copy { .. } => {}
             Need::Drop { .. } => self.repair.push(Entry { urgency: Urgency::Tidying, ..entry }),
             Need::Nothing => {
                 let Some(plan) = &mut pass.plan else { return };
@@ -253,6 +257,15 @@ impl Cluster {
     }
 }
 
+/// Whether any worker could take another copy.
+fn has_target(record: &BlockRecord, members: &Members) -> bool {
+    members.by_id.values().any(|member| {
+        let id = member.worker_id;
+        let has_none = record.valid_worker_ids().all(|holder| holder != id);
+        has_none && members.serves(id) && member.free_bytes >= record.length_bytes
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use crate::testing::Fixture;
@@ -274,6 +287,21 @@ mod tests {
         let missing = |copy_count, block_count| MissingCopies { copy_count, block_count };
         assert_eq!(found.missing, [missing(1, 1), missing(2, 1)]);
         assert_eq!((found.invalid_copy_count, found.surplus_copy_count), (1, 0));
+    }
+
+    #[tokio::test]
+    async fn copies_that_nobody_could_take_do_not_wait() {
+        let fixture = Fixture::new().await;
+        fixture.bucket("photos").await;
+        fixture.beat(fixture.worker_id).await;
+        fixture.put_on("photos", "cat", &[fixture.worker_id], 3).await;
+        let queued = async || {
+            fixture.cluster.sweep_all().await;
+            fixture.cluster.redundancy().queued_block_count
+        };
+        assert_eq!(queued().await, 0);
+        fixture.worker("", "").await;
+        assert_eq!(queued().await, 1);
     }
 
     #[tokio::test]
