@@ -35,6 +35,7 @@ mod page_cost;
 mod post_object;
 mod principals;
 mod reading;
+mod repair;
 mod replication;
 mod subresources;
 mod tls;

@@ -1,6 +1,7 @@
 //! The worker as a whole: what the binary and the tests hold.
 
 use crate::cluster::identity::Identity;
+use crate::cluster::peers::Peers;
 use crate::cluster::{self, Membership};
 use crate::error::{WorkerError, off_thread};
 use crate::maintenance;
@@ -33,6 +34,7 @@ struct Inner {
     store: Arc<BlockStore>,
     service: BlockService,
     calls: CallMetrics,
+    metrics: Arc<Metrics>,
     /// Set when the cluster refused this worker.
     refused: watch::Sender<Option<Arc<str>>>,
 }
@@ -57,9 +59,9 @@ impl Worker {
         store.register_metrics(registry);
         let calls = CallMetrics::register(registry, "weir_worker");
         maintenance::start(&store, &settings, &clock, shutdown);
-        let service = BlockService::new(store.clone(), metrics);
+        let service = BlockService::new(store.clone(), metrics.clone());
         let refused = watch::Sender::new(None);
-        Ok(Self { inner: Arc::new(Inner { settings, disk, clock, store, service, calls, refused }) })
+        Ok(Self { inner: Arc::new(Inner { settings, disk, clock, store, service, calls, metrics, refused }) })
     }
 
     /// gRPC service `Blocks`.
@@ -69,12 +71,14 @@ impl Worker {
     }
 
     /// Registers, then heartbeats, obeys orders and sends inventories until shutdown. Reconnects by itself; ends when
-    /// the metaserver says that the data folder belongs to another cluster, see [`Worker::failed`].
-    pub fn start(&self, metaserver: Channel, shutdown: &Shutdown) {
+    /// the metaserver says that the data folder belongs to another cluster, see [`Worker::failed`]. `peers` are the ways
+    /// to the workers that it is ordered to copy from.
+    pub fn start(&self, metaserver: Channel, peers: Arc<dyn Peers>, shutdown: &Shutdown) {
         let inner = self.inner.clone();
         let stop = shutdown.clone();
         shutdown.spawn(async move {
-            let membership = Membership::new(&inner.settings, inner.store.clone(), inner.clock.clone(), metaserver);
+            let (store, metrics, clock) = (inner.store.clone(), inner.metrics.clone(), inner.clock.clone());
+            let membership = Membership::new(&inner.settings, store, metrics, clock, metaserver, peers);
             let result = tokio::select! {
                 () = stop.begun() => return,
                 result = inner.join(membership, &stop) => result,

@@ -16,6 +16,7 @@ use weir_service::config::{Config, GatewaySettings, Origin};
 use weir_service::folder_lock::FolderLock;
 use weir_service::rpc::{self, UnixSocket};
 use weir_service::sealing::Sealer;
+use weir_worker::NoPeers;
 
 const ROLE: Role = Role { name: "standalone", admin_listen: "127.0.0.1:39998" };
 /// The shell's way in, in the data folder.
@@ -66,7 +67,7 @@ async fn start(process: Process) -> Result<(), StartError> {
     let worker = worker::open(&process, worker_settings, &mut registry).await?;
     let namespace = in_process(metaserver.services().prepare());
     let blocks = Arc::new(FixedWorkers::any(in_process(worker.services().prepare())));
-    worker.start(namespace.clone(), &process.back);
+    worker.start(namespace.clone(), Arc::new(NoPeers), &process.back);
     let (settings, clock) = (config.gateway.clone(), process.clock.clone());
     let sealer = Arc::new(Sealer::new(&secret));
     let gateway = Gateway::open(settings, namespace, blocks, sealer, clock, &mut registry, &process.back).await?;

@@ -16,6 +16,7 @@ pub mod glob;
 pub mod output;
 pub mod path;
 pub mod progress;
+pub mod redundancy;
 pub mod tree;
 pub mod usage;
 

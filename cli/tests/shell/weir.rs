@@ -28,7 +28,7 @@ use weir_service::peer_auth::{ClusterCredentials, ClusterSecret};
 use weir_service::rpc;
 use weir_service::sealing::Sealer;
 use weir_service::shutdown::Shutdown;
-use weir_worker::Worker;
+use weir_worker::{NoPeers, Worker};
 
 const START_TIMEOUT: Duration = Duration::from_secs(20);
 const STOP_TIMEOUT: Duration = Duration::from_secs(10);
@@ -199,7 +199,7 @@ impl Cluster {
             let (metaserver, worker) =
                 open_roles(folder.path(), listeners.1.local_addr().unwrap().to_string(), &shutdown).await;
             let namespace = in_process(metaserver.services().prepare());
-            worker.start(namespace.clone(), &shutdown);
+            worker.start(namespace.clone(), Arc::new(NoPeers), &shutdown);
             for (listener, routes) in [(listeners.0, metaserver.services()), (listeners.1, worker.services())] {
                 let (stop, secret) = (shutdown.clone(), ClusterSecret::new(SECRET).unwrap());
                 let credentials = ClusterCredentials::from(secret);
@@ -258,7 +258,7 @@ async fn serve(folder: &Path, shutdown: &Shutdown) -> Objects {
     let (metaserver, worker) = open_roles(folder, String::new(), shutdown).await;
     let namespace = in_process(metaserver.services().prepare());
     let blocks = FixedWorkers::any(in_process(worker.services().prepare()));
-    worker.start(namespace.clone(), shutdown);
+    worker.start(namespace.clone(), Arc::new(NoPeers), shutdown);
 
     let routes = rpc::merge(metaserver.services(), worker.services());
     let (socket, stop) = (folder.join("weir.sock"), shutdown.clone());

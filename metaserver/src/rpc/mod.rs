@@ -62,7 +62,7 @@ mod tests {
     use weir_service::config::MetaserverSettings;
     use weir_service::shutdown::Shutdown;
 
-    const METHODS: [&str; 34] = [
+    const METHODS: [&str; 38] = [
         "Namespace/CreateBucket",
         "Namespace/GetBucket",
         "Namespace/DeleteBucket",
@@ -97,6 +97,10 @@ mod tests {
         "Admin/GetBlockInfo",
         "Admin/Backup",
         "Admin/ConfirmRestore",
+        "Admin/DecommissionWorkers",
+        "Admin/EnableWorkers",
+        "Admin/Rebalance",
+        "Admin/GetRedundancy",
     ];
 
     async fn metaserver(shutdown: &Shutdown) -> Channel {

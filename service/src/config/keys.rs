@@ -230,8 +230,32 @@ pub const KEYS: &[Key] = &[
     key(
         "metaserver.worker_timeout_ms",
         Milliseconds(100, 24 * HOUR),
-        "a worker without a heartbeat for so long gets no new blocks",
+        "a worker without a heartbeat for so long is lost: it gets no new blocks",
     ),
+    key(
+        "metaserver.repair_delay_ms",
+        Milliseconds(0, YEAR),
+        "a worker that is lost for so long is done without: its blocks get copies on other workers. What comes back \
+         earlier costs nothing",
+    ),
+    key(
+        "metaserver.worker_forget_ms",
+        Milliseconds(SECOND, 100 * YEAR),
+        "a worker without a heartbeat for so long is forgotten, once no block needs it",
+    ),
+    key(
+        "metaserver.repair_scan_interval_ms",
+        Milliseconds(100, YEAR),
+        "between two looks at all blocks for those that lack copies; one more follows each change of the workers",
+    ),
+    key("metaserver.repair_scan_blocks_per_second", Count(1, 100_000_000), "what such a look reads at most, a second"),
+    key(
+        "metaserver.rebalance_threshold_percent",
+        Percent,
+        "blocks are moved when the use of the fullest and the emptiest worker differ by more, in percent of their room; \
+         0: only on `weir fsadmin rebalance`",
+    ),
+    key("metaserver.rebalance_bytes_per_second", Bytes(KIB, TIB), "what rebalancing moves at most, a second, in all"),
     key("metaserver.inventory_interval_ms", Milliseconds(100, YEAR), "between two whole inventories of a worker"),
     key(
         "metaserver.upload_expiry_ms",
@@ -256,6 +280,8 @@ pub const KEYS: &[Key] = &[
     key("metaserver.reserve_bytes", Bytes(0, 100 * TIB), "free space below which only deletes are taken"),
     key("worker.listen", Text, "address and port where gRPC is served"),
     key("worker.address", Text, "address and port where gateways find it; empty: `listen`"),
+    key("worker.zone", Text, "a label: copies of a block are spread over as many zones as there are"),
+    key("worker.host", Text, "a label: then over as many hosts; empty: the host of `address`"),
     key("worker.data", Text, "the folder of the blocks; standalone: `blocks` in the data folder unless it is set"),
     key(
         "worker.segment_block_max_bytes",
@@ -267,6 +293,11 @@ pub const KEYS: &[Key] = &[
     key("worker.compaction_interval_ms", Milliseconds(10, YEAR), "between two looks for segments to compact"),
     key("worker.scrub_interval_ms", Milliseconds(0, 100 * YEAR), "between two scrubs of the same block; 0: never"),
     key("worker.scrub_bytes_per_second", Bytes(KIB, TIB), "what the scrubber reads at most, a second"),
+    key(
+        "worker.repair_bytes_per_second",
+        Bytes(KIB, TIB),
+        "what copies that the metaserver orders, for repair, draining or rebalancing, take or verify at most, a second",
+    ),
     key("worker.reserve_bytes", Bytes(0, 100 * TIB), "free space below which no new block is taken"),
     key("worker.append_queue_max_bytes", Bytes(MIB, TIB), "small blocks waiting for their segment's fdatasync"),
     key(

@@ -156,8 +156,20 @@ pub struct MetaserverSettings {
     /// A session without a heartbeat for so long is over.
     pub session_lease_ms: u64,
     pub heartbeat_interval_ms: u64,
-    /// A worker without a heartbeat for so long gets no new blocks.
+    /// A worker without a heartbeat for so long is lost: it gets no new blocks.
     pub worker_timeout_ms: u64,
+    /// A worker that is lost for so long is done without: its blocks get other copies.
+    pub repair_delay_ms: u64,
+    /// A worker without a heartbeat for so long is forgotten, once no block needs it.
+    pub worker_forget_ms: u64,
+    /// Between two looks at all blocks, for those that lack copies.
+    pub repair_scan_interval_ms: u64,
+    /// What such a look reads at most, a second.
+    pub repair_scan_blocks_per_second: u64,
+    /// Workers are evened out when the use of the fullest and the emptiest differ by more; 0: only by command.
+    pub rebalance_threshold_percent: u8,
+    /// What rebalancing moves at most, a second.
+    pub rebalance_bytes_per_second: u64,
     /// Between two whole inventories of a worker.
     pub inventory_interval_ms: u64,
     /// An upload that saw no change for so long is reclaimed.
@@ -191,6 +203,12 @@ impl Default for MetaserverSettings {
             session_lease_ms: 30_000,
             heartbeat_interval_ms: 1_000,
             worker_timeout_ms: 10_000,
+            repair_delay_ms: 60_000,
+            worker_forget_ms: 24 * 3_600_000,
+            repair_scan_interval_ms: 600_000,
+            repair_scan_blocks_per_second: 50_000,
+            rebalance_threshold_percent: 10,
+            rebalance_bytes_per_second: 32 * MIB,
             inventory_interval_ms: 600_000,
             upload_expiry_ms: 7 * 24 * 3_600_000,
             upload_sweep_interval_ms: 3_600_000,
@@ -215,6 +233,9 @@ pub struct WorkerSettings {
     pub address: String,
     /// The folder of the blocks. Standalone: `blocks` in the data folder.
     pub data: PathBuf,
+    /// Labels: copies of a block are spread over zones, then over hosts. An empty host: the one of `address`.
+    pub zone: String,
+    pub host: String,
     /// Blocks up to this size are appended to segments, larger ones are a file each.
     pub segment_block_max_bytes: u64,
     /// A segment file.
@@ -226,6 +247,8 @@ pub struct WorkerSettings {
     pub scrub_interval_ms: u64,
     /// What the scrubber reads at most.
     pub scrub_bytes_per_second: u64,
+    /// What copies that the metaserver orders read and write at most.
+    pub repair_bytes_per_second: u64,
     /// Free space below which no new block is taken.
     pub reserve_bytes: u64,
     /// Small blocks waiting for their segment's fdatasync, in bytes.
@@ -240,12 +263,15 @@ impl Default for WorkerSettings {
             listen: "127.0.0.1:29999".into(),
             address: String::new(),
             data: "./weir-data/blocks".into(),
+            zone: String::new(),
+            host: String::new(),
             segment_block_max_bytes: 256 * KIB,
             segment_bytes: 256 * MIB,
             compaction_live_percent: 50,
             compaction_interval_ms: 60_000,
             scrub_interval_ms: 7 * 24 * 3_600_000,
             scrub_bytes_per_second: 32 * MIB,
+            repair_bytes_per_second: 64 * MIB,
             reserve_bytes: 256 * MIB,
             append_queue_max_bytes: 32 * MIB,
             receive_buffer_max_bytes: 64 * MIB,

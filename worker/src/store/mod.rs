@@ -35,6 +35,7 @@ mod timings;
 mod usage;
 mod write;
 
+pub(crate) use checksum::Checksummer;
 pub use checksum::crc32c;
 pub use error::StoreError;
 pub use options::StoreOptions;
@@ -119,6 +120,19 @@ impl BlockStore {
     /// What it measures, for Prometheus, as `weir_worker_…`.
     pub fn register_metrics(&self, registry: &mut Registry) {
         self.shared.timings.register(registry);
+    }
+
+    /// All damaged blocks that are set aside. Does not block.
+    pub fn damaged(&self) -> Vec<BlockId> {
+        self.shared.quarantine.all()
+    }
+
+    /// A block was written anew after it was damaged: what was set aside goes. Blocks the thread.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`].
+    pub fn forget_damage(&self, id: BlockId) -> Result<(), StoreError> {
+        self.shared.forget_replaced(id)
     }
 
     /// The metaserver knows about these damaged blocks.
