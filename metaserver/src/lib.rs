@@ -20,7 +20,7 @@ pub use error::MetaserverError;
 
 use bytes::Bytes;
 use cluster::Cluster;
-use metrics::Metrics;
+use metrics::{Metrics, StoreCollector};
 use namespace::Namespace;
 use prometheus_client::registry::Registry;
 use records::access_key::{self, AccessKeyRecord};
@@ -35,6 +35,7 @@ use tonic::service::Routes;
 use weir_service::clock::Clock;
 use weir_service::config::MetaserverSettings;
 use weir_service::disk::Disk;
+use weir_service::metrics::CallMetrics;
 use weir_service::sealing::Sealer;
 use weir_service::shutdown::Shutdown;
 
@@ -42,6 +43,7 @@ use weir_service::shutdown::Shutdown;
 #[derive(Clone)]
 pub struct Metaserver {
     service: Service,
+    calls: CallMetrics,
     embedded: Option<Arc<EmbeddedStore>>,
 }
 
@@ -128,13 +130,16 @@ impl Metaserver {
         shutdown: &Shutdown,
     ) -> Result<Self, MetaserverError> {
         let metrics = Metrics::register(registry);
+        let calls = CallMetrics::register(registry, "weir_metaserver");
+        store.register_metrics(registry);
+        registry.register_collector(Box::new(StoreCollector::new(&store)));
         let namespace = Arc::new(Namespace::open(settings, store, clock, sealer, metrics).await?);
         if namespace.awaits_confirmation() {
             tracing::warn!("the store was restored from a backup: nothing is deleted until an operator confirms it");
         }
         let cluster = Arc::new(Cluster::open(namespace.clone()).await?);
         cluster.start(shutdown);
-        Ok(Self { service: Service { namespace, cluster }, embedded: None })
+        Ok(Self { service: Service { namespace, cluster }, calls, embedded: None })
     }
 
     /// Ends the sessions of an earlier run whose gateways are known to be gone, as when all roles were one process:
@@ -166,7 +171,7 @@ impl Metaserver {
 
     /// The services Namespace, Sessions, Access, Workers and Admin.
     pub fn services(&self) -> Routes {
-        rpc::routes(&self.service)
+        self.calls.around(rpc::routes(&self.service))
     }
 }
 

@@ -1,9 +1,28 @@
 //! What the metaserver counts, for `/metrics`.
 
+use crate::store::Store;
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::counter::Counter;
-use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::registry::Registry;
+use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
+use prometheus_client::registry::{Registry, Unit};
+use std::fmt;
+use std::sync::{Arc, Weak};
 use weir_proto::v1::Redundancy;
+
+/// A store's own figures that have another name here: theirs, ours, the unit, what it is.
+const STORE_GAUGES: [(&str, &str, Option<Unit>, &str); 10] = [
+    ("sequence", "commit_sequence", None, "The last commit"),
+    ("checkpoint_sequence", "checkpoint_sequence", None, "The last commit that a checkpoint has"),
+    ("journal_bytes", "journal", Some(Unit::Bytes), "The journal's segments"),
+    ("journal_segments", "journal_segments", None, "The journal's segment files"),
+    ("index_bytes", "index", Some(Unit::Bytes), "The index on disk"),
+    ("index_rebuilds", "index_rebuilt", None, "1: the index was built anew at the last start"),
+    ("commits_waiting", "commit_queue_length", None, "Commits that wait for the journal"),
+    ("disk_free_bytes", "disk_free", Some(Unit::Bytes), "Free space of the metadata's disk"),
+    ("disk_capacity_bytes", "disk_capacity", Some(Unit::Bytes), "Size of the metadata's disk"),
+    ("disk_low", "disk_low", None, "1: free space is below the reserve, and only deletes are taken"),
+];
 
 #[derive(Debug, Default)]
 pub struct Metrics {
@@ -122,6 +141,36 @@ impl Metrics {
         ] {
             gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
         }
+    }
+}
+
+/// Asks the store when Prometheus asks. It does not keep the store open.
+pub struct StoreCollector(Weak<dyn Store>);
+
+impl StoreCollector {
+    pub fn new(store: &Arc<dyn Store>) -> Self {
+        Self(Arc::downgrade(store))
+    }
+}
+
+impl fmt::Debug for StoreCollector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("StoreCollector")
+    }
+}
+
+impl Collector for StoreCollector {
+    fn encode(&self, mut encoder: DescriptorEncoder) -> Result<(), fmt::Error> {
+        let Some(store) = self.0.upgrade() else { return Ok(()) };
+        for (name, value) in store.gauges() {
+            let Some((_, name, unit, help)) = STORE_GAUGES.iter().find(|(theirs, ..)| *theirs == name) else {
+                continue;
+            };
+            let metric = ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX));
+            let name = format!("weir_metaserver_{name}");
+            metric.encode(encoder.encode_descriptor(&name, help, unit.as_ref(), metric.metric_type())?)?;
+        }
+        Ok(())
     }
 }
 

@@ -86,6 +86,9 @@ impl Collector for StoreCollector {
         put("weir_worker_append_batches", "fdatasyncs of segments", None, true, counters.append_batches)?;
         put("weir_worker_appended_blocks", "Blocks appended to segments", None, true, counters.appended_blocks)?;
         put("weir_worker_compacted_segments", "Segments compacted away", None, true, counters.compacted_segments)?;
-        put("weir_worker_scrubbed", "Bytes scrubbed", Some(&Unit::Bytes), true, counters.scrubbed_bytes)
+        put("weir_worker_scrubbed", "Bytes scrubbed", Some(&Unit::Bytes), true, counters.scrubbed_bytes)?;
+        put("weir_worker_scrubs", "Scrubs of all blocks that were finished", None, true, counters.scrub_passes)?;
+        let damaged = counters.scrub_damaged_blocks;
+        put("weir_worker_scrub_damaged_blocks", "Damaged blocks that a scrub found", None, true, damaged)
     }
 }

@@ -18,6 +18,7 @@ use weir_service::channel::Channel;
 use weir_service::clock::Clock;
 use weir_service::config::WorkerSettings;
 use weir_service::disk::Disk;
+use weir_service::metrics::CallMetrics;
 use weir_service::shutdown::Shutdown;
 
 /// A worker over one data folder. Cheap to clone; the folder is closed when the last clone is dropped.
@@ -32,6 +33,7 @@ struct Inner {
     clock: Arc<dyn Clock>,
     store: Arc<BlockStore>,
     service: BlockService,
+    calls: CallMetrics,
     metrics: Arc<Metrics>,
     /// Set when the cluster refused this worker.
     refused: watch::Sender<Option<Arc<str>>>,
@@ -54,15 +56,18 @@ impl Worker {
         let store = Arc::new(off_thread(move || BlockStore::open(options, opened)).await??);
         let metrics = Arc::new(Metrics::register(registry));
         registry.register_collector(Box::new(StoreCollector::new(&store)));
+        store.register_metrics(registry);
+        let calls = CallMetrics::register(registry, "weir_worker");
         maintenance::start(&store, &settings, &clock, shutdown);
         let service = BlockService::new(store.clone(), metrics.clone());
         let refused = watch::Sender::new(None);
-        Ok(Self { inner: Arc::new(Inner { settings, disk, clock, store, service, metrics, refused }) })
+        Ok(Self { inner: Arc::new(Inner { settings, disk, clock, store, service, calls, metrics, refused }) })
     }
 
     /// gRPC service `Blocks`.
     pub fn services(&self) -> Routes {
-        Routes::new(BlocksServer::new(self.inner.service.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES))
+        let blocks = BlocksServer::new(self.inner.service.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES);
+        self.inner.calls.around(Routes::new(blocks))
     }
 
     /// Registers, then heartbeats, obeys orders and sends inventories until shutdown. Reconnects by itself; ends when

@@ -45,9 +45,7 @@ pub fn run(args: &Args) -> ExitCode {
 
 async fn start(process: Process) -> Result<(), StartError> {
     let config = process.config.clone();
-    if config.metaserver.replication != 1 {
-        return Err(StartError::Replication(config.metaserver.replication));
-    }
+    let replication = replication(&config)?;
     let listener = process.listen_for_clients().await?;
     let address = listener
         .local_addr()
@@ -58,6 +56,7 @@ async fn start(process: Process) -> Result<(), StartError> {
 
     let mut metaserver_settings = config.metaserver.clone();
     metaserver_settings.data = metadata_folder(&config);
+    metaserver_settings.replication = replication;
     let mut worker_settings = config.worker.clone();
     worker_settings.data = blocks_folder(&config);
     let mut registry = Registry::default();
@@ -82,6 +81,14 @@ async fn start(process: Process) -> Result<(), StartError> {
     process.status.ready(registry);
     announce(address, data, &config.gateway);
     Ok(())
+}
+
+/// A standalone has one worker; the default is a cluster's.
+fn replication(config: &Config) -> Result<u32, StartError> {
+    match (config.origin("metaserver.replication"), config.metaserver.replication) {
+        (Origin::Default, _) | (_, 1) => Ok(1),
+        (_, other) => Err(StartError::Replication(other)),
+    }
 }
 
 /// The metaserver's folder in a standalone.

@@ -44,6 +44,17 @@ pub struct GatewaySettings {
     pub buffer_max_bytes: u64,
     /// Bytes of object data that are read ahead of all clients together; each has 16 KiB besides.
     pub read_buffer_max_bytes: u64,
+    /// A worker that takes or answers nothing for so long is replaced, if there is another.
+    pub worker_silence_ms: u64,
+    /// A worker that sends nothing of a block for so long is left for another replica, if there is one.
+    pub read_silence_ms: u64,
+    /// A worker that sends no first byte for so long is asked beside another replica.
+    pub read_hedge_ms: u64,
+    /// Blocks of workers on this machine are read from their files.
+    pub local_reads: bool,
+    /// Where this gateway runs: replicas of the same host are read first, then those of the same zone.
+    pub zone: String,
+    pub host: String,
     /// Block ids asked of the metaserver at a time.
     pub block_grant_count: u32,
     /// PEM files of the certificate that clients are shown, and of its key; empty: S3 is served in clear.
@@ -100,6 +111,12 @@ impl Default for GatewaySettings {
             xml_max_bytes: 4 * MIB,
             buffer_max_bytes: 64 * MIB,
             read_buffer_max_bytes: 64 * MIB,
+            worker_silence_ms: 8_000,
+            read_silence_ms: 5_000,
+            read_hedge_ms: 1_000,
+            local_reads: true,
+            zone: String::new(),
+            host: String::new(),
             block_grant_count: 4096,
             tls_certificate: PathBuf::new(),
             tls_key: PathBuf::new(),
@@ -132,8 +149,10 @@ pub struct MetaserverSettings {
     pub address: String,
     /// The folder of the journal, the index and the checkpoints. Standalone: `meta` in the data folder.
     pub data: PathBuf,
-    /// How many workers a new block is written to.
+    /// How many workers a new block is written to where its bucket does not say. Standalone: 1.
     pub replication: u32,
+    /// The fewest copies with which a write is acknowledged; 0: a majority of those that are wanted.
+    pub replication_min: u32,
     /// A session without a heartbeat for so long is over.
     pub session_lease_ms: u64,
     pub heartbeat_interval_ms: u64,
@@ -179,7 +198,8 @@ impl Default for MetaserverSettings {
             listen: "127.0.0.1:19998".into(),
             address: "127.0.0.1:19998".into(),
             data: "./weir-data/meta".into(),
-            replication: 1,
+            replication: 3,
+            replication_min: 0,
             session_lease_ms: 30_000,
             heartbeat_interval_ms: 1_000,
             worker_timeout_ms: 10_000,
@@ -283,6 +303,10 @@ pub struct ServiceSettings {
     pub log_format: String,
     /// An OTLP collector (gRPC) for traces; empty: none.
     pub otlp_endpoint: String,
+    /// The share of requests that are traced, from 0 to 1.
+    pub trace_sample_ratio: f64,
+    /// Traces a second that clients with a key may ask for beside that.
+    pub trace_requested_max_per_second: u32,
     /// Work in flight is given so long at shutdown.
     pub shutdown_timeout_ms: u64,
 }
@@ -301,6 +325,8 @@ impl Default for ServiceSettings {
             log: "info".into(),
             log_format: "text".into(),
             otlp_endpoint: String::new(),
+            trace_sample_ratio: 0.01,
+            trace_requested_max_per_second: 100,
             shutdown_timeout_ms: 30_000,
         }
     }

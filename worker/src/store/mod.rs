@@ -18,6 +18,7 @@ mod folder_sync;
 pub(crate) mod fuzzing;
 mod index;
 mod layout;
+mod locate;
 mod open;
 mod options;
 mod pending;
@@ -30,6 +31,7 @@ pub(crate) mod test_disk;
 #[cfg(test)]
 mod tests;
 mod tickets;
+mod timings;
 mod usage;
 mod write;
 
@@ -51,6 +53,7 @@ use index::Index;
 use layout::Layout;
 use parking_lot::Mutex;
 use pending::Waiting;
+use prometheus_client::registry::Registry;
 use quarantine::Quarantine;
 use segment::Segments;
 use segment::appender::Appender;
@@ -59,6 +62,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use tickets::{Tickets, WriteTicket};
+use timings::{Timings, timed};
 use tokio::sync::{Semaphore, watch};
 use usage::Counters;
 use weir_proto::BlockId;
@@ -91,6 +95,7 @@ pub(crate) struct Shared {
     pub tickets: Tickets,
     pub fatal: Fatal,
     pub counters: Counters,
+    pub timings: Timings,
     pub waiting: Waiting,
     /// Folders of block files that exist durably.
     shards: Mutex<HashSet<PathBuf>>,
@@ -110,6 +115,11 @@ impl BlockStore {
     /// Damaged blocks that [`BlockStore::reported`] has not been told about.
     pub fn damaged_unreported(&self) -> Vec<BlockId> {
         self.shared.quarantine.unreported()
+    }
+
+    /// What it measures, for Prometheus, as `weir_worker_…`.
+    pub fn register_metrics(&self, registry: &mut Registry) {
+        self.shared.timings.register(registry);
     }
 
     /// All damaged blocks that are set aside. Does not block.
@@ -135,7 +145,7 @@ impl Shared {
     /// Makes the names in a folder durable. A failure ends writing.
     pub fn sync_folder(&self, path: &Path) -> Result<(), StoreError> {
         let describe = StoreError::io("sync", path);
-        self.folders.sync(path).map_err(|error| {
+        timed(&self.timings.folder_syncs, || self.folders.sync(path)).1.map_err(|error| {
             let exhausted = error::is_exhausted(&error);
             let error = describe(error);
             if exhausted { error } else { self.fatal.set(&error) }

@@ -1,6 +1,7 @@
 //! `weir fsadmin`: what operators ask and order. One file per command.
 
 mod backup;
+mod bucket;
 mod confirm_restore;
 mod decommission_worker;
 mod document;
@@ -30,6 +31,7 @@ use weir_service::config::Sources;
 /// Every command, by name.
 const COMMANDS: &[Help] = &[
     backup::HELP,
+    bucket::HELP,
     confirm_restore::HELP,
     decommission_worker::HELP,
     enable_worker::HELP,
@@ -60,6 +62,7 @@ pub struct FsadminArgs {
 #[command(rename_all = "camelCase")]
 enum FsadminCommand {
     Backup(backup::BackupArgs),
+    Bucket(bucket::BucketArgs),
     ConfirmRestore(confirm_restore::ConfirmRestoreArgs),
     DecommissionWorker(decommission_worker::DecommissionWorkerArgs),
     EnableWorker(enable_worker::EnableWorkerArgs),
@@ -111,6 +114,7 @@ pub async fn run(args: FsadminArgs, sources: Sources) -> ExitCode {
 async fn dispatch(args: &FsadminArgs, shell: &Shell, out: &mut Output) -> Result<Exit, ShellError> {
     match &args.command {
         Some(FsadminCommand::Backup(args)) => backup::run(args, shell, out).await,
+        Some(FsadminCommand::Bucket(args)) => bucket::run(args, shell, out).await,
         Some(FsadminCommand::ConfirmRestore(args)) => confirm_restore::run(args, shell, out).await,
         Some(FsadminCommand::DecommissionWorker(args)) => decommission_worker::run(args, shell, out).await,
         Some(FsadminCommand::EnableWorker(args)) => enable_worker::run(args, shell, out).await,

@@ -3,7 +3,9 @@
 use crate::store::{Batch, CommitError, Sequence, StoreError};
 use parking_lot::{Condvar, Mutex};
 use std::collections::VecDeque;
+use std::time::Instant;
 use tokio::sync::oneshot;
+use weir_service::trace::Trace;
 
 /// The most commits written together.
 const GROUP_MAX_COUNT: usize = 1_024;
@@ -15,6 +17,8 @@ pub(super) struct Pending {
     pub batch: Batch,
     /// Its keys and values together.
     pub bytes: usize,
+    pub queued: Instant,
+    pub trace: Trace,
     pub answer: oneshot::Sender<Result<Sequence, CommitError>>,
 }
 

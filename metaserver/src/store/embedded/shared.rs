@@ -2,6 +2,7 @@
 
 use super::index::Index;
 use super::state::State;
+use super::timings::Timings;
 use crate::store::StoreError;
 use parking_lot::RwLock;
 use std::path::PathBuf;
@@ -28,6 +29,7 @@ pub(super) struct Shared {
     pub disk_low: AtomicBool,
     /// Groups of commits written: one fdatasync each.
     pub groups: AtomicU64,
+    pub timings: Timings,
 }
 
 impl Shared {
@@ -44,6 +46,7 @@ impl Shared {
             checkpoint_sequence: AtomicU64::new(0),
             disk_low: AtomicBool::new(false),
             groups: AtomicU64::new(0),
+            timings: Timings::default(),
         }
     }
 

@@ -16,6 +16,7 @@ use std::sync::mpsc::SyncSender;
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 use weir_service::disk::Disk;
+use weir_service::trace::Trace;
 
 /// How often free space is looked at.
 const SPACE_INTERVAL: Duration = Duration::from_millis(200);
@@ -33,7 +34,13 @@ pub(super) struct Writer {
     pub overlay: HashMap<Bytes, Option<Bytes>>,
 }
 
-type Answer = (oneshot::Sender<Result<Sequence, CommitError>>, Result<Sequence, CommitError>);
+/// A commit of the group that is written.
+struct Answer {
+    result: Result<Sequence, CommitError>,
+    sender: oneshot::Sender<Result<Sequence, CommitError>>,
+    queued: Instant,
+    trace: Trace,
+}
 
 impl Writer {
     /// Runs until the queue is closed and empty, or the store has to stop.
@@ -51,10 +58,11 @@ impl Writer {
 
     /// Commits a group. An error means that the store must stop.
     fn commit(&mut self, group: Vec<Pending>) -> Result<(), StoreError> {
+        let taken = Instant::now();
         let low = self.reserve.is_low(&self.shared);
         let mut last = self.journal.last();
         let mut answers: Vec<Answer> = Vec::with_capacity(group.len());
-        for Pending { batch, answer, .. } in group {
+        for Pending { batch, answer: sender, queued, trace, .. } in group {
             let result = match self.admit(batch, low) {
                 Ok(()) => {
                     last += 1;
@@ -63,19 +71,36 @@ impl Writer {
                 Err(CommitError::Store(error)) if is_fatal(&error) => return Err(error),
                 Err(error) => Err(error),
             };
-            answers.push((answer, result));
+            answers.push(Answer { result, sender, queued, trace });
         }
         if last > self.journal.last() && !self.write(last)? {
             // None of the group happened, so no guard failed because of one of them either.
-            for (_, result) in &mut answers {
-                *result = Err(StoreError::Full.into());
+            for answer in &mut answers {
+                answer.result = Err(StoreError::Full.into());
             }
         }
-        for (answer, result) in answers {
-            // Whoever asked may be gone; the commit stands.
-            let _ = answer.send(result);
-        }
+        self.tell(answers, taken);
         Ok(())
+    }
+
+    /// Answers a group that was taken from the queue at `taken`, and measures it.
+    fn tell(&self, answers: Vec<Answer>, taken: Instant) {
+        let (written, group_size) = (Instant::now(), answers.len() as u64);
+        let (timings, synced) = (&self.shared.timings, self.journal.last_sync());
+        for Answer { result, sender, queued, trace } in answers {
+            timings.commits.observe(written.duration_since(queued).as_secs_f64());
+            if trace.is_recorded() {
+                trace.passed("commit queue", queued, taken, &[]);
+                trace.passed("commit group", taken, written, &[("commits", group_size)]);
+                if let Some((from, to)) = synced.filter(|(from, _)| *from >= taken) {
+                    trace.passed("fdatasync", from, to, &[]);
+                }
+            }
+            // It ends before whoever waits for the commit goes on.
+            drop(trace);
+            // Whoever asked may be gone; the commit stands.
+            let _ = sender.send(result);
+        }
     }
 
     /// Checks a batch against the index and the batches before it in the group, and takes its changes.
@@ -144,6 +169,7 @@ impl Writer {
 
     /// Makes the group durable and visible. `false`: there is no space for it, and nothing happened.
     fn write(&mut self, last: u64) -> Result<bool, StoreError> {
+        let commit_count = last - self.journal.last();
         let mut group: Vec<(Bytes, Option<Bytes>)> = self.overlay.drain().collect();
         // Neighbours lie on the same page of the index.
         group.sort_unstable_by(|a, b| a.0.cmp(&b.0));
@@ -165,6 +191,10 @@ impl Writer {
             index.collect_garbage()
         })?;
         self.shared.groups.fetch_add(1, Ordering::Relaxed);
+        self.shared.timings.groups.observe(commit_count as f64);
+        if let Some((from, to)) = self.journal.last_sync() {
+            self.shared.timings.syncs.observe(to.duration_since(from).as_secs_f64());
+        }
         let growth_bytes = self.shared.growth_bytes.fetch_add(appended_bytes, Ordering::Relaxed) + appended_bytes;
         if growth_bytes >= self.checkpoint_bytes {
             // Full: they have been woken already.

@@ -19,6 +19,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Instant;
 use weir_service::clock::Clock;
 use weir_service::disk::Disk;
 
@@ -169,6 +170,7 @@ impl Scanned {
             preparing: None,
             catalog,
             last,
+            last_sync: None,
             buffer: Vec::new(),
         })
     }
@@ -268,6 +270,7 @@ pub(super) struct Journal {
     /// The next segment, while it is made.
     preparing: Option<JoinHandle<Result<Segment, StoreError>>>,
     last: u64,
+    last_sync: Option<(Instant, Instant)>,
     buffer: Vec<u8>,
 }
 
@@ -279,6 +282,11 @@ impl Journal {
     /// The last durable commit.
     pub fn last(&self) -> u64 {
         self.last
+    }
+
+    /// When the fdatasync of the last frame began and ended; none: nothing was appended yet.
+    pub fn last_sync(&self) -> Option<(Instant, Instant)> {
+        self.last_sync
     }
 
     /// Appends a frame with the commits from the one after the last up to `last`; `fill` writes the payload. Returns
@@ -304,7 +312,9 @@ impl Journal {
         let Segment { file, path, .. } = &self.current;
         let fatal = |operation| move |source| AppendError::Fatal(io_error(operation, path)(source));
         file.write_all_at(&self.buffer, self.offset).map_err(fatal("write"))?;
+        let synced = Instant::now();
         file.sync_data().map_err(fatal("sync"))?;
+        self.last_sync = Some((synced, Instant::now()));
         self.offset += stride;
         self.last = last;
         self.list(Some(header.first));
