@@ -91,6 +91,8 @@ pub enum Error {
     Sealed(#[from] SealError),
     #[error("the worker belongs to the cluster {theirs}, this is {ours}")]
     WrongCluster { theirs: String, ours: String },
+    #[error("worker {worker_id} may not register: {why}")]
+    WorkerRefused { worker_id: u64, why: &'static str },
     #[error("the metaserver stops: try again")]
     Stopping,
     #[error("too many others change it: try again")]
@@ -140,6 +142,7 @@ impl Error {
             Self::DeleteConflict { .. } => Reason::DeleteConflict,
             Self::LimitExceeded { .. } => Reason::LimitExceeded,
             Self::WrongCluster { .. } => Reason::WrongCluster,
+            Self::WorkerRefused { .. } => Reason::Conflict,
             Self::Stopping | Self::Busy { .. } | Self::Raced => Reason::Unavailable,
             Self::Record(_) | Self::Sealed(_) => Reason::Damaged,
             Self::Store(error) => match error {
@@ -175,6 +178,7 @@ impl Error {
             | Self::InvalidPartOrder { upload_id, .. }
             | Self::PartTooSmall { upload_id, .. } => format!("upload {upload_id}"),
             Self::SessionOver { session_id } => format!("session {session_id}"),
+            Self::WorkerRefused { worker_id, .. } => format!("worker {worker_id}"),
             Self::NoSuchBlock { block_id } => format!("block {block_id}"),
             Self::NoSuchEntity { name, .. } | Self::EntityExists { name, .. } | Self::DeleteConflict { name, .. } => {
                 name.clone()

@@ -21,7 +21,7 @@ pub use error::MetaserverError;
 
 use bytes::Bytes;
 use cluster::Cluster;
-use metrics::Metrics;
+use metrics::{Metrics, StoreCollector};
 use namespace::Namespace;
 use prometheus_client::registry::Registry;
 use records::access_key::{self, AccessKeyRecord};
@@ -38,6 +38,7 @@ use weir_service::clock::Clock;
 use weir_service::config::MetaserverSettings;
 use weir_service::disk::Disk;
 use weir_service::epoch::{Fence, fenced};
+use weir_service::metrics::CallMetrics;
 use weir_service::sealing::Sealer;
 use weir_service::shutdown::Shutdown;
 
@@ -45,6 +46,7 @@ use weir_service::shutdown::Shutdown;
 #[derive(Clone)]
 pub struct Metaserver {
     service: Service,
+    calls: CallMetrics,
 }
 
 /// A backup that was restored.
@@ -104,9 +106,10 @@ impl Metaserver {
             Ok(opened) => Arc::new(opened?),
             Err(error) => return Err(opening_panicked(&error)),
         };
-        let metrics = Metrics::register(registry);
+        let measured = Measured::register(registry);
+        tell_of_store(registry, &(store.clone() as Arc<dyn Store>));
         standby::register_metrics(registry, &store);
-        Self::over(settings, store, clock, sealer, metrics, Fence::default(), shutdown).await
+        Self::over(settings, store, clock, sealer, measured, Fence::default(), shutdown).await
     }
 
     /// Serves from an embedded store that is open, until that has to stop or another metaserver is heard of that serves
@@ -116,7 +119,7 @@ impl Metaserver {
         store: Arc<EmbeddedStore>,
         clock: Arc<dyn Clock>,
         sealer: Arc<Sealer>,
-        metrics: Metrics,
+        measured: Measured,
         fence: Fence,
         shutdown: &Shutdown,
     ) -> Result<Self, MetaserverError> {
@@ -139,7 +142,7 @@ impl Metaserver {
                 }
             }
         });
-        let opened = Self::open_on(settings, store.clone(), Some(store), clock, sealer, metrics, fence, shutdown);
+        let opened = Self::open_on(settings, store.clone(), Some(store), clock, sealer, measured, fence, shutdown);
         opened.await
     }
 
@@ -155,8 +158,9 @@ impl Metaserver {
         registry: &mut Registry,
         shutdown: &Shutdown,
     ) -> Result<Self, MetaserverError> {
-        let metrics = Metrics::register(registry);
-        Self::open_on(settings, store, None, clock, sealer, metrics, Fence::default(), shutdown).await
+        let measured = Measured::register(registry);
+        tell_of_store(registry, &store);
+        Self::open_on(settings, store, None, clock, sealer, measured, Fence::default(), shutdown).await
     }
 
     #[allow(clippy::too_many_arguments, reason = "the parts of a metaserver, once each")]
@@ -166,10 +170,11 @@ impl Metaserver {
         embedded: Option<Arc<EmbeddedStore>>,
         clock: Arc<dyn Clock>,
         sealer: Arc<Sealer>,
-        metrics: Metrics,
+        measured: Measured,
         fence: Fence,
         shutdown: &Shutdown,
     ) -> Result<Self, MetaserverError> {
+        let Measured { metrics, calls } = measured;
         let namespace = Arc::new(Namespace::open(settings, store.clone(), clock, sealer, metrics).await?);
         if namespace.awaits_confirmation() {
             tracing::warn!(
@@ -183,7 +188,7 @@ impl Metaserver {
         namespace.metrics.epoch.set(i64::try_from(namespace.ids.epoch).unwrap_or(i64::MAX));
         cluster.start(shutdown);
         let host = Host { namespace: namespace.clone(), store: embedded, fence };
-        Ok(Self { service: Service { namespace, cluster, host } })
+        Ok(Self { service: Service { namespace, cluster, host }, calls })
     }
 
     /// Where the standby was that followed last; empty: there was none.
@@ -242,13 +247,31 @@ impl Metaserver {
 
     /// The services Namespace, Sessions, Access, Workers, Admin and Standby.
     pub fn services(&self) -> Routes {
-        rpc::routes(&self.service)
+        self.calls.around(rpc::routes(&self.service))
     }
 
     /// The same for other machines: answers carry the epoch, and who knows a higher one is refused.
     pub fn fenced_services(&self) -> Routes {
         fenced(self.services(), &self.service.host.fence)
     }
+}
+
+/// What the metaserver tells Prometheus.
+#[derive(Clone)]
+pub(crate) struct Measured {
+    metrics: Metrics,
+    calls: CallMetrics,
+}
+
+impl Measured {
+    pub fn register(registry: &mut Registry) -> Self {
+        Self { metrics: Metrics::register(registry), calls: CallMetrics::register(registry, "weir_metaserver") }
+    }
+}
+
+fn tell_of_store(registry: &mut Registry, store: &Arc<dyn Store>) {
+    store.register_metrics(registry);
+    registry.register_collector(Box::new(StoreCollector::new(store)));
 }
 
 fn opening_panicked(error: &tokio::task::JoinError) -> MetaserverError {

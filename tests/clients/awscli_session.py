@@ -5,7 +5,7 @@ import os
 import sys
 from pathlib import Path
 
-from session import BASE_PATH, ENDPOINT, MIB, REGION, finish, run, session
+from session import ATTEMPTS, BASE_PATH, ENDPOINT, MIB, REGION, finish, run, session
 
 AWS = Path(sys.executable).parent / "aws"
 
@@ -21,7 +21,7 @@ class AwsCli:
             AWS_CONFIG_FILE=str(config),
             AWS_SHARED_CREDENTIALS_FILE=str(scratch / "none"),
             AWS_EC2_METADATA_DISABLED="true",
-            AWS_MAX_ATTEMPTS="1",
+            AWS_MAX_ATTEMPTS=str(ATTEMPTS),
         )
 
     def aws(self, *words):

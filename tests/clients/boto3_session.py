@@ -9,7 +9,7 @@ from boto3.s3.transfer import TransferConfig
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from session import BASE_PATH, ENDPOINT, MIB, REGION, finish, many_keys, session
+from session import ATTEMPTS, BASE_PATH, ENDPOINT, MIB, REGION, finish, many_keys, session
 
 
 class Boto3:
@@ -25,7 +25,7 @@ class Boto3:
                 signature_version=signature_version,
                 s3={"addressing_style": "path"},
                 max_pool_connections=20,
-                retries={"total_max_attempts": 1},
+                retries={"total_max_attempts": ATTEMPTS},
             ),
         )
 

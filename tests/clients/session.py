@@ -29,6 +29,8 @@ BASE_PATH = os.environ.get("S3_BASE_PATH", "")  # /api/v1/s3
 WORK = Path(os.environ["S3_WORK"])
 SIZES = SMALL_SIZES + (BIG_SIZES if os.environ.get("S3_BIG", "1") != "0" else [])
 REGION = "us-east-1"
+# How often a request is tried that the server puts off. A server of its own has no reason to.
+ATTEMPTS = int(os.environ.get("S3_ATTEMPTS", "1"))
 
 
 class Keys(NamedTuple):

@@ -66,8 +66,20 @@ impl Server {
         Self::start_by("info", settings, Some(Authority::new("tests")))
     }
 
+    /// Starts one over a folder that was prepared: [`Server::data`] is the folder `data` in it.
+    ///
+    /// # Panics
+    /// When it does not serve within [`START_SECONDS`].
+    pub fn start_over(folder: TempDir) -> Self {
+        Self::start_in(folder, "info", "", None)
+    }
+
     fn start_by(level: &str, settings: &str, authority: Option<Authority>) -> Self {
         let folder = tempfile::Builder::new().prefix("weir-test-").tempdir().expect("a temporary folder can be made");
+        Self::start_in(folder, level, settings, authority)
+    }
+
+    fn start_in(folder: TempDir, level: &str, settings: &str, authority: Option<Authority>) -> Self {
         let (address, admin) = (free_address(), free_address());
         let text = format!("admin_listen = \"{admin}\"\nlog = \"{level}\"\n{settings}\n");
         fs::write(folder.path().join("weir.toml"), text).expect("the configuration can be written");
@@ -292,7 +304,7 @@ fn spawn(folder: &Path, address: SocketAddr, over_tls: bool) -> Child {
 
 /// A port that nobody has: each is given out once, so no other test takes it, and they lie below those that the system
 /// gives to connections, so none of the thousands here does before the server listens.
-fn free_address() -> SocketAddr {
+pub fn free_address() -> SocketAddr {
     static GIVEN: AtomicU16 = AtomicU16::new(0);
     let first = std::process::id() as u16 % PORT_COUNT;
     for _ in 0..PORT_COUNT {

@@ -1,6 +1,7 @@
 //! The worker as a whole: what the binary and the tests hold.
 
 use crate::cluster::identity::Identity;
+use crate::cluster::peers::Peers;
 use crate::cluster::{self, KeptEpoch, Membership};
 use crate::error::{WorkerError, off_thread};
 use crate::maintenance;
@@ -18,6 +19,7 @@ use weir_service::clock::Clock;
 use weir_service::config::WorkerSettings;
 use weir_service::disk::Disk;
 use weir_service::epoch::SeenEpoch;
+use weir_service::metrics::CallMetrics;
 use weir_service::shutdown::Shutdown;
 
 /// A worker over one data folder. Cheap to clone; the folder is closed when the last clone is dropped.
@@ -32,6 +34,8 @@ struct Inner {
     clock: Arc<dyn Clock>,
     store: Arc<BlockStore>,
     service: BlockService,
+    calls: CallMetrics,
+    metrics: Arc<Metrics>,
     epoch: KeptEpoch,
     /// Set when the cluster refused this worker.
     refused: watch::Sender<Option<Arc<str>>>,
@@ -54,16 +58,19 @@ impl Worker {
         let store = Arc::new(off_thread(move || BlockStore::open(options, opened)).await??);
         let metrics = Arc::new(Metrics::register(registry));
         registry.register_collector(Box::new(StoreCollector::new(&store)));
+        store.register_metrics(registry);
+        let calls = CallMetrics::register(registry, "weir_worker");
         maintenance::start(&store, &settings, &clock, shutdown);
-        let service = BlockService::new(store.clone(), metrics);
+        let service = BlockService::new(store.clone(), metrics.clone());
         let refused = watch::Sender::new(None);
         let epoch = KeptEpoch::new(SeenEpoch::default(), disk.clone(), settings.data.clone());
-        Ok(Self { inner: Arc::new(Inner { settings, disk, clock, store, service, epoch, refused }) })
+        Ok(Self { inner: Arc::new(Inner { settings, disk, clock, store, service, calls, metrics, epoch, refused }) })
     }
 
     /// gRPC service `Blocks`.
     pub fn services(&self) -> Routes {
-        Routes::new(BlocksServer::new(self.inner.service.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES))
+        let blocks = BlocksServer::new(self.inner.service.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES);
+        self.inner.calls.around(Routes::new(blocks))
     }
 
     /// The highest epoch of a metaserver that this worker knows: for the channel that [`Worker::start`] gets.
@@ -72,13 +79,15 @@ impl Worker {
     }
 
     /// Registers, then heartbeats, obeys orders and sends inventories until shutdown. Reconnects by itself; ends when
-    /// the metaserver says that the data folder belongs to another cluster, see [`Worker::failed`].
-    pub fn start(&self, metaserver: Channel, shutdown: &Shutdown) {
+    /// the metaserver says that the data folder belongs to another cluster, see [`Worker::failed`]. `peers` are the ways
+    /// to the workers that it is ordered to copy from.
+    pub fn start(&self, metaserver: Channel, peers: Arc<dyn Peers>, shutdown: &Shutdown) {
         let inner = self.inner.clone();
         let stop = shutdown.clone();
         shutdown.spawn(async move {
-            let (store, clock, epoch) = (inner.store.clone(), inner.clock.clone(), inner.epoch.clone());
-            let membership = Membership::new(&inner.settings, store, clock, metaserver, epoch);
+            let (store, metrics, clock) = (inner.store.clone(), inner.metrics.clone(), inner.clock.clone());
+            let epoch = inner.epoch.clone();
+            let membership = Membership::new(&inner.settings, store, metrics, clock, metaserver, peers, epoch);
             let result = tokio::select! {
                 () = stop.begun() => return,
                 result = inner.join(membership, &stop) => result,

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The role's admin port
+    /// The role's admin port, which is served in clear
     #[arg(value_name = "ADDRESS:PORT", default_value = "127.0.0.1:39998")]
     address: String,
     /// Whether the process runs (/healthz), and not whether it serves (/readyz)
@@ -19,7 +19,7 @@ pub struct Args {
     timeout_ms: u64,
 }
 
-/// Says nothing and ends with 0, or tells what is wrong and ends with 1. An admin port over TLS it can't ask.
+/// Says nothing and ends with 0, or tells what is wrong and ends with 1.
 pub fn run(args: &Args) -> ExitCode {
     let path = if args.alive { "/healthz" } else { "/readyz" };
     block_on(async {

@@ -5,10 +5,11 @@ use super::{ConfigArgs, folder};
 use prometheus_client::registry::Registry;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 use weir_service::channel;
 use weir_service::config::WorkerSettings;
 use weir_service::rpc;
-use weir_worker::Worker;
+use weir_worker::{ConnectedPeers, Worker};
 
 const ROLE: Role = Role { name: "worker", admin_listen: "127.0.0.1:29998" };
 
@@ -52,7 +53,8 @@ async fn start(process: Process) -> Result<(), StartError> {
     let (services, front, own) = (worker.services(), process.front.clone(), credentials.clone());
     process.front.spawn(async move { rpc::serve_tcp(listener, services, &own, &front).await });
     let metaserver = &process.config.metaserver.address;
-    worker.start(channel::connect_metaserver(metaserver, &credentials, worker.seen_epoch()), &process.back);
+    let metaserver = channel::connect_metaserver(metaserver, &credentials, worker.seen_epoch());
+    worker.start(metaserver, Arc::new(ConnectedPeers::new(credentials)), &process.back);
     process.status.ready(registry);
     tracing::info!(address, metaserver = process.config.metaserver.address, "the worker serves");
     Ok(())

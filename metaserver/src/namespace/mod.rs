@@ -22,6 +22,7 @@ pub mod objects;
 pub mod parts;
 pub mod preconditions;
 pub mod rename;
+pub(crate) mod replicas;
 pub mod results;
 pub mod sessions;
 pub mod transaction;

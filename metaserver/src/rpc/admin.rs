@@ -34,6 +34,7 @@ impl admin_server::Admin for Service {
             byte_count,
             reclaim_queue_length: self.cluster.reclaim_queue_length(MAX_COUNTED).await? as u64,
             awaiting_restore_confirmation: namespace.awaits_confirmation(),
+            redundancy: Some(self.cluster.redundancy()),
             standby: self.host.report(),
             epoch: namespace.ids.epoch,
             store: gauges.map(|(name, value)| v1::Gauge { name: name.to_owned(), value }).collect(),
@@ -67,5 +68,38 @@ impl admin_server::Admin for Service {
     ) -> Result<Response<v1::ConfirmRestoreResponse>, Status> {
         self.cluster.confirm_restore().await?;
         Ok(Response::new(v1::ConfirmRestoreResponse {}))
+    }
+
+    async fn decommission_workers(
+        &self,
+        request: Request<v1::DecommissionWorkersRequest>,
+    ) -> Result<Response<v1::DecommissionWorkersResponse>, Status> {
+        let v1::DecommissionWorkersRequest { workers, disable } = request.get_ref();
+        let worker_ids = self.cluster.decommission(workers, *disable).await?;
+        Ok(Response::new(v1::DecommissionWorkersResponse { worker_ids }))
+    }
+
+    async fn enable_workers(
+        &self,
+        request: Request<v1::EnableWorkersRequest>,
+    ) -> Result<Response<v1::EnableWorkersResponse>, Status> {
+        let worker_ids = self.cluster.enable(&request.get_ref().workers).await?;
+        Ok(Response::new(v1::EnableWorkersResponse { worker_ids }))
+    }
+
+    async fn rebalance(
+        &self,
+        _request: Request<v1::RebalanceRequest>,
+    ) -> Result<Response<v1::RebalanceResponse>, Status> {
+        self.cluster.rebalance();
+        Ok(Response::new(v1::RebalanceResponse {}))
+    }
+
+    async fn get_redundancy(
+        &self,
+        request: Request<v1::GetRedundancyRequest>,
+    ) -> Result<Response<v1::GetRedundancyResponse>, Status> {
+        let objects = self.cluster.object_redundancy(request.get_ref()).await?;
+        Ok(Response::new(v1::GetRedundancyResponse { objects }))
     }
 }

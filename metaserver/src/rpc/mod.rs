@@ -67,7 +67,7 @@ mod tests {
     use weir_service::config::MetaserverSettings;
     use weir_service::shutdown::Shutdown;
 
-    const METHODS: [&str; 38] = [
+    const METHODS: [&str; 42] = [
         "Namespace/CreateBucket",
         "Namespace/GetBucket",
         "Namespace/DeleteBucket",
@@ -102,6 +102,10 @@ mod tests {
         "Admin/GetBlockInfo",
         "Admin/Backup",
         "Admin/ConfirmRestore",
+        "Admin/DecommissionWorkers",
+        "Admin/EnableWorkers",
+        "Admin/Rebalance",
+        "Admin/GetRedundancy",
         "Standby/Standing",
         "Standby/Follow",
         "Standby/Promote",
@@ -122,7 +126,7 @@ mod tests {
         let channel = metaserver(&shutdown).await;
         let mut sessions = SessionsClient::new(channel.clone());
         let opened = sessions.open_session(v1::OpenSessionRequest::default()).await.unwrap().into_inner();
-        assert_eq!((opened.inline_max_bytes, opened.replication), (15_000, 1));
+        assert_eq!((opened.inline_max_bytes, opened.replication), (15_000, 3));
         let mut namespace = NamespaceClient::new(channel);
         let get = v1::GetObjectRequest { bucket: "photos".into(), key: "cat".into(), ..Default::default() };
         let failure = Failure::from_status(&namespace.get_object(get.clone()).await.unwrap_err());

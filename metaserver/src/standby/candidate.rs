@@ -4,7 +4,7 @@
 use super::following;
 use super::host::refusal;
 use super::wire;
-use crate::metrics::Metrics;
+use crate::Measured;
 use crate::namespace::ids::epoch_and_cluster;
 use crate::store::embedded::EmbeddedOptions;
 use crate::store::embedded::replication::StandbyStore;
@@ -40,7 +40,7 @@ pub(super) struct Inner {
     pub standby: StandbyStore,
     pub clock: Arc<dyn Clock>,
     pub sealer: Arc<Sealer>,
-    pub metrics: Metrics,
+    pub measured: Measured,
     pub shutdown: Shutdown,
     /// The one that is followed.
     pub metaserver: Channel,
@@ -80,7 +80,7 @@ impl Candidate {
             standby,
             clock,
             sealer,
-            metrics: Metrics::register(registry),
+            measured: Measured::register(registry),
             shutdown: shutdown.clone(),
             metaserver: metaserver.0,
             seen: metaserver.1,
@@ -91,6 +91,9 @@ impl Candidate {
             promoted: RwLock::default(),
         });
         super::metrics::register_candidate(registry, &inner);
+        if let Ok(store) = inner.standby.store() {
+            crate::tell_of_store(registry, &(store as Arc<dyn crate::store::Store>));
+        }
         let (own, begun, stop) = (inner.clone(), shutdown.clone(), shutdown.clone());
         let following = shutdown.spawn(async move {
             tokio::select! {

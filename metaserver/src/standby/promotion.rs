@@ -104,7 +104,7 @@ impl Inner {
             store,
             self.clock.clone(),
             self.sealer.clone(),
-            self.metrics.clone(),
+            self.measured.clone(),
             Fence::default(),
             &self.shutdown,
         );

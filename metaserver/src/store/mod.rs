@@ -11,6 +11,7 @@ mod rules;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use prometheus_client::registry::Registry;
 use std::path::{Path, PathBuf};
 
 /// The longest key, in bytes: an escaped object key of 1,024 bytes with its prefix fits.
@@ -153,6 +154,9 @@ pub trait Store: Send + Sync + 'static {
     fn gauges(&self) -> Vec<(&'static str, u64)> {
         Vec::new()
     }
+
+    /// What it measures besides, for Prometheus, as `weir_metaserver_…`.
+    fn register_metrics(&self, _registry: &mut Registry) {}
 
     /// Writes all there is as of one moment into a new file in `directory`.
     ///

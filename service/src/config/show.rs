@@ -83,6 +83,7 @@ pub fn documentation() -> String {
             (Kind::Text | Kind::Choice(_), Some(Value::String(text))) => format!("`{text}`"),
             (Kind::List, _) => "empty".to_owned(),
             (Kind::Switch, Some(Value::Boolean(on))) => on.to_string(),
+            (Kind::Ratio, Some(Value::Float(ratio))) => ratio.to_string(),
             (kind, Some(Value::Integer(number))) => kind.shown(number.unsigned_abs()),
             _ => String::new(),
         };

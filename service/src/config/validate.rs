@@ -197,6 +197,15 @@ fn relations(config: &Config) -> Result<(), ConfigError> {
             "at least twice metaserver.heartbeat_interval_ms",
         ));
     }
+    if metaserver.replication_min > metaserver.replication {
+        let value = metaserver.replication_min.to_string();
+        return Err(wrong(config, "metaserver.replication_min", &value, "at most metaserver.replication"));
+    }
+    if metaserver.worker_forget_ms < metaserver.worker_timeout_ms.saturating_add(metaserver.repair_delay_ms) {
+        let value = metaserver.worker_forget_ms.to_string();
+        let rule = "at least metaserver.worker_timeout_ms and metaserver.repair_delay_ms together";
+        return Err(wrong(config, "metaserver.worker_forget_ms", &value, rule));
+    }
     if worker.segment_block_max_bytes > worker.segment_bytes / 2 {
         let value = worker.segment_block_max_bytes.to_string();
         return Err(wrong(config, "worker.segment_block_max_bytes", &value, "at most half of worker.segment_bytes"));

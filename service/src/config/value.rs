@@ -17,6 +17,8 @@ pub enum Kind {
     Bytes(u64, u64),
     Milliseconds(u64, u64),
     Percent,
+    /// A fraction from 0 to 1.
+    Ratio,
     /// `true` or `false`.
     Switch,
 }
@@ -30,7 +32,7 @@ impl Kind {
         match self {
             Self::Count(min, max) | Self::Bytes(min, max) | Self::Milliseconds(min, max) => Some((min, max)),
             Self::Percent => Some((0, 100)),
-            Self::Text | Self::Secret | Self::List | Self::Choice(_) | Self::Switch => None,
+            Self::Text | Self::Secret | Self::List | Self::Choice(_) | Self::Switch | Self::Ratio => None,
         }
     }
 
@@ -52,6 +54,7 @@ impl Kind {
                 Some(Value::Array(items.map(|item| Value::String(item.to_owned())).collect()))
             }
             Self::Switch => text.trim().parse().ok().map(Value::Boolean),
+            Self::Ratio => text.trim().parse().ok().and_then(fraction),
             _ => self.in_range(self.number(text)?),
         }
     }
@@ -62,6 +65,8 @@ impl Kind {
             (Self::Text | Self::Secret, Value::String(_)) => Some(value.clone()),
             (Self::Choice(allowed), Value::String(text)) => allowed.contains(&&**text).then(|| value.clone()),
             (Self::Switch, Value::Boolean(_)) => Some(value.clone()),
+            (Self::Ratio, Value::Float(number)) => fraction(*number),
+            (Self::Ratio, Value::Integer(number @ 0..=1)) => fraction(*number as f64),
             (Self::List, Value::Array(items)) => items.iter().all(Value::is_str).then(|| value.clone()),
             (Self::Bytes(..) | Self::Milliseconds(..), Value::String(text)) => self.in_range(self.number(text)?),
             (_, Value::Integer(number)) if self.range().is_some() => self.in_range(u64::try_from(*number).ok()?),
@@ -97,6 +102,7 @@ impl Kind {
             Self::Milliseconds(..) => "ms",
             Self::Percent => "percent",
             Self::Switch => "switch",
+            Self::Ratio => "ratio",
         }
     }
 
@@ -105,6 +111,7 @@ impl Kind {
         match (self.range(), self) {
             (Some((min, max)), _) => format!("{} to {}", self.shown(min), self.shown(max)),
             (None, Self::Choice(allowed)) => allowed.join(", "),
+            (None, Self::Ratio) => "0 to 1".to_owned(),
             (None, _) => String::new(),
         }
     }
@@ -135,9 +142,14 @@ impl fmt::Display for Kind {
                 f.write_str("a span of time, a number of milliseconds or such as \"30 s\" (ms, s, m, h, d),")?;
             }
             Self::Percent => f.write_str("a percentage")?,
+            Self::Ratio => f.write_str("a fraction such as 0.01,")?,
         }
         write!(f, " from {}", self.allowed())
     }
+}
+
+fn fraction(number: f64) -> Option<Value> {
+    (0.0..=1.0).contains(&number).then_some(Value::Float(number))
 }
 
 fn strip_suffix_ignoring_case<'t>(text: &'t str, suffix: &str) -> Option<&'t str> {
@@ -185,6 +197,18 @@ mod tests {
         assert_eq!(fine, [2, 3, 4]);
         assert_eq!(Kind::Percent.of_text("101"), None);
         assert_eq!(kind.of_toml(&Value::Integer(-3)), None);
+    }
+
+    #[test]
+    fn a_ratio_is_a_fraction_from_nothing_to_all() {
+        for (text, ratio) in [("0", 0.0), ("0.25", 0.25), ("1", 1.0), (" .5 ", 0.5)] {
+            assert_eq!(Kind::Ratio.of_text(text), Some(Value::Float(ratio)), "{text}");
+        }
+        for text in ["", "-0.1", "1.01", "NaN", "inf", "half", "50%"] {
+            assert_eq!(Kind::Ratio.of_text(text), None, "{text}");
+        }
+        assert_eq!(Kind::Ratio.of_toml(&Value::Integer(1)), Some(Value::Float(1.0)));
+        assert_eq!(Kind::Ratio.of_toml(&Value::Integer(2)), None);
     }
 
     #[test]

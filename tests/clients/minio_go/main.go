@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"strconv"
 	"sync"
 
 	"github.com/minio/minio-go/v7"
@@ -67,9 +68,18 @@ func clientWith(access, secret string) (*minio.Client, error) {
 		Region:          region,
 		BucketLookup:    minio.BucketLookupPath,
 		TrailingHeaders: true,
-		MaxRetries:      1,
+		MaxRetries:      attempts(),
 		Transport:       kinds,
 	})
+}
+
+// How often a request is tried that the server puts off.
+func attempts() int {
+	count, err := strconv.Atoi(os.Getenv("S3_ATTEMPTS"))
+	if err != nil {
+		return 1
+	}
+	return count
 }
 
 func noise(length int) []byte {

@@ -51,7 +51,8 @@ impl Wanted<'_> {
         let gateways = self.gateway_addresses(&mut ports, former).await?;
         let mut processes = Vec::new();
         let metaserver = ports.loopback(address_of(former, &numbered(METASERVER, 1)))?;
-        processes.push(self.entry(METASERVER, 1, metaserver, &mut ports, former, self.metaserver_settings())?);
+        let more = self.metaserver_settings(metaserver);
+        processes.push(self.entry(METASERVER, 1, metaserver, &mut ports, former, more)?);
         let found_at = |address: SocketAddr| ["--metaserver".to_owned(), address.to_string()];
         for number in 1..=self.args.workers {
             let address = ports.loopback(address_of(former, &numbered(WORKER, number)))?;
@@ -95,13 +96,14 @@ impl Wanted<'_> {
         (first.port()..=last).map(|port| ports.exactly(SocketAddr::new(first.ip(), port))).collect()
     }
 
-    /// Fewer workers than copies could not take a block.
-    fn metaserver_settings(&self) -> Vec<String> {
+    /// Where it is, which it tells; and fewer copies where fewer workers could not take a block.
+    fn metaserver_settings(&self, address: SocketAddr) -> Vec<String> {
+        let mut more = set("metaserver.address", &address.to_string()).to_vec();
         let is_chosen = *self.config.origin("metaserver.replication") != Origin::Default;
-        if is_chosen || self.args.workers >= USUAL_REPLICATION {
-            return Vec::new();
+        if !is_chosen && self.args.workers < USUAL_REPLICATION {
+            more.extend(set("metaserver.replication", &self.args.workers.to_string()));
         }
-        set("metaserver.replication", &self.args.workers.to_string()).to_vec()
+        more
     }
 
     fn entry(

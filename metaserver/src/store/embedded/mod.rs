@@ -29,6 +29,7 @@ mod recovery;
 pub mod replication;
 mod shared;
 mod state;
+mod timings;
 mod values;
 mod writer;
 
@@ -47,6 +48,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use checkpoints::Checkpoints;
 use parking_lot::Mutex;
+use prometheus_client::registry::Registry;
 use queue::{Pending, Queue, Work};
 use recovery::{Recovered, Recovery};
 use replication::{Followers, StandbyOptions};
@@ -60,10 +62,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc;
 use std::thread::JoinHandle;
+use std::time::Instant;
 use tokio::sync::oneshot;
 use weir_service::clock::Clock;
 use weir_service::config::MetaserverSettings;
 use weir_service::disk::Disk;
+use weir_service::trace::{SpanKind, Trace};
 use writer::{Reserve, Writer};
 
 const JOURNAL_FOLDER: &str = "journal";
@@ -323,14 +327,15 @@ impl Store for EmbeddedStore {
         }
         self.followers.admit()?;
         let (answer, answered) = oneshot::channel();
-        self.queue.push(Pending { work: Work::Batch(batch), bytes, answer })?;
+        let trace = Trace::current().child("commit", SpanKind::Internal);
+        self.queue.push(Pending { work: Work::Batch(batch), bytes, queued: Instant::now(), trace, answer })?;
         answered.await.unwrap_or_else(|_| Err(self.shared.stopped_error().into()))
     }
 
     fn gauges(&self) -> Vec<(&'static str, u64)> {
         let catalog = &self.checkpoints.catalog;
         let index_bytes = self.shared.with_index(|index| Ok(index.size_bytes())).unwrap_or(0);
-        vec![
+        let mut gauges = vec![
             ("sequence", self.shared.applied()),
             ("checkpoint_sequence", self.shared.checkpoint_sequence.load(Ordering::Relaxed)),
             ("journal_bytes", catalog.used_bytes()),
@@ -340,7 +345,15 @@ impl Store for EmbeddedStore {
             ("index_rebuilds", u64::from(self.rebuilt)),
             ("commits_waiting", self.queue.len() as u64),
             ("disk_low", u64::from(self.shared.disk_low.load(Ordering::Relaxed))),
-        ]
+        ];
+        if let Ok(space) = self.disk.space(&self.data) {
+            gauges.extend([("disk_free_bytes", space.available_bytes), ("disk_capacity_bytes", space.total_bytes)]);
+        }
+        gauges
+    }
+
+    fn register_metrics(&self, registry: &mut Registry) {
+        self.shared.timings.register(registry);
     }
 
     /// While commits go on: one file, named after the last commit that it has.

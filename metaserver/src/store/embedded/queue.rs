@@ -4,7 +4,9 @@ use super::replication::Frame;
 use crate::store::{Batch, CommitError, Sequence, StoreError};
 use parking_lot::{Condvar, Mutex};
 use std::collections::VecDeque;
+use std::time::Instant;
 use tokio::sync::oneshot;
+use weir_service::trace::Trace;
 
 /// The most commits written together.
 const GROUP_MAX_COUNT: usize = 1_024;
@@ -24,6 +26,8 @@ pub(super) struct Pending {
     pub work: Work,
     /// Its keys and values together.
     pub bytes: usize,
+    pub queued: Instant,
+    pub trace: Trace,
     pub answer: oneshot::Sender<Result<Sequence, CommitError>>,
 }
 

@@ -3,6 +3,7 @@
 use super::index::Index;
 use super::replication::FrameId;
 use super::state::State;
+use super::timings::Timings;
 use crate::store::StoreError;
 use parking_lot::{Mutex, RwLock};
 use std::path::PathBuf;
@@ -31,6 +32,7 @@ pub(super) struct Shared {
     pub last_frame: Mutex<Option<FrameId>>,
     /// Groups of commits written: one fdatasync each.
     pub groups: AtomicU64,
+    pub timings: Timings,
 }
 
 impl Shared {
@@ -48,6 +50,7 @@ impl Shared {
             disk_low: AtomicBool::new(false),
             last_frame: Mutex::default(),
             groups: AtomicU64::new(0),
+            timings: Timings::default(),
         }
     }
 

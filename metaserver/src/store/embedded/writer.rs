@@ -19,6 +19,7 @@ use std::sync::mpsc::SyncSender;
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 use weir_service::disk::Disk;
+use weir_service::trace::Trace;
 
 /// How often free space is looked at.
 const SPACE_INTERVAL: Duration = Duration::from_millis(200);
@@ -38,7 +39,19 @@ pub(super) struct Writer {
 }
 
 type Sender = oneshot::Sender<Result<Sequence, CommitError>>;
-type Answer = (Sender, Result<Sequence, CommitError>);
+
+/// Whoever waits for a commit.
+struct Asker {
+    sender: Sender,
+    queued: Instant,
+    trace: Trace,
+}
+
+/// A commit of the group that is written.
+struct Answer {
+    result: Result<Sequence, CommitError>,
+    asker: Asker,
+}
 
 impl Writer {
     /// Runs until the queue is closed and empty, or the store has to stop.
@@ -56,25 +69,26 @@ impl Writer {
 
     /// Does a group of work. An error means that the store must stop.
     fn take(&mut self, group: Vec<Pending>) -> Result<(), StoreError> {
+        let taken = Instant::now();
         let (mut batches, mut frames) = (Vec::new(), Vec::new());
-        for Pending { work, answer, .. } in group {
+        for Pending { work, answer: sender, queued, trace, .. } in group {
             match work {
-                Work::Batch(batch) => batches.push((batch, answer)),
-                Work::Frame(frame) => frames.push((frame, answer)),
+                Work::Batch(batch) => batches.push((batch, Asker { sender, queued, trace })),
+                Work::Frame(frame) => frames.push((frame, sender)),
             }
         }
         // A store follows first, and then takes commits.
         self.follow(frames)?;
-        self.commit(batches)
+        self.commit(batches, taken)
     }
 
-    /// Commits a group.
-    fn commit(&mut self, group: Vec<(Batch, Sender)>) -> Result<(), StoreError> {
+    /// Commits a group that was taken from the queue at `taken`.
+    fn commit(&mut self, group: Vec<(Batch, Asker)>, taken: Instant) -> Result<(), StoreError> {
         let low = self.reserve.is_low(&self.shared);
         let mut last = self.journal.last();
         let mut answers: Vec<Answer> = Vec::with_capacity(group.len());
         let needs_standby = self.followers.admit();
-        for (batch, answer) in group {
+        for (batch, asker) in group {
             let admitted = match &needs_standby {
                 Ok(()) => self.admit(batch, low),
                 Err(_) => Err(StoreError::StandbyAway.into()),
@@ -87,19 +101,36 @@ impl Writer {
                 Err(CommitError::Store(error)) if is_fatal(&error) => return Err(error),
                 Err(error) => Err(error),
             };
-            answers.push((answer, result));
+            answers.push(Answer { result, asker });
         }
         if last > self.journal.last() && !self.write(last)? {
             // None of the group happened, so no guard failed because of one of them either.
-            for (_, result) in &mut answers {
-                *result = Err(StoreError::Full.into());
+            for answer in &mut answers {
+                answer.result = Err(StoreError::Full.into());
             }
         }
-        for (answer, result) in answers {
-            // Whoever asked may be gone; the commit stands.
-            let _ = answer.send(result);
-        }
+        self.tell(answers, taken);
         Ok(())
+    }
+
+    /// Answers a group that was taken from the queue at `taken`, and measures it.
+    fn tell(&self, answers: Vec<Answer>, taken: Instant) {
+        let (written, group_size) = (Instant::now(), answers.len() as u64);
+        let (timings, synced) = (&self.shared.timings, self.journal.last_sync());
+        for Answer { result, asker: Asker { sender, queued, trace } } in answers {
+            timings.commits.observe(written.duration_since(queued).as_secs_f64());
+            if trace.is_recorded() {
+                trace.passed("commit queue", queued, taken, &[]);
+                trace.passed("commit group", taken, written, &[("commits", group_size)]);
+                if let Some((from, to)) = synced.filter(|(from, _)| *from >= taken) {
+                    trace.passed("fdatasync", from, to, &[]);
+                }
+            }
+            // It ends before whoever waits for the commit goes on.
+            drop(trace);
+            // Whoever asked may be gone; the commit stands.
+            let _ = sender.send(result);
+        }
     }
 
     /// Takes over frames that follow on the last one.
@@ -125,7 +156,7 @@ impl Writer {
             })?;
         }
         *self.shared.last_frame.lock() = self.journal.last_frame();
-        self.note_growth(appended_bytes);
+        self.note_growth(reached - before, appended_bytes);
         for (frame, answer) in group {
             let result = match () {
                 () if frame.first > before && frame.last <= reached => Ok(Sequence(frame.last)),
@@ -236,12 +267,16 @@ impl Writer {
             index.apply(group.iter().map(|(key, value)| Ok((&key[..], value.as_deref()))), last)?;
             index.collect_garbage()
         })?;
-        self.note_growth(appended_bytes);
+        self.note_growth(last - before, appended_bytes);
         Ok(true)
     }
 
-    fn note_growth(&self, appended_bytes: u64) {
+    fn note_growth(&self, commit_count: u64, appended_bytes: u64) {
         self.shared.groups.fetch_add(1, Ordering::Relaxed);
+        self.shared.timings.groups.observe(commit_count as f64);
+        if let Some((from, to)) = self.journal.last_sync() {
+            self.shared.timings.syncs.observe(to.duration_since(from).as_secs_f64());
+        }
         let growth_bytes = self.shared.growth_bytes.fetch_add(appended_bytes, Ordering::Relaxed) + appended_bytes;
         if growth_bytes >= self.checkpoint_bytes {
             // Full: they have been woken already.

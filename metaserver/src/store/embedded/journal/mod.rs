@@ -24,6 +24,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Instant;
 use weir_service::clock::Clock;
 use weir_service::disk::Disk;
 
@@ -159,6 +160,7 @@ impl Scanned {
             preparing: None,
             catalog,
             last,
+            last_sync: None,
             last_frame,
             run,
             staged: None,
@@ -190,6 +192,7 @@ pub(super) struct Journal {
     /// The next segment, while it is made.
     preparing: Option<JoinHandle<Result<Segment, StoreError>>>,
     last: u64,
+    last_sync: Option<(Instant, Instant)>,
     /// The last frame; `None`: there is none.
     last_frame: Option<FrameId>,
     /// Of the frames that are made here.
@@ -207,6 +210,11 @@ impl Journal {
     /// The last durable commit.
     pub fn last(&self) -> u64 {
         self.last
+    }
+
+    /// When the fdatasync of the last frame began and ended; none: nothing was appended yet.
+    pub fn last_sync(&self) -> Option<(Instant, Instant)> {
+        self.last_sync
     }
 
     /// Names the last frame. `None`: there is none.
@@ -307,7 +315,9 @@ impl Journal {
 
     fn sync(&mut self) -> Result<(), AppendError> {
         let Segment { file, path, .. } = &self.current;
+        let began = Instant::now();
         file.sync_data().map_err(|source| AppendError::Fatal(io_error("sync", path)(source)))?;
+        self.last_sync = Some((began, Instant::now()));
         self.prepare_next();
         Ok(())
     }

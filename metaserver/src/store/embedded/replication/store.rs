@@ -6,8 +6,9 @@ use crate::store::embedded::{EmbeddedStore, blocking, io_error};
 use crate::store::{CommitError, Sequence, StoreError};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
+use weir_service::trace::Trace;
 
 /// Messages that wait for the standby. Each is a frame at most; once it is in sync there is one at a time.
 const TO_STANDBY_MAX_COUNT: usize = 8;
@@ -87,7 +88,8 @@ impl EmbeddedStore {
         self.shared.check_running()?;
         let (answer, answered) = oneshot::channel();
         let bytes = frame.payload.len();
-        self.queue.push(Pending { work: Work::Frame(frame), bytes, answer })?;
+        let (queued, trace) = (Instant::now(), Trace::default());
+        self.queue.push(Pending { work: Work::Frame(frame), bytes, queued, trace, answer })?;
         Ok(answered)
     }
 
