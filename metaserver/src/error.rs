@@ -17,6 +17,11 @@ pub enum MetaserverError {
     Record(#[from] RecordError),
     #[error("starting on the store: {0}")]
     Start(#[source] Box<Error>),
+    #[error(
+        "another metaserver, {address}, serves under epoch {epoch}, and this one's is {own}: it was replaced. Start it with \
+         --follow {address} to make it a standby of the other"
+    )]
+    Replaced { address: String, epoch: u64, own: u64 },
     #[error("restoring {backup} into {data}: {source}")]
     Restore { backup: PathBuf, data: PathBuf, source: StoreError },
 }
@@ -141,7 +146,9 @@ impl Error {
             Self::Stopping | Self::Busy { .. } | Self::Raced => Reason::Unavailable,
             Self::Record(_) | Self::Sealed(_) => Reason::Damaged,
             Self::Store(error) => match error {
-                StoreError::Busy => Reason::Unavailable,
+                StoreError::Busy | StoreError::StandbyAway => Reason::Unavailable,
+                StoreError::Following { .. } | StoreError::Replaced { .. } => Reason::Unavailable,
+                StoreError::Refused { .. } => Reason::InvalidRequest,
                 StoreError::Full => Reason::NoSpace,
                 StoreError::TooLarge { .. } => Reason::TooLarge,
                 StoreError::Damaged { .. } | StoreError::NotACounter { .. } => Reason::Damaged,

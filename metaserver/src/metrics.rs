@@ -24,7 +24,7 @@ const STORE_GAUGES: [(&str, &str, Option<Unit>, &str); 10] = [
     ("disk_low", "disk_low", None, "1: free space is below the reserve, and only deletes are taken"),
 ];
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Metrics {
     pub commits: Counter,
     pub commit_conflicts: Counter,
@@ -50,6 +50,7 @@ pub struct Metrics {
     pub sessions: Gauge,
     pub live_workers: Gauge,
     pub workers: Gauge,
+    pub epoch: Gauge,
 }
 
 impl Metrics {
@@ -97,6 +98,7 @@ impl Metrics {
             metrics.live_workers.clone(),
         );
         r.register("weir_metaserver_workers", "Workers that have registered", metrics.workers.clone());
+        r.register("weir_metaserver_epoch", "Under which it serves; 0: it does not", metrics.epoch.clone());
         metrics
     }
 

@@ -2,6 +2,9 @@
 //! clients take a [`Channel`] and can't tell which.
 
 mod dial;
+mod metaserver;
+
+pub use metaserver::{connect_metaserver, standing};
 
 use crate::clock::SystemClock;
 use crate::peer_auth::{ClusterCredentials, Link, Proving};

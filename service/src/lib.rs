@@ -11,6 +11,7 @@ pub mod config;
 pub mod disk;
 #[cfg(feature = "planted-faults")]
 pub mod disk_faults;
+pub mod epoch;
 pub mod folder_lock;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;

@@ -28,7 +28,7 @@ fn start() -> Cluster {
 
 /// What a command of the shell says, and its exit code.
 fn weir(cluster: &Cluster, shell: &str, arguments: &[&str]) -> (String, Option<i32>) {
-    let metaserver = cluster.process("metaserver").address.to_string();
+    let metaserver = cluster.process("metaserver-1").address.to_string();
     let mut command = Command::new(binary::weir());
     command.env("WEIR_CLUSTER_SECRET_FILE", cluster.data().join("cluster-secret"));
     let output = command.args([shell, "--metaserver", &metaserver]).args(arguments).output().expect("the shell starts");

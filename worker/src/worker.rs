@@ -2,7 +2,7 @@
 
 use crate::cluster::identity::Identity;
 use crate::cluster::peers::Peers;
-use crate::cluster::{self, Membership};
+use crate::cluster::{self, KeptEpoch, Membership};
 use crate::error::{WorkerError, off_thread};
 use crate::maintenance;
 use crate::metrics::{Metrics, StoreCollector};
@@ -18,6 +18,7 @@ use weir_service::channel::Channel;
 use weir_service::clock::Clock;
 use weir_service::config::WorkerSettings;
 use weir_service::disk::Disk;
+use weir_service::epoch::SeenEpoch;
 use weir_service::metrics::CallMetrics;
 use weir_service::shutdown::Shutdown;
 
@@ -35,6 +36,7 @@ struct Inner {
     service: BlockService,
     calls: CallMetrics,
     metrics: Arc<Metrics>,
+    epoch: KeptEpoch,
     /// Set when the cluster refused this worker.
     refused: watch::Sender<Option<Arc<str>>>,
 }
@@ -61,13 +63,19 @@ impl Worker {
         maintenance::start(&store, &settings, &clock, shutdown);
         let service = BlockService::new(store.clone(), metrics.clone());
         let refused = watch::Sender::new(None);
-        Ok(Self { inner: Arc::new(Inner { settings, disk, clock, store, service, calls, metrics, refused }) })
+        let epoch = KeptEpoch::new(SeenEpoch::default(), disk.clone(), settings.data.clone());
+        Ok(Self { inner: Arc::new(Inner { settings, disk, clock, store, service, calls, metrics, epoch, refused }) })
     }
 
     /// gRPC service `Blocks`.
     pub fn services(&self) -> Routes {
         let blocks = BlocksServer::new(self.inner.service.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES);
         self.inner.calls.around(Routes::new(blocks))
+    }
+
+    /// The highest epoch of a metaserver that this worker knows: for the channel that [`Worker::start`] gets.
+    pub fn seen_epoch(&self) -> SeenEpoch {
+        self.inner.epoch.seen().clone()
     }
 
     /// Registers, then heartbeats, obeys orders and sends inventories until shutdown. Reconnects by itself; ends when
@@ -78,7 +86,8 @@ impl Worker {
         let stop = shutdown.clone();
         shutdown.spawn(async move {
             let (store, metrics, clock) = (inner.store.clone(), inner.metrics.clone(), inner.clock.clone());
-            let membership = Membership::new(&inner.settings, store, metrics, clock, metaserver, peers);
+            let epoch = inner.epoch.clone();
+            let membership = Membership::new(&inner.settings, store, metrics, clock, metaserver, peers, epoch);
             let result = tokio::select! {
                 () = stop.begun() => return,
                 result = inner.join(membership, &stop) => result,
@@ -119,12 +128,14 @@ impl Inner {
     async fn join(&self, mut membership: Membership, shutdown: &Shutdown) -> Result<(), WorkerError> {
         let (disk, data) = (self.disk.clone(), self.settings.data.clone());
         let mut identity = off_thread(move || Identity::load(&*disk, &data)).await??;
+        self.epoch.loaded(identity.epoch);
         loop {
             let registered = membership.register(&identity).await?;
             if registered.identity != identity {
                 identity = registered.identity.clone();
                 let (disk, data, saved) = (self.disk.clone(), self.settings.data.clone(), identity.clone());
                 off_thread(move || saved.save(&*disk, &data)).await??;
+                self.epoch.loaded(identity.epoch);
             }
             tracing::info!(worker = identity.worker_id.0, cluster = identity.cluster_id, "registered");
             cluster::serve(&mut membership, &registered, shutdown).await;

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use weir_gateway::Gateway;
 use weir_gateway::blocks::FixedWorkers;
 use weir_service::channel::in_process;
-use weir_service::config::{Config, GatewaySettings, Origin};
+use weir_service::config::{Config, GatewaySettings, Origin, StandbyMode};
 use weir_service::folder_lock::FolderLock;
 use weir_service::rpc::{self, UnixSocket};
 use weir_service::sealing::Sealer;
@@ -46,6 +46,9 @@ pub fn run(args: &Args) -> ExitCode {
 async fn start(process: Process) -> Result<(), StartError> {
     let config = process.config.clone();
     let replication = replication(&config)?;
+    if config.metaserver.standby != StandbyMode::None || !config.metaserver.follow.is_empty() {
+        return Err(StartError::Standby);
+    }
     let listener = process.listen_for_clients().await?;
     let address = listener
         .local_addr()

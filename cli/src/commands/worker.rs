@@ -21,7 +21,7 @@ pub struct Args {
     /// Where gateways are answered [default: 127.0.0.1:29999]
     #[arg(long, value_name = "ADDRESS:PORT")]
     listen: Option<String>,
-    /// The cluster's metaserver [default: 127.0.0.1:19998]
+    /// The cluster's metaserver, or it and its standby, separated by a comma [default: 127.0.0.1:19998]
     #[arg(long, value_name = "ADDRESS:PORT")]
     metaserver: Option<String>,
     #[command(flatten)]
@@ -52,7 +52,8 @@ async fn start(process: Process) -> Result<(), StartError> {
     let worker = open(&process, settings, &mut registry).await?;
     let (services, front, own) = (worker.services(), process.front.clone(), credentials.clone());
     process.front.spawn(async move { rpc::serve_tcp(listener, services, &own, &front).await });
-    let metaserver = channel::connect(&process.config.metaserver.address, &credentials);
+    let metaserver = &process.config.metaserver.address;
+    let metaserver = channel::connect_metaserver(metaserver, &credentials, worker.seen_epoch());
     worker.start(metaserver, Arc::new(ConnectedPeers::new(credentials)), &process.back);
     process.status.ready(registry);
     tracing::info!(address, metaserver = process.config.metaserver.address, "the worker serves");

@@ -5,6 +5,12 @@ use crate::error::Error;
 use std::path::Path;
 use tonic::{Request, Response, Status, async_trait};
 use weir_proto::v1::{self, admin_server};
+use weir_service::config::MetaserverSettings;
+
+/// Where this metaserver is found: with a standby, the setting names both.
+fn own_address(settings: &MetaserverSettings) -> String {
+    if settings.address.contains(',') { settings.listen.clone() } else { settings.address.clone() }
+}
 
 /// The reclaim queue is counted up to here.
 const MAX_COUNTED: usize = 100_000;
@@ -17,7 +23,7 @@ impl admin_server::Admin for Service {
         let gauges = namespace.store.gauges().into_iter();
         Ok(Response::new(v1::ReportResponse {
             cluster_id: namespace.ids.cluster_id.clone(),
-            address: namespace.settings.address.clone(),
+            address: own_address(&namespace.settings),
             started_ms: self.cluster.started_ms(),
             now_ms: namespace.clock.now_ms(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -29,6 +35,8 @@ impl admin_server::Admin for Service {
             reclaim_queue_length: self.cluster.reclaim_queue_length(MAX_COUNTED).await? as u64,
             awaiting_restore_confirmation: namespace.awaits_confirmation(),
             redundancy: Some(self.cluster.redundancy()),
+            standby: self.host.report(),
+            epoch: namespace.ids.epoch,
             store: gauges.map(|(name, value)| v1::Gauge { name: name.to_owned(), value }).collect(),
         }))
     }
@@ -47,7 +55,7 @@ impl admin_server::Admin for Service {
         }
         let backup = self.namespace.store.backup(directory).await.map_err(Error::Store)?;
         Ok(Response::new(v1::BackupResponse {
-            host: self.namespace.settings.address.clone(),
+            host: own_address(&self.namespace.settings),
             path: backup.path.display().to_string(),
             entry_count: backup.entry_count,
             sequence: backup.sequence.0,

@@ -8,6 +8,7 @@ mod workers;
 
 use crate::cluster::Cluster;
 use crate::namespace::Namespace;
+use crate::standby::Host;
 use std::sync::Arc;
 use tonic::service::Routes;
 use weir_proto::MAX_MESSAGE_BYTES;
@@ -15,6 +16,7 @@ use weir_proto::v1::access_server::AccessServer;
 use weir_proto::v1::admin_server::AdminServer;
 use weir_proto::v1::namespace_server::NamespaceServer;
 use weir_proto::v1::sessions_server::SessionsServer;
+use weir_proto::v1::standby_server::StandbyServer;
 use weir_proto::v1::workers_server::WorkersServer;
 
 /// What all services answer from. Cheap to clone.
@@ -22,6 +24,7 @@ use weir_proto::v1::workers_server::WorkersServer;
 pub(crate) struct Service {
     pub namespace: Arc<Namespace>,
     pub cluster: Arc<Cluster>,
+    pub host: Host,
 }
 
 macro_rules! limited {
@@ -37,6 +40,8 @@ pub(crate) fn routes(service: &Service) -> Routes {
         .add_service(limited!(AccessServer, service.clone()))
         .add_service(limited!(WorkersServer, service.clone()))
         .add_service(limited!(AdminServer, service.clone()))
+        // Frames of the journal are longer than other messages.
+        .add_service(StandbyServer::new(service.host.clone()))
         .prepare()
 }
 
@@ -62,7 +67,7 @@ mod tests {
     use weir_service::config::MetaserverSettings;
     use weir_service::shutdown::Shutdown;
 
-    const METHODS: [&str; 38] = [
+    const METHODS: [&str; 42] = [
         "Namespace/CreateBucket",
         "Namespace/GetBucket",
         "Namespace/DeleteBucket",
@@ -101,6 +106,10 @@ mod tests {
         "Admin/EnableWorkers",
         "Admin/Rebalance",
         "Admin/GetRedundancy",
+        "Standby/Standing",
+        "Standby/Follow",
+        "Standby/Promote",
+        "Standby/StepDown",
     ];
 
     async fn metaserver(shutdown: &Shutdown) -> Channel {

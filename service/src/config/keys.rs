@@ -1,7 +1,8 @@
 //! Every key that can be set: what kind of value it takes, what is allowed, what it is for. Names, types and defaults
 //! come from [`super::settings`]; a test keeps the two and `docs/configuration.md` in step.
 
-use super::value::Kind::{self, Bytes, Count, List, Milliseconds, Percent, Ratio, Secret, Switch, Text};
+use super::settings::StandbyMode;
+use super::value::Kind::{self, Bytes, Choice, Count, List, Milliseconds, Percent, Ratio, Secret, Switch, Text};
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
@@ -202,7 +203,29 @@ pub const KEYS: &[Key] = &[
     key("gateway.key_requests_per_second", Count(0, 1_000_000), "requests of one access key; 0: any number"),
     key("gateway.key_request_burst_count", Count(1, 1_000_000), "requests of one access key that may come at once"),
     key("metaserver.listen", Text, "address and port where gRPC is served"),
-    key("metaserver.address", Text, "address and port where gateways, workers and the shell find it"),
+    key(
+        "metaserver.address",
+        Text,
+        "address and port where gateways, workers and the shell find it; with a standby, those of both, separated by a \
+         comma: callers go to the one that serves",
+    ),
+    key(
+        "metaserver.follow",
+        Text,
+        "address and port of the metaserver that this one is a standby of; empty: it serves itself",
+    ),
+    key(
+        "metaserver.standby",
+        Choice(StandbyMode::ALL),
+        "`none`: no standby is taken. `optional`: a commit is answered when the standby has it on disk, too; one that \
+         falls away is let go, and commits go on without it until it has caught up. `required`: no commit is answered \
+         without it, and clients get 503 until it is back",
+    ),
+    key(
+        "metaserver.standby_timeout_ms",
+        Milliseconds(100, HOUR),
+        "a standby that does not acknowledge for so long has fallen away",
+    ),
     key(
         "metaserver.data",
         Text,

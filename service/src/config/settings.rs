@@ -1,7 +1,9 @@
 //! Every setting with its default. The unit is in the name. `docs/configuration.md` lists the same keys.
 
 use serde::{Deserialize, Serialize};
+use std::fmt;
 use std::path::PathBuf;
+use std::str::FromStr;
 
 const KIB: u64 = 1024;
 const MIB: u64 = 1024 * KIB;
@@ -145,8 +147,14 @@ impl Default for GatewaySettings {
 pub struct MetaserverSettings {
     /// Where gRPC is served: address and port.
     pub listen: String,
-    /// Where gateways and workers find it.
+    /// Where gateways and workers find it; with a standby, the addresses of both, separated by commas.
     pub address: String,
+    /// The metaserver that this one is a standby of; empty: of none.
+    pub follow: String,
+    /// Whether commits wait for a standby.
+    pub standby: StandbyMode,
+    /// A standby that does not acknowledge for so long has fallen away.
+    pub standby_timeout_ms: u64,
     /// The folder of the journal, the index and the checkpoints. Standalone: `meta` in the data folder.
     pub data: PathBuf,
     /// How many workers a new block is written to where its bucket does not say. Standalone: 1.
@@ -197,6 +205,9 @@ impl Default for MetaserverSettings {
         Self {
             listen: "127.0.0.1:19998".into(),
             address: "127.0.0.1:19998".into(),
+            follow: String::new(),
+            standby: StandbyMode::None,
+            standby_timeout_ms: 5_000,
             data: "./weir-data/meta".into(),
             replication: 3,
             replication_min: 0,
@@ -220,6 +231,42 @@ impl Default for MetaserverSettings {
             bucket_max_count: 10_000,
             reserve_bytes: 256 * MIB,
         }
+    }
+}
+
+/// What a metaserver does with its standby.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StandbyMode {
+    /// It takes none.
+    #[default]
+    None,
+    /// Commits wait for it while it is in sync. If it falls away, they go on without it.
+    Optional,
+    /// No commit without it.
+    Required,
+}
+
+impl StandbyMode {
+    /// As they are written.
+    pub const ALL: &[&str] = &["none", "optional", "required"];
+}
+
+impl fmt::Display for StandbyMode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::None => "none",
+            Self::Optional => "optional",
+            Self::Required => "required",
+        })
+    }
+}
+
+impl FromStr for StandbyMode {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        [Self::None, Self::Optional, Self::Required].into_iter().find(|mode| mode.to_string() == text).ok_or(())
     }
 }
 

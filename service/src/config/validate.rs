@@ -67,15 +67,23 @@ fn addresses(config: &Config) -> Result<(), ConfigError> {
     let required = [
         ("gateway.listen", &config.gateway.listen),
         ("metaserver.listen", &config.metaserver.listen),
-        ("metaserver.address", &config.metaserver.address),
         ("worker.listen", &config.worker.listen),
     ];
-    let optional = [("admin_listen", &config.service.admin_listen), ("worker.address", &config.worker.address)];
+    let optional = [
+        ("admin_listen", &config.service.admin_listen),
+        ("worker.address", &config.worker.address),
+        ("metaserver.follow", &config.metaserver.follow),
+    ];
     let set = optional.into_iter().filter(|(_, value)| !value.is_empty());
     for (key, value) in required.into_iter().chain(set) {
         if !is_address(value) {
             return Err(wrong(config, key, value, "ADDRESS:PORT, such as 127.0.0.1:39999 or [::1]:39999"));
         }
+    }
+    let metaservers = &config.metaserver.address;
+    if !metaservers.split(',').all(is_address) {
+        let expected = "ADDRESS:PORT, or several separated by commas, such as meta-1:19998,meta-2:19998";
+        return Err(wrong(config, "metaserver.address", metaservers, expected));
     }
     Ok(())
 }

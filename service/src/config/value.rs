@@ -11,6 +11,8 @@ pub enum Kind {
     Secret,
     /// Texts; in the environment and in flags separated by commas.
     List,
+    /// One of these.
+    Choice(&'static [&'static str]),
     Count(u64, u64),
     Bytes(u64, u64),
     Milliseconds(u64, u64),
@@ -30,7 +32,7 @@ impl Kind {
         match self {
             Self::Count(min, max) | Self::Bytes(min, max) | Self::Milliseconds(min, max) => Some((min, max)),
             Self::Percent => Some((0, 100)),
-            Self::Text | Self::Secret | Self::List | Self::Switch | Self::Ratio => None,
+            Self::Text | Self::Secret | Self::List | Self::Choice(_) | Self::Switch | Self::Ratio => None,
         }
     }
 
@@ -46,6 +48,7 @@ impl Kind {
     pub fn of_text(self, text: &str) -> Option<Value> {
         match self {
             Self::Text | Self::Secret => Some(Value::String(text.to_owned())),
+            Self::Choice(allowed) => allowed.contains(&text).then(|| Value::String(text.to_owned())),
             Self::List => {
                 let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
                 Some(Value::Array(items.map(|item| Value::String(item.to_owned())).collect()))
@@ -60,6 +63,7 @@ impl Kind {
     pub fn of_toml(self, value: &Value) -> Option<Value> {
         match (self, value) {
             (Self::Text | Self::Secret, Value::String(_)) => Some(value.clone()),
+            (Self::Choice(allowed), Value::String(text)) => allowed.contains(&&**text).then(|| value.clone()),
             (Self::Switch, Value::Boolean(_)) => Some(value.clone()),
             (Self::Ratio, Value::Float(number)) => fraction(*number),
             (Self::Ratio, Value::Integer(number @ 0..=1)) => fraction(*number as f64),
@@ -91,7 +95,7 @@ impl Kind {
     /// The unit in words, for the documentation.
     pub fn unit(self) -> &'static str {
         match self {
-            Self::Text | Self::Secret => "text",
+            Self::Text | Self::Secret | Self::Choice(_) => "text",
             Self::List => "list",
             Self::Count(..) => "count",
             Self::Bytes(..) => "bytes",
@@ -104,10 +108,11 @@ impl Kind {
 
     /// The smallest and the largest value in words, for the documentation.
     pub fn allowed(self) -> String {
-        match self.range() {
-            Some((min, max)) => format!("{} to {}", self.shown(min), self.shown(max)),
-            None if self == Self::Ratio => "0 to 1".to_owned(),
-            None => String::new(),
+        match (self.range(), self) {
+            (Some((min, max)), _) => format!("{} to {}", self.shown(min), self.shown(max)),
+            (None, Self::Choice(allowed)) => allowed.join(", "),
+            (None, Self::Ratio) => "0 to 1".to_owned(),
+            (None, _) => String::new(),
         }
     }
 
@@ -129,6 +134,7 @@ impl fmt::Display for Kind {
         match self {
             Self::Text | Self::Secret => return f.write_str("a text"),
             Self::List => return f.write_str("a list of texts"),
+            Self::Choice(allowed) => return write!(f, "one of {}", allowed.join(", ")),
             Self::Switch => return f.write_str("true or false"),
             Self::Count(..) => f.write_str("a whole number")?,
             Self::Bytes(..) => f.write_str("a number of bytes, such as 65536 or \"64 KiB\" (KiB, MiB, GiB, TiB),")?,

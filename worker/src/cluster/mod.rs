@@ -2,6 +2,7 @@
 //! metaserver never calls it.
 
 mod copies;
+mod epoch;
 pub mod identity;
 mod inventory;
 mod orders;
@@ -12,6 +13,7 @@ use crate::error::{WorkerError, off_thread};
 use crate::metrics::Metrics;
 use crate::store::{BlockStore, Usage};
 use copies::Copies;
+pub use epoch::KeptEpoch;
 use identity::Identity;
 use orders::Orders;
 use peers::Peers;
@@ -51,6 +53,7 @@ pub struct Membership {
     /// Blocks that the metaserver asked for and that are not here.
     missing: Vec<u64>,
     inventory_under_way: Arc<AtomicBool>,
+    epoch: KeptEpoch,
 }
 
 /// What a registration gave.
@@ -68,6 +71,7 @@ impl Membership {
         clock: Arc<dyn Clock>,
         metaserver: Channel,
         peers: Arc<dyn Peers>,
+        epoch: KeptEpoch,
     ) -> Self {
         let client = WorkersClient::new(metaserver)
             .max_decoding_message_size(MAX_MESSAGE_BYTES)
@@ -88,6 +92,7 @@ impl Membership {
             copies,
             missing: Vec::new(),
             inventory_under_way: Arc::default(),
+            epoch,
         }
     }
 
@@ -137,7 +142,8 @@ impl Membership {
                 format!("this folder is of cluster {}, the metaserver of {}", identity.cluster_id, answer.cluster_id);
             return Err(WorkerError::WrongCluster(fault.into()));
         }
-        let identity = Identity { worker_id: WorkerId(answer.worker_id), cluster_id: answer.cluster_id };
+        let epoch = self.epoch.seen().get();
+        let identity = Identity { worker_id: WorkerId(answer.worker_id), cluster_id: answer.cluster_id, epoch };
         let heartbeat_interval = Duration::from_millis(answer.heartbeat_interval_ms).max(HEARTBEAT_MIN);
         Ok(Ok(Registered { identity, heartbeat_interval }))
     }
@@ -209,7 +215,12 @@ async fn heartbeats(membership: &mut Membership, registered: &Registered, shutdo
     let mut wait = FIRST_RETRY;
     let mut lost = false;
     loop {
-        match membership.heartbeat(worker).await {
+        let answer = match membership.heartbeat(worker).await {
+            // Before anything is obeyed.
+            Ok(answer) => membership.epoch.keep(&registered.identity).await.map(|()| answer),
+            Err(status) => Err(status),
+        };
+        match answer {
             Ok(answer) => {
                 if lost {
                     tracing::info!("the metaserver answers again");

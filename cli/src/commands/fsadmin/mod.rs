@@ -11,6 +11,7 @@ mod group;
 mod help;
 mod key;
 mod policy;
+mod promote;
 mod provider;
 mod rebalance;
 mod report;
@@ -40,6 +41,7 @@ const COMMANDS: &[Help] = &[
     help::HELP,
     key::HELP,
     policy::HELP,
+    promote::HELP,
     provider::HELP,
     rebalance::HELP,
     report::HELP,
@@ -71,6 +73,7 @@ enum FsadminCommand {
     Help(help::HelpArgs),
     Key(key::KeyArgs),
     Policy(policy::PolicyArgs),
+    Promote(promote::PromoteArgs),
     Provider(provider::ProviderArgs),
     Rebalance(rebalance::RebalanceArgs),
     Report(report::ReportArgs),
@@ -88,6 +91,9 @@ pub async fn run(args: FsadminArgs, sources: Sources) -> ExitCode {
         Some(FsadminCommand::Help(help)) => return conclude(help::run(help, &mut out), None, &mut out),
         Some(FsadminCommand::Restore(restore)) => {
             return conclude(restore::run(restore, &args.place, sources, &mut out), None, &mut out);
+        }
+        Some(FsadminCommand::Promote(promote)) => {
+            return conclude(promote::run(promote, &args.place, sources, &mut out).await, None, &mut out);
         }
         None => return conclude(usage::unknown("fsadmin", COMMANDS, &[]), None, &mut out),
         Some(FsadminCommand::Unknown(words)) => {
@@ -128,9 +134,13 @@ async fn dispatch(args: &FsadminArgs, shell: &Shell, out: &mut Output) -> Result
         Some(FsadminCommand::Role(args)) => role::run(args, shell, out).await,
         Some(FsadminCommand::User(args)) => user::run(args, shell, out).await,
         // Answered before a place was chosen.
-        None | Some(FsadminCommand::Help(_) | FsadminCommand::Restore(_) | FsadminCommand::Unknown(_)) => {
-            usage::unknown("fsadmin", COMMANDS, &[])
-        }
+        None
+        | Some(
+            FsadminCommand::Help(_)
+            | FsadminCommand::Promote(_)
+            | FsadminCommand::Restore(_)
+            | FsadminCommand::Unknown(_),
+        ) => usage::unknown("fsadmin", COMMANDS, &[]),
     }
 }
 

@@ -101,6 +101,8 @@ fn sample() -> v1::ReportResponse {
         reclaim_queue_length: 4,
         awaiting_restore_confirmation: false,
         redundancy: None,
+        standby: None,
+        epoch: 1,
         store: vec![v1::Gauge { name: "journal_bytes".into(), value: 12 }],
     }
 }

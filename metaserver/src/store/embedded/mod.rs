@@ -12,6 +12,8 @@
 //! | `index/` | sled, and in `values/` the values that are too long for it |
 //! | `state` | how the store was stopped |
 //! | `restored` | it came from a backup, and no operator has confirmed that yet |
+//! | `standby`, `following`, `epoch`, `replaced` | see [`replication`] |
+//! | `seed/`, `seeding` | a checkpoint that is to replace all else |
 //! | `lock` | held by the process that has the store open |
 
 mod backup;
@@ -24,6 +26,7 @@ mod index;
 mod journal;
 mod queue;
 mod recovery;
+pub mod replication;
 mod shared;
 mod state;
 mod timings;
@@ -46,16 +49,17 @@ use bytes::Bytes;
 use checkpoints::Checkpoints;
 use parking_lot::Mutex;
 use prometheus_client::registry::Registry;
-use queue::{Pending, Queue};
+use queue::{Pending, Queue, Work};
 use recovery::{Recovered, Recovery};
+use replication::{Followers, StandbyOptions};
 use shared::Shared;
-use state::State;
+use state::{FILE as STATE_FILE, State};
 use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc;
 use std::thread::JoinHandle;
 use std::time::Instant;
@@ -82,6 +86,7 @@ pub struct EmbeddedOptions {
     pub index_cache_bytes: u64,
     pub commit_queue_max_count: usize,
     pub reserve_bytes: u64,
+    pub standby: StandbyOptions,
 }
 
 impl From<&MetaserverSettings> for EmbeddedOptions {
@@ -92,6 +97,7 @@ impl From<&MetaserverSettings> for EmbeddedOptions {
             index_cache_bytes: settings.index_cache_bytes,
             commit_queue_max_count: settings.commit_queue_max_count,
             reserve_bytes: settings.reserve_bytes,
+            standby: StandbyOptions::from(settings),
         }
     }
 }
@@ -106,6 +112,10 @@ pub struct EmbeddedStore {
     checkpoints: Arc<Checkpoints>,
     threads: Mutex<Vec<JoinHandle<()>>>,
     rebuilt: bool,
+    followers: Arc<Followers>,
+    /// It follows another store, and takes no commits of its own.
+    is_following: AtomicBool,
+    epoch_min: AtomicU64,
     /// It came from a backup, and nobody has confirmed that what is not in it may be deleted.
     restored: AtomicBool,
     /// Held as long as the store is open; `None`: closed.
@@ -117,12 +127,24 @@ impl EmbeddedStore {
     ///
     /// # Errors
     /// [`StoreError::Damaged`]: acknowledged commits are not readable, or a restore was not finished.
-    /// [`StoreError::Io`]: among others, another process has it open.
+    /// [`StoreError::Following`], [`StoreError::Replaced`]: it may not take commits. [`StoreError::Io`]: among others,
+    /// another process has it open.
     pub fn open(
         data: &Path,
         options: EmbeddedOptions,
         disk: Arc<dyn Disk>,
         clock: Arc<dyn Clock>,
+    ) -> Result<Self, StoreError> {
+        replication::check_may_serve(&*disk, data)?;
+        Self::open_as(data, options, disk, clock, false)
+    }
+
+    fn open_as(
+        data: &Path,
+        options: EmbeddedOptions,
+        disk: Arc<dyn Disk>,
+        clock: Arc<dyn Clock>,
+        is_following: bool,
     ) -> Result<Self, StoreError> {
         let (journal, checkpoints) = (data.join(JOURNAL_FOLDER), data.join(CHECKPOINT_FOLDER));
         for folder in [data, &journal, &checkpoints] {
@@ -147,10 +169,14 @@ impl EmbeddedStore {
             path: journal,
             segment_bytes: options.journal_segment_bytes,
             disk: Arc::clone(&disk),
-            clock,
+            clock: clock.clone(),
         };
         let recovered = recovery.run(folder)?;
-        Self::start(data, options, disk, recovered, lock)
+        let (owner, followed) = (Arc::clone(&disk), recovered.journal.last());
+        let followers = Followers::open(options.standby, owner, data.to_path_buf(), clock, followed)?;
+        let store = Self::start(data, options, disk, recovered, Arc::new(followers), lock)?;
+        store.is_following.store(is_following, Ordering::Release);
+        Ok(store)
     }
 
     fn start(
@@ -158,6 +184,7 @@ impl EmbeddedStore {
         options: EmbeddedOptions,
         disk: Arc<dyn Disk>,
         recovered: Recovered,
+        followers: Arc<Followers>,
         lock: File,
     ) -> Result<Self, StoreError> {
         let Recovered { index, journal, checkpoint_sequence, rebuilt } = recovered;
@@ -165,6 +192,7 @@ impl EmbeddedStore {
         let shared = Shared::new(Arc::clone(&disk), data.to_path_buf(), index, journal.last());
         shared.checkpoint_sequence.store(checkpoint_sequence, Ordering::Relaxed);
         shared.growth_bytes.store(catalog.used_bytes_after(checkpoint_sequence), Ordering::Relaxed);
+        *shared.last_frame.lock() = journal.last_frame();
         let shared = Arc::new(shared);
         let queue = Arc::new(Queue::new(options.commit_queue_max_count));
         let checkpoints = Arc::new(Checkpoints {
@@ -180,6 +208,7 @@ impl EmbeddedStore {
             shared: Arc::clone(&shared),
             queue: Arc::clone(&queue),
             journal,
+            followers: Arc::clone(&followers),
             reserve: Reserve::new(Arc::clone(&disk), data.to_path_buf(), options.reserve_bytes),
             checkpoints: wake,
             checkpoint_bytes: options.checkpoint_journal_bytes,
@@ -187,6 +216,7 @@ impl EmbeddedStore {
         };
         let restored = data.join(RESTORED_FILE);
         let restored = disk.exists(&restored).map_err(io_error("look for", &restored))?;
+        let epoch_min = AtomicU64::new(replication::epoch_min(&*disk, data)?);
         let store = Self {
             data: data.to_path_buf(),
             disk,
@@ -195,6 +225,9 @@ impl EmbeddedStore {
             checkpoints: Arc::clone(&checkpoints),
             threads: Mutex::default(),
             rebuilt,
+            followers,
+            is_following: AtomicBool::new(false),
+            epoch_min,
             restored: AtomicBool::new(restored),
             lock: Mutex::new(Some(lock)),
         };
@@ -288,9 +321,14 @@ impl Store for EmbeddedStore {
     async fn commit(&self, batch: Batch) -> Result<Sequence, CommitError> {
         let bytes = rules::check_limits(&batch)?;
         self.shared.check_running()?;
+        self.check_takes_commits()?;
+        if self.shared.is_closing() {
+            return Err(self.shared.stopped_error().into());
+        }
+        self.followers.admit()?;
         let (answer, answered) = oneshot::channel();
         let trace = Trace::current().child("commit", SpanKind::Internal);
-        self.queue.push(Pending { batch, bytes, queued: Instant::now(), trace, answer })?;
+        self.queue.push(Pending { work: Work::Batch(batch), bytes, queued: Instant::now(), trace, answer })?;
         answered.await.unwrap_or_else(|_| Err(self.shared.stopped_error().into()))
     }
 
@@ -323,6 +361,14 @@ impl Store for EmbeddedStore {
         let (checkpoints, folder) = (Arc::clone(&self.checkpoints), directory.to_path_buf());
         let (path, summary) = blocking(move || checkpoints.backup(&folder)).await?;
         Ok(Backup { path, entry_count: summary.entries, sequence: Sequence(summary.sequence) })
+    }
+
+    fn epoch_min(&self) -> u64 {
+        self.epoch_min.load(Ordering::Acquire)
+    }
+
+    fn begin_serving(&self) -> Result<(), StoreError> {
+        self.followers.enforce()
     }
 
     fn awaits_confirmation(&self) -> bool {

@@ -13,6 +13,10 @@ pub fn lines(report: &v1::ReportResponse, zone: &TimeZone) -> Vec<String> {
     let mut say = |name: &str, value: String| lines.push(format!("    {name}: {value}"));
     say("Metaserver Address", shown(&report.address).to_owned());
     say("Cluster Id", report.cluster_id.clone());
+    say("Epoch", report.epoch.to_string());
+    if let Some(standby) = &report.standby {
+        say("Standby", standby_line(standby, zone));
+    }
     say("Started", time(report.started_ms, zone));
     say("Uptime", duration(report.now_ms.saturating_sub(report.started_ms)));
     say("Version", report.version.clone());
@@ -50,9 +54,43 @@ fn redundancy(found: Option<&v1::Redundancy>, zone: &TimeZone) -> Vec<String> {
     lines
 }
 
+fn standby_line(standby: &v1::StandbyReport, zone: &TimeZone) -> String {
+    let behind = standby.last_sequence.saturating_sub(standby.acknowledged_sequence);
+    let state = match standby.state() {
+        v1::StandbyState::Seeding => "seeding".to_owned(),
+        v1::StandbyState::CatchingUp => format!("catching up, {behind} commit(s) behind"),
+        v1::StandbyState::InSync => "in sync".to_owned(),
+        v1::StandbyState::Away | v1::StandbyState::Unspecified => "away".to_owned(),
+    };
+    let let_go = match standby.let_go {
+        true => format!(", let go {} after commit {}", time(standby.let_go_ms, zone), standby.let_go_sequence),
+        false => String::new(),
+    };
+    format!("{} ({}): {state}{let_go}", shown(&standby.address), standby.mode)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_standby_is_told_with_its_state() {
+        let standby = v1::StandbyReport {
+            mode: "optional".into(),
+            state: v1::StandbyState::CatchingUp.into(),
+            address: "b:1".into(),
+            acknowledged_sequence: 4,
+            last_sequence: 6,
+            let_go: true,
+            let_go_sequence: 4,
+            let_go_ms: 1_795_319_467_084,
+            ..Default::default()
+        };
+        assert_eq!(
+            standby_line(&standby, &TimeZone::UTC),
+            "b:1 (optional): catching up, 2 commit(s) behind, let go 11-22-2026 03:51:07:084 after commit 4"
+        );
+    }
 
     #[test]
     fn a_summary_is_indented_by_four() {
@@ -61,6 +99,7 @@ mod tests {
             "Weir cluster summary: \n    \
              Metaserver Address: 127.0.0.1:19998\n    \
              Cluster Id: c1\n    \
+             Epoch: 1\n    \
              Started: 11-22-2026 03:51:07:084\n    \
              Uptime: 0 day(s), 0 hour(s), 10 minute(s), and 45 second(s)\n    \
              Version: 0.1.0\n    \
