@@ -265,7 +265,8 @@ fn the_roles_apart_serve_as_they_do_together() {
     // In the worst order: each waits for the other.
     let mut gateways = start(&["gateway", "--listen", &gateway, "--metaserver", &metaserver]);
     let mut workers = start(&["worker", "--listen", &worker, "--metaserver", &metaserver, "--data", "blocks"]);
-    let mut metaservers = start(&["metaserver", "--listen", &metaserver, "--data", "meta"]);
+    let one_copy = ["--set", "metaserver.replication=1"];
+    let mut metaservers = start(&[&["metaserver", "--listen", &metaserver, "--data", "meta"], &one_copy[..]].concat());
 
     let body = "0123456789".repeat(100_000);
     let begun = Instant::now();

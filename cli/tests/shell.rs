@@ -259,6 +259,25 @@ fn a_secret_is_shown_once_and_a_key_is_switched_off_and_removed() {
 }
 
 #[test]
+fn an_operator_says_how_many_copies_a_bucket_wants() {
+    let weir = Weir::start();
+    weir.ok("fs mkdir /photos");
+    let shown = |replication: &str| format!("Bucket          : photos\nReplication     : {replication}\n");
+    assert_eq!(weir.ok("fsadmin bucket show photos").out, shown("of the cluster"));
+    assert_eq!(weir.ok("fsadmin bucket set photos --replication 2").out, "Bucket photos has replication 2\n");
+    assert_eq!(weir.ok("fsadmin bucket show photos").out, shown("2"));
+    fs::write(weir.local("file"), vec![3; 200_000]).unwrap();
+    let refused = weir.line("fs copyFromLocal file /photos/file");
+    assert_eq!((refused.code, refused.out.contains("2 live workers are needed")), (255, true), "{}", refused.out);
+    weir.ok("fsadmin bucket set photos --replication 0");
+    weir.ok("fs copyFromLocal file /photos/file");
+    assert_eq!(weir.ok("fsadmin bucket show photos").out, shown("of the cluster"));
+    for wrong in ["set photos --replication 17", "set nowhere --replication 1", "show nowhere", "set photos"] {
+        assert_eq!(weir.line(&format!("fsadmin bucket {wrong}")).code, 255, "{wrong}");
+    }
+}
+
+#[test]
 fn a_standalone_keeps_its_users_and_a_secret_of_its_own() {
     let folder = tempfile::tempdir().unwrap();
     let standalone = Standalone::start(folder.path());

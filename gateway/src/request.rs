@@ -47,6 +47,11 @@ impl Request {
         AclSettings::of(self.rules.bucket(bucket.as_str()))
     }
 
+    /// How many copies a bucket wants of the blocks of its objects; 0: it does not say.
+    pub fn replication(&self, bucket: &BucketName) -> u32 {
+        self.rules.bucket(bucket.as_str()).map_or(0, |said| said.replication)
+    }
+
     /// Whose the object is that it writes, and its ACL.
     ///
     /// # Errors

@@ -19,7 +19,7 @@ pub use sent::SentBody;
 
 use crate::answer::Outcome;
 use crate::audit::{Audit, AuditRecord, Entry, request_span};
-use crate::auth::{self, Authentication, Presented};
+use crate::auth::{self, Authentication, Presented, Proof};
 use crate::body;
 use crate::copy_source;
 use crate::metrics::{InFlight, Metrics};
@@ -35,6 +35,7 @@ use hyper::body::Incoming;
 use std::sync::Arc;
 use tracing::Instrument as _;
 use weir_service::accept::Peer;
+use weir_service::trace::TraceContext;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-amz-request-id");
 const HOST_ID: HeaderName = HeaderName::from_static("x-amz-id-2");
@@ -133,10 +134,17 @@ impl Server {
         let (host_bucket, by_base_path) = (route.bucket_of_host(), route.by_base_path);
         let presented = Presented { parts: &parts, query: &query, host: &host, host_bucket, by_base_path };
         if route.operation == Operation::Service(ServiceOperation::QueryApi) {
-            return Ok(self.answer_query_api(record, kind, &presented, &rules, body).await);
+            // Who is asking shows in the body alone: too late for a client's context.
+            exchange.entry.begin_trace(None, || self.context.clock.random_u64());
+            let (current, record) = (exchange.entry.current(), &mut exchange.entry.record);
+            let answered = self.answer_query_api(record, kind, &presented, &rules, body);
+            return Ok(current.carry(answered).await);
         }
         let caller = self.context.gate.admit(kind, &presented, &rules)?;
         record.sent_by(&caller);
+        // Only whoever has proved a key, or needs none, decides what is traced and joins traces.
+        let parent = (!matches!(caller.proof, Proof::None)).then(|| TraceContext::of(&parts.headers)).flatten();
+        exchange.entry.begin_trace(parent.as_ref(), || self.context.clock.random_u64());
         self.context.check_rate(&caller)?;
         let peer = parts.extensions.get::<Peer>().copied();
         let creates_object = auth::creates_object(&route.operation);
@@ -158,7 +166,7 @@ impl Server {
             rules,
             noted: exchange.entry.noted().clone(),
         };
-        ops::perform(&self.context, &route.operation, &request, body).await
+        exchange.entry.current().carry(ops::perform(&self.context, &route.operation, &request, body)).await
     }
 
     fn finish(&self, exchange: Exchange, outcome: Outcome) -> Response<SentBody> {
@@ -182,6 +190,13 @@ impl Server {
             headers.insert(CONNECTION, CLOSE);
         }
         let (status, duration) = (answer.status(), entry.elapsed());
+        if !entry.trace_has_begun() {
+            // It was refused before it was known who asks.
+            entry.begin_trace(None, || self.context.clock.random_u64());
+        }
+        if status.is_server_error() {
+            entry.failed(entry.record.error.unwrap_or_default());
+        }
         entry.answered(status.as_u16());
         let operation = entry.record.operation.unwrap_or(NO_OPERATION);
         self.metrics.answered(operation, status.as_u16(), duration, entry.body().received_bytes());

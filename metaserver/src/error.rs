@@ -17,6 +17,11 @@ pub enum MetaserverError {
     Record(#[from] RecordError),
     #[error("starting on the store: {0}")]
     Start(#[source] Box<Error>),
+    #[error(
+        "another metaserver, {address}, serves under epoch {epoch}, and this one's is {own}: it was replaced. Start it with \
+         --follow {address} to make it a standby of the other"
+    )]
+    Replaced { address: String, epoch: u64, own: u64 },
     #[error("restoring {backup} into {data}: {source}")]
     Restore { backup: PathBuf, data: PathBuf, source: StoreError },
 }
@@ -86,6 +91,8 @@ pub enum Error {
     Sealed(#[from] SealError),
     #[error("the worker belongs to the cluster {theirs}, this is {ours}")]
     WrongCluster { theirs: String, ours: String },
+    #[error("worker {worker_id} may not register: {why}")]
+    WorkerRefused { worker_id: u64, why: &'static str },
     #[error("the metaserver stops: try again")]
     Stopping,
     #[error("too many others change it: try again")]
@@ -135,10 +142,13 @@ impl Error {
             Self::DeleteConflict { .. } => Reason::DeleteConflict,
             Self::LimitExceeded { .. } => Reason::LimitExceeded,
             Self::WrongCluster { .. } => Reason::WrongCluster,
+            Self::WorkerRefused { .. } => Reason::Conflict,
             Self::Stopping | Self::Busy { .. } | Self::Raced => Reason::Unavailable,
             Self::Record(_) | Self::Sealed(_) => Reason::Damaged,
             Self::Store(error) => match error {
-                StoreError::Busy => Reason::Unavailable,
+                StoreError::Busy | StoreError::StandbyAway => Reason::Unavailable,
+                StoreError::Following { .. } | StoreError::Replaced { .. } => Reason::Unavailable,
+                StoreError::Refused { .. } => Reason::InvalidRequest,
                 StoreError::Full => Reason::NoSpace,
                 StoreError::TooLarge { .. } => Reason::TooLarge,
                 StoreError::Damaged { .. } | StoreError::NotACounter { .. } => Reason::Damaged,
@@ -168,6 +178,7 @@ impl Error {
             | Self::InvalidPartOrder { upload_id, .. }
             | Self::PartTooSmall { upload_id, .. } => format!("upload {upload_id}"),
             Self::SessionOver { session_id } => format!("session {session_id}"),
+            Self::WorkerRefused { worker_id, .. } => format!("worker {worker_id}"),
             Self::NoSuchBlock { block_id } => format!("block {block_id}"),
             Self::NoSuchEntity { name, .. } | Self::EntityExists { name, .. } | Self::DeleteConflict { name, .. } => {
                 name.clone()

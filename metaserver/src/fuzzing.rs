@@ -2,7 +2,9 @@
 //! input is what they cover, so that what lies behind them is reached too.
 
 use crate::records;
-use crate::store::embedded::fuzzing::{changes, checkpoint, journal, state_file, values};
+use crate::store::embedded::fuzzing::{
+    changes, checkpoint, followed_frame, journal, standby_notes, state_file, values,
+};
 use weir_service::fuzzing::Target;
 
 /// All of them.
@@ -14,6 +16,8 @@ pub const TARGETS: &[Target] = &[
     ("journal", journal),
     ("state_file", state_file),
     ("values", values),
+    ("standby_notes", standby_notes),
+    ("followed_frame", followed_frame),
 ];
 
 #[cfg(test)]

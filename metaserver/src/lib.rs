@@ -12,6 +12,7 @@ pub mod metrics;
 pub mod namespace;
 pub mod records;
 mod rpc;
+pub mod standby;
 pub mod store;
 #[cfg(test)]
 mod testing;
@@ -20,12 +21,13 @@ pub use error::MetaserverError;
 
 use bytes::Bytes;
 use cluster::Cluster;
-use metrics::Metrics;
+use metrics::{Metrics, StoreCollector};
 use namespace::Namespace;
 use prometheus_client::registry::Registry;
 use records::access_key::{self, AccessKeyRecord};
 use records::decode;
 use rpc::Service;
+use standby::Host;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -35,6 +37,8 @@ use tonic::service::Routes;
 use weir_service::clock::Clock;
 use weir_service::config::MetaserverSettings;
 use weir_service::disk::Disk;
+use weir_service::epoch::{Fence, fenced};
+use weir_service::metrics::CallMetrics;
 use weir_service::sealing::Sealer;
 use weir_service::shutdown::Shutdown;
 
@@ -42,7 +46,7 @@ use weir_service::shutdown::Shutdown;
 #[derive(Clone)]
 pub struct Metaserver {
     service: Service,
-    embedded: Option<Arc<EmbeddedStore>>,
+    calls: CallMetrics,
 }
 
 /// A backup that was restored.
@@ -100,19 +104,46 @@ impl Metaserver {
         let opened = tokio::task::spawn_blocking(move || EmbeddedStore::open(&data, options, disk, store_clock)).await;
         let store = match opened {
             Ok(opened) => Arc::new(opened?),
-            Err(error) => return Err(StoreError::Stopped { reason: format!("opening it panicked: {error}") }.into()),
+            Err(error) => return Err(opening_panicked(&error)),
         };
-        let (watched, begun) = (store.clone(), shutdown.clone());
+        let measured = Measured::register(registry);
+        tell_of_store(registry, &(store.clone() as Arc<dyn Store>));
+        standby::register_metrics(registry, &store);
+        Self::over(settings, store, clock, sealer, measured, Fence::default(), shutdown).await
+    }
+
+    /// Serves from an embedded store that is open, until that has to stop or another metaserver is heard of that serves
+    /// under a higher epoch: both begin the shutdown.
+    async fn over(
+        settings: MetaserverSettings,
+        store: Arc<EmbeddedStore>,
+        clock: Arc<dyn Clock>,
+        sealer: Arc<Sealer>,
+        measured: Measured,
+        fence: Fence,
+        shutdown: &Shutdown,
+    ) -> Result<Self, MetaserverError> {
+        let (watched, begun, over) = (store.clone(), shutdown.clone(), fence.clone());
         shutdown.spawn(async move {
             tokio::select! {
                 () = begun.begun() => {}
                 reason = watched.stopped() => {
                     begun.fail(format!("the metaserver's store: {reason}"));
                 }
+                epoch = over.is_over() => {
+                    if let Err(error) = watched.step_down(epoch).await {
+                        tracing::error!(%error, "that this metaserver is over could not be noted");
+                    }
+                    begun.fail(format!(
+                        "another metaserver serves under epoch {epoch}, this one served under {}: it was replaced. Start \
+                         it with --follow ADDRESS to make it a standby of the other",
+                        over.epoch()
+                    ));
+                }
             }
         });
-        let metaserver = Self::with_store(settings, store.clone(), clock, sealer, registry, shutdown).await?;
-        Ok(Self { embedded: Some(store), ..metaserver })
+        let opened = Self::open_on(settings, store.clone(), Some(store), clock, sealer, measured, fence, shutdown);
+        opened.await
     }
 
     /// Opens on a store, and starts the background tasks, which end with `shutdown`.
@@ -127,14 +158,63 @@ impl Metaserver {
         registry: &mut Registry,
         shutdown: &Shutdown,
     ) -> Result<Self, MetaserverError> {
-        let metrics = Metrics::register(registry);
-        let namespace = Arc::new(Namespace::open(settings, store, clock, sealer, metrics).await?);
+        let measured = Measured::register(registry);
+        tell_of_store(registry, &store);
+        Self::open_on(settings, store, None, clock, sealer, measured, Fence::default(), shutdown).await
+    }
+
+    #[allow(clippy::too_many_arguments, reason = "the parts of a metaserver, once each")]
+    async fn open_on(
+        settings: MetaserverSettings,
+        store: Arc<dyn Store>,
+        embedded: Option<Arc<EmbeddedStore>>,
+        clock: Arc<dyn Clock>,
+        sealer: Arc<Sealer>,
+        measured: Measured,
+        fence: Fence,
+        shutdown: &Shutdown,
+    ) -> Result<Self, MetaserverError> {
+        let Measured { metrics, calls } = measured;
+        let namespace = Arc::new(Namespace::open(settings, store.clone(), clock, sealer, metrics).await?);
         if namespace.awaits_confirmation() {
-            tracing::warn!("the store was restored from a backup: nothing is deleted until an operator confirms it");
+            tracing::warn!(
+                "the store was restored from a backup, or promoted by force: nothing is deleted until an operator \
+                 confirms it"
+            );
         }
         let cluster = Arc::new(Cluster::open(namespace.clone()).await?);
+        store.begin_serving()?;
+        fence.serve_under(namespace.ids.epoch);
+        namespace.metrics.epoch.set(i64::try_from(namespace.ids.epoch).unwrap_or(i64::MAX));
         cluster.start(shutdown);
-        Ok(Self { service: Service { namespace, cluster }, embedded: None })
+        let host = Host { namespace: namespace.clone(), store: embedded, fence };
+        Ok(Self { service: Service { namespace, cluster, host }, calls })
+    }
+
+    /// Where the standby was that followed last; empty: there was none.
+    pub fn standby_address(&self) -> String {
+        self.service.host.store.as_ref().map(|store| store.standing().address).unwrap_or_default()
+    }
+
+    /// Takes notice of another metaserver, at an address: if that serves under a higher epoch, this one is over, also
+    /// after its next start.
+    ///
+    /// # Errors
+    /// [`MetaserverError::Replaced`]: it is. [`MetaserverError::Store`]: that could not be noted.
+    pub async fn meet(&self, address: &str, epoch: u64) -> Result<(), MetaserverError> {
+        let own = self.epoch();
+        if epoch <= own {
+            return Ok(());
+        }
+        if let Some(store) = &self.service.host.store {
+            store.step_down(epoch).await?;
+        }
+        Err(MetaserverError::Replaced { address: address.to_owned(), epoch, own })
+    }
+
+    /// Under which it serves.
+    pub fn epoch(&self) -> u64 {
+        self.service.namespace.ids.epoch
     }
 
     /// Ends the sessions of an earlier run whose gateways are known to be gone, as when all roles were one process:
@@ -146,10 +226,11 @@ impl Metaserver {
         }
     }
 
-    /// Sends everyone away who waits for a change of access, now and later: to be called when the shutdown begins, which
-    /// else would wait for them.
-    pub fn end_waits(&self) {
+    /// Sends everyone away who waits for a change of access, now and later, and the standby when the last commits are
+    /// done: to be called when the shutdown begins, which else would wait for them.
+    pub async fn end_waits(&self) {
         self.service.namespace.access.end_waits();
+        self.service.host.end().await;
     }
 
     /// Closes the embedded store in order, so that the next start is quick. To be called when nothing asks any more,
@@ -158,16 +239,43 @@ impl Metaserver {
     /// # Errors
     /// [`MetaserverError::Store`]: the last commits could not be made durable.
     pub async fn close(&self) -> Result<(), MetaserverError> {
-        match &self.embedded {
+        match &self.service.host.store {
             Some(store) => Ok(store.close().await?),
             None => Ok(()),
         }
     }
 
-    /// The services Namespace, Sessions, Access, Workers and Admin.
+    /// The services Namespace, Sessions, Access, Workers, Admin and Standby.
     pub fn services(&self) -> Routes {
-        rpc::routes(&self.service)
+        self.calls.around(rpc::routes(&self.service))
     }
+
+    /// The same for other machines: answers carry the epoch, and who knows a higher one is refused.
+    pub fn fenced_services(&self) -> Routes {
+        fenced(self.services(), &self.service.host.fence)
+    }
+}
+
+/// What the metaserver tells Prometheus.
+#[derive(Clone)]
+pub(crate) struct Measured {
+    metrics: Metrics,
+    calls: CallMetrics,
+}
+
+impl Measured {
+    pub fn register(registry: &mut Registry) -> Self {
+        Self { metrics: Metrics::register(registry), calls: CallMetrics::register(registry, "weir_metaserver") }
+    }
+}
+
+fn tell_of_store(registry: &mut Registry, store: &Arc<dyn Store>) {
+    store.register_metrics(registry);
+    registry.register_collector(Box::new(StoreCollector::new(store)));
+}
+
+fn opening_panicked(error: &tokio::task::JoinError) -> MetaserverError {
+    StoreError::Stopped { reason: format!("opening it panicked: {error}") }.into()
 }
 
 #[cfg(test)]

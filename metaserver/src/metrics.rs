@@ -1,10 +1,30 @@
 //! What the metaserver counts, for `/metrics`.
 
+use crate::store::Store;
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::counter::Counter;
-use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::registry::Registry;
+use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
+use prometheus_client::registry::{Registry, Unit};
+use std::fmt;
+use std::sync::{Arc, Weak};
+use weir_proto::v1::Redundancy;
 
-#[derive(Debug, Default)]
+/// A store's own figures that have another name here: theirs, ours, the unit, what it is.
+const STORE_GAUGES: [(&str, &str, Option<Unit>, &str); 10] = [
+    ("sequence", "commit_sequence", None, "The last commit"),
+    ("checkpoint_sequence", "checkpoint_sequence", None, "The last commit that a checkpoint has"),
+    ("journal_bytes", "journal", Some(Unit::Bytes), "The journal's segments"),
+    ("journal_segments", "journal_segments", None, "The journal's segment files"),
+    ("index_bytes", "index", Some(Unit::Bytes), "The index on disk"),
+    ("index_rebuilds", "index_rebuilt", None, "1: the index was built anew at the last start"),
+    ("commits_waiting", "commit_queue_length", None, "Commits that wait for the journal"),
+    ("disk_free_bytes", "disk_free", Some(Unit::Bytes), "Free space of the metadata's disk"),
+    ("disk_capacity_bytes", "disk_capacity", Some(Unit::Bytes), "Size of the metadata's disk"),
+    ("disk_low", "disk_low", None, "1: free space is below the reserve, and only deletes are taken"),
+];
+
+#[derive(Clone, Debug, Default)]
 pub struct Metrics {
     pub commits: Counter,
     pub commit_conflicts: Counter,
@@ -13,9 +33,24 @@ pub struct Metrics {
     pub condemned_blocks: Counter,
     pub deleted_blocks: Counter,
     pub damaged_blocks: Counter,
+    pub missing_copies: Counter,
+    pub repaired_copies: Counter,
+    pub moved_copies: Counter,
+    pub dropped_copies: Counter,
+    pub failed_copies: Counter,
+    pub copied_bytes: Counter,
+    pub queued_blocks: Gauge,
+    pub ordered_blocks: Gauge,
+    pub blocks: Gauge,
+    pub complete_blocks: Gauge,
+    pub under_replicated_blocks: Gauge,
+    pub lost_blocks: Gauge,
+    pub invalid_copies: Gauge,
+    pub surplus_copies: Gauge,
     pub sessions: Gauge,
     pub live_workers: Gauge,
     pub workers: Gauge,
+    pub epoch: Gauge,
 }
 
 impl Metrics {
@@ -54,6 +89,8 @@ impl Metrics {
             "Damaged copies of blocks that workers reported",
             metrics.damaged_blocks.clone(),
         );
+        metrics.register_repair(r);
+        metrics.register_redundancy(r);
         r.register("weir_metaserver_sessions", "Live sessions of gateways", metrics.sessions.clone());
         r.register(
             "weir_metaserver_workers_live",
@@ -61,7 +98,81 @@ impl Metrics {
             metrics.live_workers.clone(),
         );
         r.register("weir_metaserver_workers", "Workers that have registered", metrics.workers.clone());
+        r.register("weir_metaserver_epoch", "Under which it serves; 0: it does not", metrics.epoch.clone());
         metrics
+    }
+
+    fn register_repair(&self, r: &mut Registry) {
+        let mut counter = |name: &str, help: &str, counter: &Counter| r.register(name, help, counter.clone());
+        counter("weir_metaserver_missing_copies", "Copies that workers did not have", &self.missing_copies);
+        counter("weir_metaserver_repaired_copies", "Copies made or found good again", &self.repaired_copies);
+        counter("weir_metaserver_moved_copies", "Copies moved to even out the workers", &self.moved_copies);
+        counter("weir_metaserver_dropped_copies", "Copies dropped that were not needed", &self.dropped_copies);
+        counter("weir_metaserver_failed_copies", "Orders to copy or verify that failed", &self.failed_copies);
+        counter("weir_metaserver_copied_bytes", "Bytes of the copies made and moved", &self.copied_bytes);
+        let mut gauge = |name: &str, help: &str, gauge: &Gauge| r.register(name, help, gauge.clone());
+        gauge(
+            "weir_metaserver_repair_queue_length",
+            "Blocks that wait for repair, moves or drops",
+            &self.queued_blocks,
+        );
+        gauge("weir_metaserver_repair_orders", "Blocks whose copies workers are ordered to make", &self.ordered_blocks);
+    }
+
+    fn register_redundancy(&self, r: &mut Registry) {
+        let mut gauge = |name: &str, help: &str, gauge: &Gauge| r.register(name, help, gauge.clone());
+        gauge("weir_metaserver_blocks", "Blocks in use at the last look at all of them", &self.blocks);
+        gauge("weir_metaserver_complete_blocks", "Of them, those with all their copies", &self.complete_blocks);
+        let help = "Of them, those that lack copies and have one";
+        gauge("weir_metaserver_under_replicated_blocks", help, &self.under_replicated_blocks);
+        gauge("weir_metaserver_lost_blocks", "Of them, those without a live copy", &self.lost_blocks);
+        gauge("weir_metaserver_invalid_copies", "Copies that are damaged or missing", &self.invalid_copies);
+        gauge("weir_metaserver_surplus_copies", "Copies that are to be dropped", &self.surplus_copies);
+    }
+
+    /// What a look at all blocks found.
+    pub fn tell_redundancy(&self, found: &Redundancy) {
+        let under_replicated = found.missing.iter().map(|missing| missing.block_count).sum();
+        for (gauge, value) in [
+            (&self.blocks, found.block_count),
+            (&self.complete_blocks, found.complete_block_count),
+            (&self.under_replicated_blocks, under_replicated),
+            (&self.lost_blocks, found.lost_block_count),
+            (&self.invalid_copies, found.invalid_copy_count),
+            (&self.surplus_copies, found.surplus_copy_count),
+        ] {
+            gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
+        }
+    }
+}
+
+/// Asks the store when Prometheus asks. It does not keep the store open.
+pub struct StoreCollector(Weak<dyn Store>);
+
+impl StoreCollector {
+    pub fn new(store: &Arc<dyn Store>) -> Self {
+        Self(Arc::downgrade(store))
+    }
+}
+
+impl fmt::Debug for StoreCollector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("StoreCollector")
+    }
+}
+
+impl Collector for StoreCollector {
+    fn encode(&self, mut encoder: DescriptorEncoder) -> Result<(), fmt::Error> {
+        let Some(store) = self.0.upgrade() else { return Ok(()) };
+        for (name, value) in store.gauges() {
+            let Some((_, name, unit, help)) = STORE_GAUGES.iter().find(|(theirs, ..)| *theirs == name) else {
+                continue;
+            };
+            let metric = ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX));
+            let name = format!("weir_metaserver_{name}");
+            metric.encode(encoder.encode_descriptor(&name, help, unit.as_ref(), metric.metric_type())?)?;
+        }
+        Ok(())
     }
 }
 

@@ -61,7 +61,8 @@ impl Failure {
             | Reason::NotModified
             | Reason::SessionOver
             | Reason::WrongCluster
-            | Reason::NotConfirmed => Code::FailedPrecondition,
+            | Reason::NotConfirmed
+            | Reason::NotInSync => Code::FailedPrecondition,
             Reason::Conflict => Code::Aborted,
             Reason::NotOwner => Code::PermissionDenied,
             Reason::InvalidRange => Code::OutOfRange,

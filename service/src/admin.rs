@@ -3,9 +3,10 @@
 //! Nothing here tells anything about what is stored; still, it is meant for the operator's network.
 
 use crate::accept::{self, Limits};
-use crate::config::GatewaySettings;
+use crate::config::{Config, GatewaySettings};
+use crate::metrics::ProcessCollector;
 use crate::shutdown::Shutdown;
-use crate::tls::ServerTls;
+use crate::tls::{ExpiryCollector, ServerTls};
 use axum::Router;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
@@ -15,6 +16,7 @@ use hyper_util::service::TowerToHyperService;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 use tokio::net::TcpListener;
@@ -28,13 +30,29 @@ const METRICS_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset
 pub struct Status {
     registry: Arc<OnceLock<Registry>>,
     ready: Arc<AtomicBool>,
+    /// The files of the roles' certificates, with what they are for.
+    certificates: Arc<Vec<(&'static str, PathBuf)>>,
 }
 
 impl Status {
+    /// Of a process with these settings.
+    pub fn new(config: &Config) -> Self {
+        let files = [
+            ("gateway", &config.gateway.tls_certificate),
+            ("cluster", &config.service.cluster_certificate),
+            ("admin", &config.service.admin_tls_certificate),
+        ];
+        let files = files.into_iter().filter(|(_, path)| !path.as_os_str().is_empty());
+        let files = files.map(|(certificate, path)| (certificate, path.clone())).collect();
+        Self { certificates: Arc::new(files), ..Self::default() }
+    }
+
     /// From now on `/readyz` answers 200, and `/metrics` what was registered. The first call counts.
     pub fn ready(&self, mut registry: Registry) {
         let build = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
         registry.register("weir_build", "The version that runs", build);
+        registry.register_collector(Box::new(ProcessCollector::new()));
+        registry.register_collector(Box::new(ExpiryCollector { files: self.certificates.to_vec() }));
         let _ = self.registry.set(registry);
         self.ready.store(true, Relaxed);
     }

@@ -2,10 +2,14 @@
 //! clients take a [`Channel`] and can't tell which.
 
 mod dial;
+mod metaserver;
+
+pub use metaserver::{connect_metaserver, standing};
 
 use crate::clock::SystemClock;
 use crate::peer_auth::{ClusterCredentials, Link, Proving};
 use crate::rpc;
+use crate::trace::{Calling, Way};
 use crate::unix_path;
 use dial::Dial;
 use http::{Request, Response};
@@ -60,12 +64,14 @@ where
     S: Service<Request<Body>, Response = Response<Body>, Error = Infallible> + Clone + Send + Sync + 'static,
     S::Future: Send + 'static,
 {
-    BoxCloneSyncService::new(service.map_err(|never| -> ChannelError { match never {} }))
+    let channel = BoxCloneSyncService::new(service.map_err(|never| -> ChannelError { match never {} }));
+    BoxCloneSyncService::new(Calling::new(channel, Way::InProcess))
 }
 
 /// A channel over a connection that tonic keeps.
 pub fn remote(channel: tonic::transport::Channel) -> Channel {
-    BoxCloneSyncService::new(channel.map_err(|error| ChannelError(Arc::new(error))))
+    let channel = BoxCloneSyncService::new(channel.map_err(|error| ChannelError(Arc::new(error))));
+    BoxCloneSyncService::new(Calling::new(channel, Way::OverSocket))
 }
 
 /// A channel over TCP to `address` (`host:port`), which shows the cluster's credentials and asks for them: over TLS with

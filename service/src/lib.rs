@@ -1,5 +1,5 @@
 //! What every server process of Weir shares: configuration, telemetry, the accept loop with its limits, TLS,
-//! channels to other roles, health, shutdown, and the seams to the file system and the clock.
+//! channels to other roles, health, metrics, traces, shutdown, and the seams to the file system and the clock.
 //!
 //! Nothing here knows what a bucket, a block or a namespace is.
 
@@ -11,9 +11,11 @@ pub mod config;
 pub mod disk;
 #[cfg(feature = "planted-faults")]
 pub mod disk_faults;
+pub mod epoch;
 pub mod folder_lock;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
+pub mod metrics;
 pub mod open_files;
 pub mod peer_auth;
 pub mod rpc;
@@ -21,4 +23,5 @@ pub mod sealing;
 pub mod shutdown;
 pub mod telemetry;
 pub mod tls;
+pub mod trace;
 mod unix_path;

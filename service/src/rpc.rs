@@ -14,6 +14,7 @@ use crate::clock::SystemClock;
 use crate::config::GatewaySettings;
 use crate::peer_auth::{ClusterCredentials, Verified};
 use crate::shutdown::Shutdown;
+use crate::trace;
 use crate::unix_path;
 use bytes::Bytes;
 use http::Request;
@@ -65,7 +66,7 @@ pub async fn serve_tcp(listener: TcpListener, routes: Routes, credentials: &Clus
     let routes = routes.prepare();
     let tls = credentials.tls().map(|tls| tls.server().clone());
     let make_service = || {
-        let verified = Verified::new(routes.clone(), credentials.secret(), &SystemClock);
+        let verified = Verified::new(trace::taken(routes.clone()), credentials.secret(), &SystemClock);
         TowerToHyperService::new(ServiceExt::<Request<Incoming>>::map_response(verified, refusal::told))
     };
     accept::serve(listener, limits(), tls, make_service, shutdown).await;
@@ -119,6 +120,7 @@ impl UnixSocket {
     /// [`RpcError::Serve`].
     pub async fn serve(self, routes: Routes, shutdown: &Shutdown) -> Result<(), RpcError> {
         let served = tuned()
+            .layer(tower::layer::layer_fn(trace::taken))
             .add_routes(routes)
             .serve_with_incoming_shutdown(UnixListenerStream::new(self.listener), shutdown.begun())
             .await;

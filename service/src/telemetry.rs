@@ -1,18 +1,17 @@
 //! Logs, to standard error, and traces, to an OTLP collector when one is set.
 
 use crate::config::ServiceSettings;
+use crate::trace;
 use opentelemetry::trace::TracerProvider as _;
 use opentelemetry_otlp::WithExportConfig as _;
 use opentelemetry_sdk::Resource;
-use opentelemetry_sdk::trace::SdkTracerProvider;
+use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider};
 use std::time::Duration;
-use tracing_subscriber::filter::{EnvFilter, FilterExt as _, LevelFilter, filter_fn};
-use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
+use tracing_subscriber::filter::{EnvFilter, LevelFilter};
+use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::{SubscriberInitExt as _, TryInitError};
 
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
-/// Modules that export the spans: their own spans would never end.
-const EXPORTERS: [&str; 4] = ["h2", "hyper", "tonic", "opentelemetry"];
 
 /// The target of events that belong to the audit log. A filter lets them through unless it names them.
 pub const AUDIT_TARGET: &str = "audit";
@@ -60,12 +59,12 @@ pub fn init(settings: &ServiceSettings, role: &str) -> Result<Telemetry, Telemet
         "" => None,
         endpoint => Some(exporting(endpoint, role)?),
     };
-    let spans = traces.as_ref().map(|provider| {
-        let own = filter_fn(|metadata| !EXPORTERS.iter().any(|module| metadata.target().starts_with(module)));
-        let layer = tracing_opentelemetry::layer().with_tracer(provider.tracer("weir"));
-        layer.with_filter(LevelFilter::INFO.and(own))
-    });
-    tracing_subscriber::registry().with(filter).with(text).with(json).with(spans).try_init()?;
+    tracing_subscriber::registry().with(filter).with(text).with(json).try_init()?;
+    if let Some(provider) = &traces
+        && !trace::start(provider.tracer("weir"), settings)
+    {
+        tracing::warn!("traces are set up already");
+    }
     Ok(Telemetry { traces })
 }
 
@@ -90,7 +89,9 @@ fn exporting(endpoint: &str, role: &str) -> Result<SdkTracerProvider, TelemetryE
         .build()
         .map_err(|source| TelemetryError::Export { endpoint: endpoint.to_owned(), source })?;
     let resource = Resource::builder().with_service_name(format!("weir-{role}")).build();
-    Ok(SdkTracerProvider::builder().with_batch_exporter(exporter).with_resource(resource).build())
+    // Only what was decided to be traced becomes a span.
+    let builder = SdkTracerProvider::builder().with_sampler(Sampler::AlwaysOn);
+    Ok(builder.with_batch_exporter(exporter).with_resource(resource).build())
 }
 
 #[cfg(test)]

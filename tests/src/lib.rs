@@ -7,6 +7,7 @@ pub mod answer;
 pub mod binary;
 pub mod certificates;
 pub mod cluster;
+pub mod collector;
 pub mod crowd;
 pub mod digest;
 pub mod form;

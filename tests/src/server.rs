@@ -304,7 +304,7 @@ fn spawn(folder: &Path, address: SocketAddr, over_tls: bool) -> Child {
 
 /// A port that nobody has: each is given out once, so no other test takes it, and they lie below those that the system
 /// gives to connections, so none of the thousands here does before the server listens.
-fn free_address() -> SocketAddr {
+pub fn free_address() -> SocketAddr {
     static GIVEN: AtomicU16 = AtomicU16::new(0);
     let first = std::process::id() as u16 % PORT_COUNT;
     for _ in 0..PORT_COUNT {

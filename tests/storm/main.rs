@@ -139,7 +139,7 @@ fn copies_return(cluster: &Cluster) -> bool {
     let began = Instant::now();
     while began.elapsed() < COPIES_RETURN {
         let metric = |name: &str| cluster.metric("metaserver-1", name);
-        let missing = metric("weir_metaserver_blocks_under_replicated") + metric("weir_metaserver_blocks_lost");
+        let missing = metric("weir_metaserver_under_replicated_blocks") + metric("weir_metaserver_lost_blocks");
         if missing == 0.0 && metric("weir_metaserver_live_workers") == f64::from(WORKERS) {
             return true;
         }

@@ -26,6 +26,11 @@ impl Session {
         Self { server: Server::start_with(&format!("{SETTINGS}\n{settings}")) }
     }
 
+    /// `settings` are of all roles.
+    pub fn start_under(settings: &str) -> Self {
+        Self { server: Server::start_with(&format!("{settings}\n{SETTINGS}")) }
+    }
+
     pub fn start_over_tls() -> Self {
         Self { server: Server::start_over_tls_with(SETTINGS) }
     }

@@ -9,12 +9,14 @@ mod error;
 pub mod fuzzing;
 mod maintenance;
 mod metrics;
+mod receiving;
 mod rpc;
 pub mod store;
 #[cfg(test)]
 mod tests;
 mod worker;
 
+pub use cluster::peers::{ConnectedPeers, NoPeers, Peers};
 pub use error::WorkerError;
 pub use store::{ScrubReport, StoreError};
 pub use worker::Worker;

@@ -17,6 +17,10 @@ pub struct Metrics {
     pub read_streams: Counter,
     pub read_bytes: Counter,
     pub refused: Counter,
+    pub copied_blocks: Counter,
+    pub copied_bytes: Counter,
+    pub verified_bytes: Counter,
+    pub failed_copies: Counter,
 }
 
 impl Metrics {
@@ -31,6 +35,11 @@ impl Metrics {
         counter("weir_worker_read_streams", "Reads of blocks begun", None, &metrics.read_streams);
         counter("weir_worker_read", "Verified bytes sent", Some(Unit::Bytes), &metrics.read_bytes);
         counter("weir_worker_refused_requests", "Reads and writes that failed", None, &metrics.refused);
+        counter("weir_worker_copied_blocks", "Blocks taken from other workers", None, &metrics.copied_blocks);
+        let bytes = Some(Unit::Bytes);
+        counter("weir_worker_copied", "Bytes taken from other workers", bytes.clone(), &metrics.copied_bytes);
+        counter("weir_worker_verified", "Bytes read to verify copies on order", bytes, &metrics.verified_bytes);
+        counter("weir_worker_failed_copies", "Orders to copy or verify that failed", None, &metrics.failed_copies);
         metrics
     }
 }
@@ -77,6 +86,9 @@ impl Collector for StoreCollector {
         put("weir_worker_append_batches", "fdatasyncs of segments", None, true, counters.append_batches)?;
         put("weir_worker_appended_blocks", "Blocks appended to segments", None, true, counters.appended_blocks)?;
         put("weir_worker_compacted_segments", "Segments compacted away", None, true, counters.compacted_segments)?;
-        put("weir_worker_scrubbed", "Bytes scrubbed", Some(&Unit::Bytes), true, counters.scrubbed_bytes)
+        put("weir_worker_scrubbed", "Bytes scrubbed", Some(&Unit::Bytes), true, counters.scrubbed_bytes)?;
+        put("weir_worker_scrubs", "Scrubs of all blocks that were finished", None, true, counters.scrub_passes)?;
+        let damaged = counters.scrub_damaged_blocks;
+        put("weir_worker_scrub_damaged_blocks", "Damaged blocks that a scrub found", None, true, damaged)
     }
 }

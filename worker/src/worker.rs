@@ -1,7 +1,8 @@
 //! The worker as a whole: what the binary and the tests hold.
 
 use crate::cluster::identity::Identity;
-use crate::cluster::{self, Membership};
+use crate::cluster::peers::Peers;
+use crate::cluster::{self, KeptEpoch, Membership};
 use crate::error::{WorkerError, off_thread};
 use crate::maintenance;
 use crate::metrics::{Metrics, StoreCollector};
@@ -17,6 +18,8 @@ use weir_service::channel::Channel;
 use weir_service::clock::Clock;
 use weir_service::config::WorkerSettings;
 use weir_service::disk::Disk;
+use weir_service::epoch::SeenEpoch;
+use weir_service::metrics::CallMetrics;
 use weir_service::shutdown::Shutdown;
 
 /// A worker over one data folder. Cheap to clone; the folder is closed when the last clone is dropped.
@@ -31,6 +34,9 @@ struct Inner {
     clock: Arc<dyn Clock>,
     store: Arc<BlockStore>,
     service: BlockService,
+    calls: CallMetrics,
+    metrics: Arc<Metrics>,
+    epoch: KeptEpoch,
     /// Set when the cluster refused this worker.
     refused: watch::Sender<Option<Arc<str>>>,
 }
@@ -52,24 +58,36 @@ impl Worker {
         let store = Arc::new(off_thread(move || BlockStore::open(options, opened)).await??);
         let metrics = Arc::new(Metrics::register(registry));
         registry.register_collector(Box::new(StoreCollector::new(&store)));
+        store.register_metrics(registry);
+        let calls = CallMetrics::register(registry, "weir_worker");
         maintenance::start(&store, &settings, &clock, shutdown);
-        let service = BlockService::new(store.clone(), metrics);
+        let service = BlockService::new(store.clone(), metrics.clone());
         let refused = watch::Sender::new(None);
-        Ok(Self { inner: Arc::new(Inner { settings, disk, clock, store, service, refused }) })
+        let epoch = KeptEpoch::new(SeenEpoch::default(), disk.clone(), settings.data.clone());
+        Ok(Self { inner: Arc::new(Inner { settings, disk, clock, store, service, calls, metrics, epoch, refused }) })
     }
 
     /// gRPC service `Blocks`.
     pub fn services(&self) -> Routes {
-        Routes::new(BlocksServer::new(self.inner.service.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES))
+        let blocks = BlocksServer::new(self.inner.service.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES);
+        self.inner.calls.around(Routes::new(blocks))
+    }
+
+    /// The highest epoch of a metaserver that this worker knows: for the channel that [`Worker::start`] gets.
+    pub fn seen_epoch(&self) -> SeenEpoch {
+        self.inner.epoch.seen().clone()
     }
 
     /// Registers, then heartbeats, obeys orders and sends inventories until shutdown. Reconnects by itself; ends when
-    /// the metaserver says that the data folder belongs to another cluster, see [`Worker::failed`].
-    pub fn start(&self, metaserver: Channel, shutdown: &Shutdown) {
+    /// the metaserver says that the data folder belongs to another cluster, see [`Worker::failed`]. `peers` are the ways
+    /// to the workers that it is ordered to copy from.
+    pub fn start(&self, metaserver: Channel, peers: Arc<dyn Peers>, shutdown: &Shutdown) {
         let inner = self.inner.clone();
         let stop = shutdown.clone();
         shutdown.spawn(async move {
-            let membership = Membership::new(&inner.settings, inner.store.clone(), inner.clock.clone(), metaserver);
+            let (store, metrics, clock) = (inner.store.clone(), inner.metrics.clone(), inner.clock.clone());
+            let epoch = inner.epoch.clone();
+            let membership = Membership::new(&inner.settings, store, metrics, clock, metaserver, peers, epoch);
             let result = tokio::select! {
                 () = stop.begun() => return,
                 result = inner.join(membership, &stop) => result,
@@ -110,12 +128,14 @@ impl Inner {
     async fn join(&self, mut membership: Membership, shutdown: &Shutdown) -> Result<(), WorkerError> {
         let (disk, data) = (self.disk.clone(), self.settings.data.clone());
         let mut identity = off_thread(move || Identity::load(&*disk, &data)).await??;
+        self.epoch.loaded(identity.epoch);
         loop {
             let registered = membership.register(&identity).await?;
             if registered.identity != identity {
                 identity = registered.identity.clone();
                 let (disk, data, saved) = (self.disk.clone(), self.settings.data.clone(), identity.clone());
                 off_thread(move || saved.save(&*disk, &data)).await??;
+                self.epoch.loaded(identity.epoch);
             }
             tracing::info!(worker = identity.worker_id.0, cluster = identity.cluster_id, "registered");
             cluster::serve(&mut membership, &registered, shutdown).await;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use weir_gateway::Gateway;
 use weir_gateway::blocks::ConnectedWorkers;
 use weir_service::channel;
+use weir_service::epoch::SeenEpoch;
 use weir_service::sealing::Sealer;
 
 const ROLE: Role = Role { name: "gateway", admin_listen: "127.0.0.1:39998" };
@@ -17,7 +18,7 @@ pub struct Args {
     /// Where S3 is served [default: 127.0.0.1:39999]
     #[arg(long, value_name = "ADDRESS:PORT")]
     listen: Option<String>,
-    /// The cluster's metaserver [default: 127.0.0.1:19998]
+    /// The cluster's metaserver, or it and its standby, separated by a comma [default: 127.0.0.1:19998]
     #[arg(long, value_name = "ADDRESS:PORT")]
     metaserver: Option<String>,
     #[command(flatten)]
@@ -36,7 +37,7 @@ async fn start(process: Process) -> Result<(), StartError> {
     let credentials = process.credentials()?;
     let listener = process.listen_for_clients().await?;
     let mut registry = Registry::default();
-    let namespace = channel::connect(&process.config.metaserver.address, &credentials);
+    let namespace = channel::connect_metaserver(&process.config.metaserver.address, &credentials, SeenEpoch::default());
     let sealer = Arc::new(Sealer::new(&process.secret()?));
     let workers = Arc::new(ConnectedWorkers::new(credentials));
     let settings = process.config.gateway.clone();

@@ -240,11 +240,12 @@ where
         Ok(disk) => disk,
         Err(error) => return refuse(&error, error.exit_code()),
     };
+    let status = Status::new(&config);
     let process = Process {
         config: Arc::new(config),
         front: Shutdown::new(),
         back: Shutdown::new(),
-        status: Status::default(),
+        status,
         disk,
         clock: Arc::new(SystemClock),
         ending: Arc::default(),

@@ -12,10 +12,11 @@ use std::sync::Arc;
 use weir_gateway::Gateway;
 use weir_gateway::blocks::FixedWorkers;
 use weir_service::channel::in_process;
-use weir_service::config::{Config, GatewaySettings, Origin};
+use weir_service::config::{Config, GatewaySettings, Origin, StandbyMode};
 use weir_service::folder_lock::FolderLock;
 use weir_service::rpc::{self, UnixSocket};
 use weir_service::sealing::Sealer;
+use weir_worker::NoPeers;
 
 const ROLE: Role = Role { name: "standalone", admin_listen: "127.0.0.1:39998" };
 /// The shell's way in, in the data folder.
@@ -44,8 +45,9 @@ pub fn run(args: &Args) -> ExitCode {
 
 async fn start(process: Process) -> Result<(), StartError> {
     let config = process.config.clone();
-    if config.metaserver.replication != 1 {
-        return Err(StartError::Replication(config.metaserver.replication));
+    let replication = replication(&config)?;
+    if config.metaserver.standby != StandbyMode::None || !config.metaserver.follow.is_empty() {
+        return Err(StartError::Standby);
     }
     let listener = process.listen_for_clients().await?;
     let address = listener
@@ -57,6 +59,7 @@ async fn start(process: Process) -> Result<(), StartError> {
 
     let mut metaserver_settings = config.metaserver.clone();
     metaserver_settings.data = metadata_folder(&config);
+    metaserver_settings.replication = replication;
     let mut worker_settings = config.worker.clone();
     worker_settings.data = blocks_folder(&config);
     let mut registry = Registry::default();
@@ -67,7 +70,7 @@ async fn start(process: Process) -> Result<(), StartError> {
     let worker = worker::open(&process, worker_settings, &mut registry).await?;
     let namespace = in_process(metaserver.services().prepare());
     let blocks = Arc::new(FixedWorkers::any(in_process(worker.services().prepare())));
-    worker.start(namespace.clone(), &process.back);
+    worker.start(namespace.clone(), Arc::new(NoPeers), &process.back);
     let (settings, clock) = (config.gateway.clone(), process.clock.clone());
     let sealer = Arc::new(Sealer::new(&secret));
     let gateway = Gateway::open(settings, namespace, blocks, sealer, clock, &mut registry, &process.back).await?;
@@ -81,6 +84,14 @@ async fn start(process: Process) -> Result<(), StartError> {
     process.status.ready(registry);
     announce(address, data, &config.gateway);
     Ok(())
+}
+
+/// A standalone has one worker; the default is a cluster's.
+fn replication(config: &Config) -> Result<u32, StartError> {
+    match (config.origin("metaserver.replication"), config.metaserver.replication) {
+        (Origin::Default, _) | (_, 1) => Ok(1),
+        (_, other) => Err(StartError::Replication(other)),
+    }
 }
 
 /// The metaserver's folder in a standalone.

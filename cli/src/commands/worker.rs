@@ -5,10 +5,11 @@ use super::{ConfigArgs, folder};
 use prometheus_client::registry::Registry;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 use weir_service::channel;
 use weir_service::config::WorkerSettings;
 use weir_service::rpc;
-use weir_worker::Worker;
+use weir_worker::{ConnectedPeers, Worker};
 
 const ROLE: Role = Role { name: "worker", admin_listen: "127.0.0.1:29998" };
 
@@ -20,7 +21,7 @@ pub struct Args {
     /// Where gateways are answered [default: 127.0.0.1:29999]
     #[arg(long, value_name = "ADDRESS:PORT")]
     listen: Option<String>,
-    /// The cluster's metaserver [default: 127.0.0.1:19998]
+    /// The cluster's metaserver, or it and its standby, separated by a comma [default: 127.0.0.1:19998]
     #[arg(long, value_name = "ADDRESS:PORT")]
     metaserver: Option<String>,
     #[command(flatten)]
@@ -51,7 +52,9 @@ async fn start(process: Process) -> Result<(), StartError> {
     let worker = open(&process, settings, &mut registry).await?;
     let (services, front, own) = (worker.services(), process.front.clone(), credentials.clone());
     process.front.spawn(async move { rpc::serve_tcp(listener, services, &own, &front).await });
-    worker.start(channel::connect(&process.config.metaserver.address, &credentials), &process.back);
+    let metaserver = &process.config.metaserver.address;
+    let metaserver = channel::connect_metaserver(metaserver, &credentials, worker.seen_epoch());
+    worker.start(metaserver, Arc::new(ConnectedPeers::new(credentials)), &process.back);
     process.status.ready(registry);
     tracing::info!(address, metaserver = process.config.metaserver.address, "the worker serves");
     Ok(())

@@ -9,8 +9,8 @@ use weir_proto::v1::access_client::AccessClient;
 use weir_proto::v1::access_entry::Entry;
 use weir_proto::v1::change_access_request::Change;
 use weir_proto::v1::{
-    AccessEntry, AccessKey, ChangeAccessRequest, ChangeAccessResponse, FetchAccessRequest, Group, ManagedPolicy,
-    OidcProvider, Permissions, Role, User,
+    AccessEntry, AccessKey, BucketAccess, ChangeAccessRequest, ChangeAccessResponse, FetchAccessRequest, Group,
+    ManagedPolicy, OidcProvider, Permissions, Role, User,
 };
 use weir_service::channel::Channel;
 
@@ -26,6 +26,8 @@ pub struct Directory {
     pub policies: Vec<ManagedPolicy>,
     pub roles: Vec<Role>,
     pub providers: Vec<OidcProvider>,
+    /// Those that something is said of.
+    pub buckets: Vec<BucketAccess>,
 }
 
 impl Shell {
@@ -64,7 +66,8 @@ impl Directory {
             Entry::Policy(policy) => self.policies.push(policy),
             Entry::Role(role) => self.roles.push(role),
             Entry::OidcProvider(provider) => self.providers.push(provider),
-            Entry::Bucket(_) | Entry::Removed(_) => {}
+            Entry::Bucket(bucket) => self.buckets.push(bucket),
+            Entry::Removed(_) => {}
         }
     }
 

@@ -27,10 +27,11 @@ pub struct Block {
 }
 
 impl Located {
-    /// Where the bytes are; a host may come more than once.
+    /// Where the bytes are and can be read now; a host may come more than once.
     pub fn hosts(&self) -> impl Iterator<Item = &str> {
         let metaserver = self.is_inline.then(|| host(&self.metaserver_address));
-        metaserver.into_iter().chain(self.blocks.iter().flat_map(|block| &block.workers).map(|w| host(&w.address)))
+        let workers = self.blocks.iter().flat_map(|block| &block.workers).filter(|worker| worker.live);
+        metaserver.into_iter().chain(workers.map(|worker| host(&worker.address)))
     }
 }
 

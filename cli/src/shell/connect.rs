@@ -8,6 +8,7 @@ use std::sync::Arc;
 use weir_gateway::blocks::{ConnectedWorkers, FixedWorkers, WorkerConnector};
 use weir_service::channel::{self, Channel};
 use weir_service::config::{self, Config, Origin, Sources};
+use weir_service::epoch::SeenEpoch;
 use weir_service::peer_auth::ClusterCredentials;
 
 /// The socket of a standalone, in its data folder.
@@ -19,7 +20,7 @@ pub struct PlaceArgs {
     /// The data folder of the standalone to speak to [default: WEIR_DATA, else ./weir-data]
     #[arg(long, global = true, value_name = "DIR")]
     pub data: Option<PathBuf>,
-    /// The metaserver of the cluster to speak to, instead of a standalone [default: WEIR_METASERVER_ADDRESS]
+    /// The metaserver of the cluster to speak to, or it and its standby with a comma between them, instead of a standalone [default: WEIR_METASERVER_ADDRESS]
     #[arg(long, global = true, value_name = "HOST:PORT")]
     pub metaserver: Option<String>,
     /// The configuration file [default: WEIR_CONFIG, else ./weir.toml if it exists]
@@ -77,7 +78,9 @@ impl Place {
     pub fn metaserver(&self) -> Channel {
         match self {
             Self::Standalone { data } => channel::connect_unix(&data.join(SOCKET_NAME)),
-            Self::Cluster { metaserver, credentials } => channel::connect(metaserver, credentials),
+            Self::Cluster { metaserver, credentials } => {
+                channel::connect_metaserver(metaserver, credentials, SeenEpoch::default())
+            }
         }
     }
 

@@ -6,9 +6,6 @@ use std::borrow::Cow;
 use std::fmt::Write as _;
 use weir_gateway::auth::ACCOUNT;
 
-/// What `ls` calls the share of a file's blocks that has its full replication.
-pub const FULLY_REPLICATED: &str = "100%";
-
 /// Modes are how a listing tells what was made from what is only implied by the keys under it; access is not decided
 /// by them.
 pub const FILE_MODE: &str = "-rwxrwx---";

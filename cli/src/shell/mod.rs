@@ -16,6 +16,7 @@ pub mod glob;
 pub mod output;
 pub mod path;
 pub mod progress;
+pub mod redundancy;
 pub mod tree;
 pub mod usage;
 
@@ -24,6 +25,7 @@ use error::ShellError;
 use futures::stream::{self, StreamExt as _};
 use output::Output;
 use path::ShellPath;
+use std::collections::HashMap;
 use std::ffi::OsString;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -68,13 +70,15 @@ pub struct Shell {
     channel: Channel,
     shutdown: Shutdown,
     objects: OnceCell<Objects>,
+    /// What buckets say of copies, by name, as it was when it was first asked for.
+    replication: OnceCell<HashMap<String, u32>>,
 }
 
 impl Shell {
     pub fn new(place: Place) -> Self {
         let channel = place.metaserver();
         let tree = Tree::new(channel.clone());
-        Self { place, tree, channel, shutdown: Shutdown::new(), objects: OnceCell::new() }
+        Self { place, tree, channel, shutdown: Shutdown::new(), objects: OnceCell::new(), replication: OnceCell::new() }
     }
 
     pub fn admin(&self) -> AdminClient<Channel> {
@@ -101,6 +105,18 @@ impl Shell {
             })
             .await
             .map_err(ShellError::Refused)
+    }
+
+    /// How many copies new blocks of a bucket are to have; 0: it does not say.
+    ///
+    /// # Errors
+    /// What the metaserver refuses with.
+    pub async fn replication_of(&self, bucket: &str) -> Result<u32, ShellError> {
+        let known = self.replication.get_or_try_init(|| async {
+            let buckets = self.directory().await?.buckets;
+            Ok::<_, ShellError>(buckets.into_iter().map(|said| (said.bucket, said.replication)).collect())
+        });
+        Ok(known.await?.get(bucket).copied().unwrap_or(0))
     }
 
     /// The paths that a command's arguments stand for; what is wrong with one does not end the others.

@@ -28,7 +28,7 @@ use weir_service::peer_auth::{ClusterCredentials, ClusterSecret};
 use weir_service::rpc;
 use weir_service::sealing::Sealer;
 use weir_service::shutdown::Shutdown;
-use weir_worker::Worker;
+use weir_worker::{NoPeers, Worker};
 
 const START_TIMEOUT: Duration = Duration::from_secs(20);
 const STOP_TIMEOUT: Duration = Duration::from_secs(10);
@@ -100,7 +100,8 @@ impl Weir {
             let upload_id = self.objects.create_upload(request).await.unwrap().upload.unwrap().upload_id;
             let mut listed = Vec::new();
             for (number, part) in (1..).zip(parts) {
-                let request = PutPart { bucket: name.clone(), key: key.clone(), upload_id, part_number: number };
+                let request =
+                    PutPart { bucket: name.clone(), key: key.clone(), upload_id, part_number: number, replication: 0 };
                 let part = self.objects.put_part(request, body(Bytes::from(part.clone()))).await.unwrap();
                 listed.push(v1::CompletedPart { part_number: number, etag: part.etag, checksum: None });
             }
@@ -198,7 +199,7 @@ impl Cluster {
             let (metaserver, worker) =
                 open_roles(folder.path(), listeners.1.local_addr().unwrap().to_string(), &shutdown).await;
             let namespace = in_process(metaserver.services().prepare());
-            worker.start(namespace.clone(), &shutdown);
+            worker.start(namespace.clone(), Arc::new(NoPeers), &shutdown);
             for (listener, routes) in [(listeners.0, metaserver.services()), (listeners.1, worker.services())] {
                 let (stop, secret) = (shutdown.clone(), ClusterSecret::new(SECRET).unwrap());
                 let credentials = ClusterCredentials::from(secret);
@@ -242,7 +243,7 @@ impl Drop for Cluster {
 async fn open_roles(folder: &Path, worker_address: String, shutdown: &Shutdown) -> (Metaserver, Worker) {
     let (clock, disk) = (Arc::new(SystemClock), Arc::new(SystemDisk));
     let mut registry = Registry::default();
-    let settings = MetaserverSettings { data: folder.join("meta"), ..Default::default() };
+    let settings = MetaserverSettings { data: folder.join("meta"), replication: 1, ..Default::default() };
     let store = Arc::new(MemoryStore::default());
     let sealer = Arc::new(Sealer::new(&ClusterSecret::new(SECRET).unwrap()));
     let opened = Metaserver::with_store(settings, store, clock.clone(), sealer, &mut registry, shutdown).await;
@@ -257,7 +258,7 @@ async fn serve(folder: &Path, shutdown: &Shutdown) -> Objects {
     let (metaserver, worker) = open_roles(folder, String::new(), shutdown).await;
     let namespace = in_process(metaserver.services().prepare());
     let blocks = FixedWorkers::any(in_process(worker.services().prepare()));
-    worker.start(namespace.clone(), shutdown);
+    worker.start(namespace.clone(), Arc::new(NoPeers), shutdown);
 
     let routes = rpc::merge(metaserver.services(), worker.services());
     let (socket, stop) = (folder.join("weir.sock"), shutdown.clone());
@@ -288,6 +289,7 @@ async fn put(objects: &Objects, bucket: &str, key: Bytes, content: Bytes) {
         attributes: v1::Attributes::default(),
         precondition: None,
         owner: ACCOUNT.id.into(),
+        replication: 0,
     };
     objects.put_object(request, body(content)).await.unwrap();
 }

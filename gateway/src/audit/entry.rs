@@ -6,6 +6,7 @@ use crate::request::BodyState;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tracing::Span;
+use weir_service::trace::{Current, Trace, TraceContext};
 
 /// Dropping it writes its line.
 #[derive(Debug)]
@@ -17,13 +18,18 @@ pub struct Entry {
     begun: Instant,
     body: Arc<BodyState>,
     span: Span,
+    current: Current,
+    /// None: whether the request is traced is not decided yet.
+    trace: Option<Trace>,
     has_room: bool,
 }
 
 impl Entry {
-    /// `body` is that of the request; the attributes of the trace go to `span`.
+    /// `body` is that of the request; `span` is its span in the logs.
     pub fn begin(audit: Audit, record: AuditRecord, body: Arc<BodyState>, span: Span) -> Self {
-        Self { record, noted: Arc::default(), audit, begun: Instant::now(), body, span, has_room: true }
+        let current = Current::new(Some(record.request_id.as_str().into()), Trace::default());
+        let (noted, begun, trace) = (Arc::default(), Instant::now(), None);
+        Self { record, noted, audit, begun, body, span, current, trace, has_room: true }
     }
 
     /// For the operation, to note what it finds out.
@@ -57,6 +63,33 @@ impl Entry {
         &self.body
     }
 
+    /// Begins the trace of the request, once, if it is to be traced. `parent`: what a client says that may.
+    pub fn begin_trace(&mut self, parent: Option<&TraceContext>, random: impl FnOnce() -> u64) {
+        let trace = Trace::begin(self.record.operation.unwrap_or("none"), parent, self.begun, random);
+        let logged_id = trace.id().or_else(|| parent.map(|parent| parent.trace_id().to_string()));
+        if let Some(id) = logged_id {
+            self.span.record("trace_id", id);
+        }
+        self.current = self.current.clone().traced(trace.clone());
+        self.trace = Some(trace);
+    }
+
+    pub fn trace_has_begun(&self) -> bool {
+        self.trace.is_some()
+    }
+
+    /// It was not done what was asked for.
+    pub fn failed(&self, why: &'static str) {
+        if let Some(trace) = &self.trace {
+            trace.fail(why);
+        }
+    }
+
+    /// What work for the request runs under.
+    pub fn current(&self) -> Current {
+        self.current.clone()
+    }
+
     pub fn span(&self) -> &Span {
         &self.span
     }
@@ -67,7 +100,9 @@ impl Drop for Entry {
         self.record.received_bytes = self.body.received_bytes();
         self.record.duration_us = microseconds(self.elapsed());
         self.noted.fill(&mut self.record);
-        self.record.record_on(&self.span);
+        if let Some(trace) = &self.trace {
+            self.record.record_on(trace);
+        }
         if self.has_room {
             self.audit.log(std::mem::take(&mut self.record));
         } else {

@@ -6,10 +6,12 @@ use crate::auth::Caller;
 use crate::xml::write_iso8601;
 use bytes::Bytes;
 use serde::Serialize;
+use serde_json::Value;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use tracing::{Span, field};
+use weir_service::trace::{self, Trace};
 
 /// Names that clients choose and that nothing else limits, in bytes. Buckets, keys and identities have limits of their
 /// own, which are under it.
@@ -181,85 +183,37 @@ impl AuditRecord {
         }
     }
 
-    /// Puts the same members into the attributes of the request's trace. `span` is one of [`request_span`].
-    pub fn record_on(&self, span: &Span) {
-        if span.is_disabled() {
+    /// Puts the same members into the attributes of the request's trace; what is absent is left out.
+    pub fn record_on(&self, trace: &Trace) {
+        if !trace.is_recorded() {
             return;
         }
-        let line = self.line();
-        let peer = line.peer.map(field::display);
-        tracing::record_all!(
-            span,
-            peer = peer,
-            secure = line.secure,
-            host = line.host.as_deref(),
-            action = line.action,
-            bucket = line.bucket.as_deref(),
-            key = line.key.as_deref(),
-            version_id = line.version_id.as_deref(),
-            key_count = line.key_count,
-            keys = line.keys.as_ref().map(as_json),
-            source_bucket = line.source_bucket.as_deref(),
-            source_key = line.source_key.as_deref(),
-            resource = line.resource.as_deref(),
-            parameters = line.parameters.as_ref().map(as_json),
-            identity = line.identity.as_deref(),
-            access_key_id = line.access_key_id.as_deref(),
-            issued_access_key_id = line.issued_access_key_id.as_deref(),
-            issued_identity = line.issued_identity.as_deref(),
-            status = line.status,
-            error = line.error,
-            received_bytes = line.received_bytes,
-            sent_bytes = line.sent_bytes,
-            first_byte_us = line.first_byte_us,
-            duration_us = line.duration_us,
-            complete = line.complete,
-            user_agent = line.user_agent.as_deref(),
-        );
+        // Texts and numbers into memory: nothing there can fail.
+        let Ok(Value::Object(members)) = serde_json::to_value(self.line()) else { return };
+        for (name, value) in members {
+            if let Some(value) = attribute(value) {
+                trace.set(name, value);
+            }
+        }
     }
 }
 
-/// Attributes of traces have no members of their own.
-fn as_json(value: &impl Serialize) -> String {
-    // Texts into memory: nothing there can fail.
-    serde_json::to_string(value).unwrap_or_default()
+/// Attributes have no members of their own: lists and objects are JSON there.
+fn attribute(value: Value) -> Option<trace::Value> {
+    match value {
+        Value::Null => None,
+        Value::Bool(value) => Some(value.into()),
+        Value::Number(value) => value.as_i64().map(trace::Value::from),
+        Value::String(value) => Some(value.into()),
+        value @ (Value::Array(_) | Value::Object(_)) => Some(value.to_string().into()),
+    }
 }
 
-/// The span of a request: its first fields, and room for those of [`AuditRecord::record_on`]. The name of the operation
-/// is recorded as soon as it is known.
+/// The span of a request in the logs. It has the level of an error, so that it is there whatever is logged. The name of
+/// the operation and the id of the trace are recorded as soon as they are known.
 pub fn request_span(request_id: &str, method: &str, path: &str) -> Span {
-    tracing::info_span!(
-        "request",
-        id = request_id,
-        operation = field::Empty,
-        method,
-        path,
-        peer = field::Empty,
-        secure = field::Empty,
-        host = field::Empty,
-        action = field::Empty,
-        bucket = field::Empty,
-        key = field::Empty,
-        version_id = field::Empty,
-        key_count = field::Empty,
-        keys = field::Empty,
-        source_bucket = field::Empty,
-        source_key = field::Empty,
-        resource = field::Empty,
-        parameters = field::Empty,
-        identity = field::Empty,
-        access_key_id = field::Empty,
-        issued_access_key_id = field::Empty,
-        issued_identity = field::Empty,
-        status = field::Empty,
-        error = field::Empty,
-        received_bytes = field::Empty,
-        sent_bytes = field::Empty,
-        first_byte_us = field::Empty,
-        duration_us = field::Empty,
-        complete = field::Empty,
-        user_agent = field::Empty,
-    )
+    let (operation, trace_id) = (field::Empty, field::Empty);
+    tracing::error_span!("request", request_id, operation, trace_id, method, path)
 }
 
 #[cfg(test)]

@@ -2,7 +2,10 @@
 //! each from the next replica where one fails.
 
 use super::WorkerConnector;
+use super::WorkerHealth;
 use super::budget::{Allowance, Grant, ReadBudget};
+use super::local::{LOCAL_MIN_BYTES, LocalBlock, LocalReads};
+use super::nearness::Nearness;
 use super::piece::{OpenPiece, Piece};
 use super::writer::low_half;
 use bytes::Bytes;
@@ -10,10 +13,14 @@ use crc_fast::{CrcAlgorithm, Digest as CrcDigest};
 use prometheus_client::metrics::counter::Counter;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::OnceCell;
 use tokio_util::task::AbortOnDropHandle;
+use tracing::Instrument as _;
 use weir_proto::v1::{self, LocatedExtent, Reason};
 use weir_proto::{Failure, WorkerId};
 use weir_service::clock::Clock;
+use weir_service::trace::Current;
 
 /// Workers verify so many bytes at a time: pieces end there, so that nothing is verified twice.
 const ALIGNMENT_BYTES: u64 = 64 << 10;
@@ -28,6 +35,8 @@ pub struct ReadMetrics {
     pub blocks: Counter,
     /// Times that another replica had to take over.
     pub failovers: Counter,
+    /// Times that another replica was asked too, because the first one kept a read waiting.
+    pub hedges: Counter,
     /// Times that bytes did not match their checksum.
     pub damaged: Counter,
 }
@@ -37,9 +46,22 @@ pub struct ReadMetrics {
 pub struct ReadSources {
     pub workers: WorkerMap,
     pub connector: Arc<dyn WorkerConnector>,
+    pub health: Arc<WorkerHealth>,
+    pub nearness: Arc<Nearness>,
+    pub local: Arc<LocalReads>,
+    pub patience: ReadPatience,
     pub clock: Arc<dyn Clock>,
     pub metrics: ReadMetrics,
     pub budget: ReadBudget,
+}
+
+/// How long a worker may keep a read waiting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReadPatience {
+    /// After so long without a first byte another replica is asked too.
+    pub hedge: Duration,
+    /// One that sends nothing for so long has failed, where there is another replica.
+    pub silence: Duration,
 }
 
 /// Some bytes, and the memory that they take for as long as they are held.
@@ -49,13 +71,16 @@ pub struct Frame {
 }
 
 /// What is wanted of one block.
-#[derive(Debug)]
 struct Slice {
     block_id: u64,
     /// What is not asked for yet: moves on with each piece.
     offset_bytes: u64,
     length_bytes: u64,
-    replicas: VecDeque<v1::Worker>,
+    /// Those that did not fail yet; in the order in which they are asked once it is begun.
+    replicas: Vec<v1::Worker>,
+    is_begun: bool,
+    /// See [`Piece`].
+    local: Option<Arc<OnceCell<Option<Arc<LocalBlock>>>>>,
 }
 
 /// What came of a slice, in the order of the slices.
@@ -154,14 +179,22 @@ impl ExtentReader {
         if let Some(ahead) = self.ahead.take() {
             let opened = ahead.await;
             let opened = opened.unwrap_or_else(|e| Err(Failure::new(Reason::Unavailable, "", e.to_string())));
-            return opened.map(Some);
+            return Ok(Some(self.opened(opened?)));
         }
         let Some(slice) = self.slices.front() else { return Ok(None) };
         let mut grant = self.allowance.take(slice.length_bytes).await;
         match self.next_piece(&mut grant) {
-            Some(piece) => OpenPiece::open(piece, grant, self.sources.clone()).await.map(Some),
+            Some(piece) => Ok(Some(self.opened(OpenPiece::open(piece, grant, self.sources.clone()).await?))),
             None => Ok(None),
         }
+    }
+
+    /// The rest of the block is asked of those that are left, in the order in which they did well.
+    fn opened(&mut self, open: OpenPiece) -> OpenPiece {
+        if let Some(slice) = self.slices.front_mut().filter(|slice| slice.block_id == open.piece.block_id) {
+            slice.replicas.clone_from(&open.piece.replicas);
+        }
+        open
     }
 
     /// Asks for the next piece before this one is over, if there is memory for both.
@@ -171,6 +204,7 @@ impl ExtentReader {
             && let Some(piece) = self.next_piece(&mut grant)
         {
             let opening = OpenPiece::open(piece, grant, self.sources.clone());
+            let opening = Current::get().carry(opening).in_current_span();
             self.ahead = Some(AbortOnDropHandle::new(tokio::spawn(opening)));
         }
     }
@@ -178,6 +212,16 @@ impl ExtentReader {
     /// Cuts off as much as is granted.
     fn next_piece(&mut self, grant: &mut Grant) -> Option<Piece> {
         let slice = self.slices.front_mut()?;
+        if !slice.is_begun {
+            // Only now: who failed the slices before is asked last.
+            let sources = &self.sources;
+            sources.nearness.sort(&mut slice.replicas, &sources.health, sources.clock.as_ref());
+            slice.is_begun = true;
+            let may_open = |worker: &v1::Worker| sources.nearness.is_same_host(worker) && sources.local.may_try(worker);
+            if slice.length_bytes >= LOCAL_MIN_BYTES && slice.replicas.first().is_some_and(may_open) {
+                slice.local = Some(Arc::default());
+            }
+        }
         let end = slice.offset_bytes + slice.length_bytes;
         let granted = slice.offset_bytes + grant.bytes().min(slice.length_bytes);
         let aligned = granted - granted % ALIGNMENT_BYTES;
@@ -187,6 +231,7 @@ impl ExtentReader {
             offset_bytes: slice.offset_bytes,
             length_bytes: piece_end - slice.offset_bytes,
             replicas: slice.replicas.clone(),
+            local: slice.local.clone(),
         };
         grant.shrink(piece.length_bytes);
         slice.length_bytes -= piece.length_bytes;
@@ -200,15 +245,13 @@ impl ExtentReader {
     /// Goes on with the current piece, and with what is left of its block, on another replica.
     async fn fail_over(&mut self, failure: Failure) -> Result<(), Failure> {
         let Some(failed) = self.current.take() else { return Err(failure) };
-        let (mut piece, grant) = failed.give_up(&failure, &self.sources.metrics);
-        piece.replicas.pop_front();
+        let (mut piece, grant) = failed.give_up(&failure, &self.sources);
+        piece.replicas.remove(0);
         if piece.replicas.is_empty() {
             return Err(failure);
         }
-        if let Some(slice) = self.slices.front_mut().filter(|slice| slice.block_id == piece.block_id) {
-            slice.replicas.clone_from(&piece.replicas);
-        }
-        self.current = Some(OpenPiece::open(piece, grant, self.sources.clone()).await?);
+        let opened = OpenPiece::open(piece, grant, self.sources.clone()).await?;
+        self.current = Some(self.opened(opened));
         Ok(())
     }
 }
@@ -237,7 +280,9 @@ fn cut(
             block_id: extent.block_id,
             offset_bytes: position - located.offset_bytes,
             length_bytes: length,
-            replicas: in_order(&located.worker_ids, sources),
+            replicas: known(&located.worker_ids, sources),
+            is_begun: false,
+            local: None,
         });
         checks.push_back(Check {
             left_bytes: length,
@@ -253,14 +298,7 @@ fn gap(position: u64) -> Failure {
     Failure::new(Reason::StoreFailed, "", format!("the object's record has no extent for its byte {position}"))
 }
 
-/// The replicas in the order in which they are tried: this process's own, then the live ones from a random one on.
-fn in_order(worker_ids: &[u64], sources: &ReadSources) -> VecDeque<v1::Worker> {
-    let known = worker_ids.iter().filter_map(|id| sources.workers.get(&WorkerId(*id)).cloned());
-    let mut replicas: Vec<v1::Worker> = known.collect();
-    if replicas.len() > 1 {
-        let first = (sources.clock.random_u64() % replicas.len() as u64) as usize;
-        replicas.rotate_left(first);
-        replicas.sort_by_key(|worker| (!worker.live, !worker.address.is_empty()));
-    }
-    replicas.into()
+/// The workers that are known to hold a block.
+fn known(worker_ids: &[u64], sources: &ReadSources) -> Vec<v1::Worker> {
+    worker_ids.iter().filter_map(|id| sources.workers.get(&WorkerId(*id)).cloned()).collect()
 }

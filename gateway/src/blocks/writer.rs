@@ -1,111 +1,179 @@
-//! Writes one block to all its replicas at the same time.
+//! Writes one block to all its replicas at the same time. A worker that fails is left behind: the others go on, and
+//! whoever writes decides whether another one takes over.
 
 use super::WorkerConnector;
+use super::replica::{Answer, Patience, Permit, Replica};
 use bytes::Bytes;
 use crc_fast::{CrcAlgorithm, Digest as CrcDigest};
-use futures::StreamExt as _;
+use futures::future::join_all;
 use std::any::Any;
 use std::sync::Arc;
-use std::time::Duration;
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
-use tokio::task::JoinHandle;
-use tokio::time::timeout;
-use tokio_stream::wrappers::ReceiverStream;
-use tokio_util::sync::{CancellationToken, DropGuard};
-use weir_proto::v1::blocks_client::BlocksClient;
 use weir_proto::v1::write_block_request::Step;
 use weir_proto::v1::{self, Reason};
 use weir_proto::{BlockId, Failure};
-use weir_service::channel::Channel;
 
-/// Messages on their way to one worker: one being sent, one waiting.
-const QUEUE_DEPTH: usize = 1;
-/// A worker that takes nothing for so long has failed.
-const STALL_TIMEOUT: Duration = Duration::from_secs(30);
-/// A worker that does not answer so long after the last byte has failed.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
+/// So much of a block's beginning is kept, within the budget of its upload, so that another worker can take over as if
+/// it had been there from the start.
+const WINDOW_BYTES: u64 = 1 << 20;
+/// Pieces below this size are copied, since each keeps the buffer of a connection that it is a part of; of a body that
+/// comes in more of them than so many nothing is kept.
+const SMALL_PIECE_BYTES: usize = 8 << 10;
+const SMALL_PIECE_MAX_COUNT: usize = 32;
 
 /// Kept while a worker may still be at work on the block.
 pub type Hold = Arc<dyn Any + Send + Sync>;
 
-/// Memory that data takes until the transport has it.
-pub type Permit = Arc<OwnedSemaphorePermit>;
-
-struct Message {
-    step: Step,
-    _permit: Option<Permit>,
+/// A worker that did not take a block, and why.
+#[derive(Debug)]
+pub struct FailedReplica {
+    pub worker_id: u64,
+    pub failure: Failure,
 }
 
-struct Replica {
-    worker_id: u64,
-    queue: mpsc::Sender<Message>,
-    answer: JoinHandle<Result<v1::WriteBlockResponse, Failure>>,
-    /// When dropped, the time begins in which the worker must answer.
-    _at_end: DropGuard,
+/// A block that is about to be written.
+pub struct NewBlock {
+    pub block_id: BlockId,
+    /// The most that will come; 0: not known.
+    pub expected_bytes: u64,
+    pub patience: Patience,
+    /// There are other workers that could take over.
+    pub is_replaceable: bool,
+    /// Let go when no worker is at work on the block any more, whether or not the writer is still there.
+    pub hold: Hold,
 }
+
+/// All of a block so far, with the memory that it takes; none: it is not kept.
+struct Window(Option<Vec<Kept>>);
+
+pub type Kept = (Bytes, Option<Permit>);
 
 /// A block being written. Dropping it before [`BlockWriter::finish`] leaves nothing on any worker.
 pub struct BlockWriter {
-    block_id: BlockId,
+    block: NewBlock,
+    connector: Arc<dyn WorkerConnector>,
     replicas: Vec<Replica>,
+    failed: Vec<FailedReplica>,
+    window: Window,
     crc32c: CrcDigest,
     length_bytes: u64,
 }
 
 impl BlockWriter {
-    /// Opens a stream to each worker. `expected_bytes`: 0 when it is not known. `hold` is let go when no worker is at
-    /// work on the block any more, whether or not this writer is still there.
-    pub fn begin(
-        block_id: BlockId,
-        expected_bytes: u64,
-        workers: &[v1::Worker],
-        connector: &dyn WorkerConnector,
-        hold: &Hold,
-    ) -> Self {
-        let header = v1::WriteBlockHeader { block_id: block_id.0, length_bytes: expected_bytes };
-        let replicas = workers
-            .iter()
-            .map(|worker| Replica::open(header, worker.worker_id, connector.channel(worker), hold.clone()))
-            .collect();
-        Self { block_id, replicas, crc32c: CrcDigest::new(CrcAlgorithm::Crc32Iscsi), length_bytes: 0 }
+    /// Opens a stream to each worker.
+    pub fn begin(block: NewBlock, workers: &[v1::Worker], connector: &Arc<dyn WorkerConnector>) -> Self {
+        let window = Window(block.is_replaceable.then(Vec::new));
+        let mut writer = Self {
+            block,
+            connector: connector.clone(),
+            replicas: Vec::with_capacity(workers.len()),
+            failed: Vec::new(),
+            window,
+            crc32c: CrcDigest::new(CrcAlgorithm::Crc32Iscsi),
+            length_bytes: 0,
+        };
+        writer.replicas = workers.iter().map(|worker| writer.open(worker)).collect();
+        writer
+    }
+
+    fn open(&self, worker: &v1::Worker) -> Replica {
+        let NewBlock { block_id, expected_bytes, patience, hold, .. } = &self.block;
+        let header = v1::WriteBlockHeader { block_id: block_id.0, length_bytes: *expected_bytes };
+        Replica::open(header, worker.worker_id, self.connector.channel(worker), *patience, hold.clone())
     }
 
     pub fn block_id(&self) -> BlockId {
-        self.block_id
+        self.block.block_id
     }
 
     pub fn length_bytes(&self) -> u64 {
         self.length_bytes
     }
 
-    /// Sends data to all workers; waits while the slowest of them is behind.
-    ///
-    /// # Errors
-    /// What the first worker that failed said. The block can't be finished then.
-    pub async fn write(&mut self, data: Bytes, permit: Option<Permit>) -> Result<(), Failure> {
+    /// Workers that have taken all so far.
+    pub fn replica_ids(&self) -> Vec<u64> {
+        self.replicas.iter().map(|replica| replica.worker_id).collect()
+    }
+
+    /// Workers that have failed, in the order in which they did.
+    pub fn failed(&self) -> &[FailedReplica] {
+        &self.failed
+    }
+
+    /// Sends data to all workers; waits while the slowest of them is behind. One that fails is out.
+    pub async fn write(&mut self, data: Bytes, permit: Option<Permit>) {
         self.crc32c.update(&data);
         self.length_bytes += data.len() as u64;
-        for replica in &mut self.replicas {
-            replica.send(Step::Data(data.clone()), permit.clone()).await?;
+        if self.length_bytes > WINDOW_BYTES {
+            self.window.forget();
         }
-        Ok(())
+        self.send(&Step::Data(data.clone()), permit.as_ref()).await;
+        self.window.keep(data, permit);
+    }
+
+    async fn send(&mut self, step: &Step, permit: Option<&Permit>) {
+        let sends = self.replicas.iter_mut().map(|replica| replica.send(step.clone(), permit.cloned()));
+        let outcomes = join_all(sends).await;
+        if outcomes.iter().all(Result::is_ok) {
+            return;
+        }
+        let replicas = std::mem::take(&mut self.replicas);
+        for (replica, outcome) in replicas.into_iter().zip(outcomes) {
+            match outcome {
+                Ok(()) => self.replicas.push(replica),
+                Err(failure) => self.failed.push(FailedReplica { worker_id: replica.worker_id, failure }),
+            }
+        }
+    }
+
+    /// Can another worker be given all of the block so far?
+    pub fn has_window(&self) -> bool {
+        self.window.0.is_some()
+    }
+
+    /// Gives up the memory of the window: what others wait for.
+    pub fn forget_window(&mut self) {
+        self.window.forget();
+    }
+
+    /// Lets another worker take over: it gets what the window has. Without a window nothing is done.
+    pub async fn add(&mut self, worker: &v1::Worker) {
+        let Some(pieces) = &self.window.0 else { return };
+        let mut replica = self.open(worker);
+        for (data, permit) in pieces {
+            if let Err(failure) = replica.send(Step::Data(data.clone()), permit.clone()).await {
+                self.failed.push(FailedReplica { worker_id: worker.worker_id, failure });
+                return;
+            }
+        }
+        self.replicas.push(replica);
     }
 
     /// Tells all workers that this was all; their acknowledgement is waited for apart, so that the next block can
     /// begin meanwhile.
-    ///
-    /// # Errors
-    /// As [`BlockWriter::write`].
-    pub async fn finish(mut self) -> Result<FinishingBlock, Failure> {
+    pub async fn finish(mut self) -> FinishingBlock {
         let crc32c = low_half(self.crc32c.finalize());
         let finish = v1::WriteBlockFinish { length_bytes: self.length_bytes, crc32c };
-        for replica in &mut self.replicas {
-            replica.send(Step::Finish(finish), None).await?;
+        self.send(&Step::Finish(finish), None).await;
+        let extent = v1::Extent { block_id: self.block.block_id.0, length_bytes: self.length_bytes, crc32c };
+        let answers = self.replicas.into_iter().map(Replica::into_answer).collect();
+        FinishingBlock { extent, hold: self.block.hold, answers, failed: self.failed, window: self.window }
+    }
+}
+
+impl Window {
+    fn keep(&mut self, data: Bytes, permit: Option<Permit>) {
+        let Some(pieces) = &mut self.0 else { return };
+        if data.len() >= SMALL_PIECE_BYTES {
+            pieces.push((data, permit));
+        } else if pieces.iter().filter(|(kept, _)| kept.len() < SMALL_PIECE_BYTES).count() < SMALL_PIECE_MAX_COUNT {
+            pieces.push((Bytes::copy_from_slice(&data), permit));
+        } else {
+            self.forget();
         }
-        let worker_ids = self.replicas.iter().map(|replica| replica.worker_id).collect();
-        let extent = v1::Extent { block_id: self.block_id.0, length_bytes: self.length_bytes, crc32c };
-        let answers = self.replicas.into_iter().map(|replica| (replica.worker_id, replica.answer)).collect();
-        Ok(FinishingBlock { written: v1::WrittenExtent { extent: Some(extent), worker_ids }, answers, finish })
+    }
+
+    fn forget(&mut self) {
+        self.0 = None;
     }
 }
 
@@ -116,76 +184,88 @@ pub(super) fn low_half(crc: u64) -> u32 {
 
 /// A block of which the last byte is sent.
 pub struct FinishingBlock {
-    written: v1::WrittenExtent,
-    answers: Vec<(u64, JoinHandle<Result<v1::WriteBlockResponse, Failure>>)>,
-    finish: v1::WriteBlockFinish,
+    extent: v1::Extent,
+    hold: Hold,
+    answers: Vec<Answer>,
+    failed: Vec<FailedReplica>,
+    window: Window,
 }
 
 impl FinishingBlock {
-    /// Waits until all workers have the block on disk.
-    ///
-    /// # Errors
-    /// What the first worker that failed said: a block is acknowledged by all or not at all.
-    pub async fn acknowledged(self) -> Result<v1::WrittenExtent, Failure> {
-        for (worker_id, answer) in self.answers {
-            let answer = joined(answer.await)?;
-            if answer.length_bytes != self.finish.length_bytes || answer.crc32c != self.finish.crc32c {
-                let message = format!("worker {worker_id} acknowledged other bytes than were sent");
-                return Err(Failure::new(Reason::ChecksumMismatch, "", message));
+    pub fn block_id(&self) -> u64 {
+        self.extent.block_id
+    }
+
+    /// Workers that have failed so far.
+    pub fn failed(&self) -> &[FailedReplica] {
+        &self.failed
+    }
+
+    /// As [`BlockWriter::forget_window`].
+    pub fn forget_window(&mut self) {
+        self.window.forget();
+    }
+
+    /// Waits until each worker has the block on disk or has failed.
+    pub async fn answered(self) -> WrittenBlock {
+        let Self { extent, hold, answers, mut failed, window } = self;
+        let mut holders = Vec::with_capacity(answers.len());
+        for answer in answers {
+            let worker_id = answer.worker_id;
+            match answer.acknowledged(&extent).await {
+                Ok(()) => holders.push(worker_id),
+                Err(failure) => failed.push(FailedReplica { worker_id, failure }),
             }
         }
-        Ok(self.written)
+        WrittenBlock { extent, holders, failed, hold, window }
     }
 }
 
-impl Replica {
-    fn open(header: v1::WriteBlockHeader, worker_id: u64, channel: Channel, hold: Hold) -> Self {
-        // One more than the depth: the header is in the queue at once.
-        let (queue, messages) = mpsc::channel(QUEUE_DEPTH + 1);
-        let ended = CancellationToken::new();
-        let at_end = ended.clone().drop_guard();
-        // The queue is empty and its other end is at hand: there is room.
-        let _ = queue.try_send(Message { step: Step::Header(header), _permit: None });
-        let answer = tokio::spawn(async move {
-            let stream = ReceiverStream::new(messages)
-                .map(|message: Message| v1::WriteBlockRequest { step: Some(message.step) });
-            let mut client = BlocksClient::new(channel);
-            let answer = tokio::select! {
-                answer = client.write_block(stream) => match answer {
-                    Ok(response) => Ok(response.into_inner()),
-                    Err(status) => Err(Failure::from_status(&status)),
-                },
-                () = async { ended.cancelled().await; tokio::time::sleep(ANSWER_TIMEOUT).await } => {
-                    Err(silent(worker_id))
-                }
-            };
-            drop(hold);
-            answer
-        });
-        Self { worker_id, queue, answer, _at_end: at_end }
-    }
+/// A block that each of its workers has on disk or has failed to take.
+pub struct WrittenBlock {
+    pub extent: v1::Extent,
+    /// Workers that have it on disk.
+    pub holders: Vec<u64>,
+    pub failed: Vec<FailedReplica>,
+    hold: Hold,
+    window: Window,
+}
 
-    async fn send(&mut self, step: Step, permit: Option<Permit>) -> Result<(), Failure> {
-        match timeout(STALL_TIMEOUT, self.queue.send(Message { step, _permit: permit })).await {
-            Ok(Ok(())) => Ok(()),
-            Err(_) => Err(silent(self.worker_id)),
-            // The worker ended the call before its time: its answer says why.
-            Ok(Err(_)) => match joined((&mut self.answer).await) {
-                Err(failure) => Err(failure),
-                Ok(_) => {
-                    let message = format!("worker {} answered before it had the block", self.worker_id);
-                    Err(Failure::new(Reason::Unavailable, "", message))
-                }
-            },
+impl WrittenBlock {
+    /// Why there are too few copies: what the workers said, if they agree, else that they can't be had now.
+    pub fn shortage(&self, min: usize) -> Failure {
+        let first = self.failed.first().map(|failed| &failed.failure);
+        let is_full = self.failed.iter().all(|failed| failed.failure.reason == Reason::NoSpace);
+        match first {
+            Some(first) if is_full || self.holders.is_empty() => first.clone(),
+            _ => {
+                let why = first.map_or_else(String::new, |first| format!(": {first}"));
+                let message = format!("a block has {} of the {min} copies that it needs{why}", self.holders.len());
+                Failure::new(Reason::Unavailable, "", message)
+            }
         }
     }
-}
 
-fn joined<T>(answer: Result<Result<T, Failure>, tokio::task::JoinError>) -> Result<T, Failure> {
-    answer
-        .unwrap_or_else(|error| Err(Failure::new(Reason::Unavailable, "", format!("the write was given up: {error}"))))
-}
+    /// A writer of the same block for other workers.
+    pub fn again(
+        &self,
+        workers: &[v1::Worker],
+        patience: Patience,
+        connector: &Arc<dyn WorkerConnector>,
+    ) -> BlockWriter {
+        let block = NewBlock {
+            block_id: BlockId(self.extent.block_id),
+            expected_bytes: self.extent.length_bytes,
+            patience,
+            // Who has it whole keeps no window.
+            is_replaceable: false,
+            hold: self.hold.clone(),
+        };
+        BlockWriter::begin(block, workers, connector)
+    }
 
-fn silent(worker_id: u64) -> Failure {
-    Failure::new(Reason::Unavailable, "", format!("worker {worker_id} does not take or answer a block"))
+    /// All of the block, if it is still kept.
+    pub fn take_window(&mut self) -> Option<Vec<Kept>> {
+        self.window.0.take()
+    }
 }

@@ -125,9 +125,11 @@ impl Objects {
             attributes,
             precondition: request.precondition.clone(),
             owner: request.owner.clone(),
+            replication: request.replication,
         };
         let mut body = body_of(source.content, algorithm);
-        let uploaded = self.inner.upload(&mut body, Some(self.inner.inline_max_bytes())).await.map_err(of_source)?;
+        let inline_max_bytes = Some(self.inner.inline_max_bytes());
+        let uploaded = self.inner.upload(&mut body, inline_max_bytes, request.replication).await.map_err(of_source)?;
         Ok(self.inner.commit_object(put, uploaded).await?)
     }
 
@@ -170,13 +172,14 @@ impl Objects {
             key: request.key,
             upload_id: request.upload_id,
             part_number: request.part_number,
+            replication: request.replication,
         };
         let algorithm = match self.part_algorithm(&put).await? {
             ChecksumAlgorithm::None => ChecksumAlgorithm::Crc64nvme,
             algorithm => algorithm,
         };
         let mut body = body_of(source.content, algorithm);
-        let uploaded = self.inner.upload(&mut body, None).await.map_err(of_source)?;
+        let uploaded = self.inner.upload(&mut body, None, put.replication).await.map_err(of_source)?;
         Ok(self.inner.commit_part(put, uploaded).await?)
     }
 

@@ -106,6 +106,8 @@ async fn the_next_replica_takes_over_where_one_failed() {
         ReadFault::Fail(Reason::Unavailable, 999),
         ReadFault::Short(0),
         ReadFault::Short(130),
+        ReadFault::Stall(0),
+        ReadFault::Stall(130),
     ] {
         for broken in 0..2 {
             let cluster = Cluster::with(2, 2, |_| {}).await;
@@ -119,6 +121,35 @@ async fn the_next_replica_takes_over_where_one_failed() {
             assert!(asked > 0);
         }
     }
+}
+
+#[tokio::test]
+async fn a_silent_worker_costs_a_moment_once_and_is_asked_last_from_then_on() {
+    let cluster = Cluster::with(2, 2, |_| {}).await;
+    let data = pattern(20_000);
+    cluster.put(data.clone()).await.unwrap();
+    *cluster.workers[0].read_fault.lock() = Some(ReadFault::Stall(0));
+    for _ in 0..4 {
+        assert_eq!(cluster.get(None).await.unwrap(), data);
+    }
+    let metrics = &cluster.objects.inner.metrics.reads;
+    assert!(metrics.hedges.get() >= 1);
+    // The one that was waited for, and what was asked ahead meanwhile.
+    assert!(cluster.workers[0].reads.lock().len() <= 2, "{}", cluster.workers[0].reads.lock().len());
+    assert_eq!(metrics.failovers.get(), 0, "it was late, no more");
+}
+
+#[tokio::test]
+async fn lost_workers_are_asked_last_and_still_asked() {
+    let cluster = Cluster::with(2, 2, |_| {}).await;
+    let data = pattern(2500);
+    cluster.put(data.clone()).await.unwrap();
+    cluster.metaserver.workers.lock()[0].state = v1::WorkerState::Lost.into();
+    cluster.objects.inner.session.refresh().await;
+    assert_eq!(cluster.get(None).await.unwrap(), data);
+    assert!(cluster.workers[0].reads.lock().is_empty());
+    cluster.workers[1].blocks.lock().clear();
+    assert_eq!(cluster.get(None).await.unwrap(), data);
 }
 
 #[tokio::test]
@@ -180,4 +211,71 @@ async fn an_unsatisfiable_range_has_no_content() {
     let opened = cluster.objects.get_object(GetObject { range: range(500, 600), ..get_request() }).await.unwrap();
     assert!(opened.unsatisfiable);
     assert_eq!(opened.content.left_bytes(), 0);
+}
+
+/// One worker on this machine, with an object of long blocks that lie in files.
+async fn with_files(local_reads: bool) -> (Cluster, tempfile::TempDir, Vec<u8>) {
+    let cluster = Cluster::with(1, 1, |options| {
+        options.local_reads = local_reads;
+        options.block_max_bytes = 700_000;
+        options.buffer_max_bytes = 16 << 20;
+        options.read_buffer_max_bytes = 16 << 20;
+    })
+    .await;
+    cluster.metaserver.workers.lock()[0].address = "127.0.0.1:1".into();
+    cluster.objects.inner.session.refresh().await;
+    let data = pattern(2_000_000);
+    cluster.put(data.clone()).await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    for (block_id, block) in cluster.worker().blocks.lock().iter() {
+        let file = [&[0; FILE_HEAD_BYTES][..], block].concat();
+        std::fs::write(folder.path().join(block_id.to_string()), file).unwrap();
+    }
+    *cluster.worker().folder.lock() = Some(folder.path().to_owned());
+    (cluster, folder, data)
+}
+
+#[tokio::test]
+async fn blocks_of_a_worker_on_this_machine_are_read_from_their_files() {
+    let (cluster, _folder, data) = with_files(true).await;
+    assert!(cluster.get(None).await.unwrap() == data);
+    let wanted = 400_001..1_800_007;
+    assert!(cluster.get(range(wanted.start as u64, wanted.end as u64 - 1)).await.unwrap() == data[wanted]);
+    assert!(cluster.worker().reads.lock().is_empty(), "nothing came from the worker");
+    assert_eq!(cluster.worker().located.lock().len(), 6, "it was asked once for each block");
+    assert_eq!(cluster.objects.inner.local.bytes.get(), 2_000_000 + 1_400_006);
+    cluster.get(range(10, 20)).await.unwrap();
+    assert_eq!(cluster.worker().located.lock().len(), 6, "a few bytes are not worth it");
+    let (cluster, _folder, data) = with_files(false).await;
+    assert!(cluster.get(None).await.unwrap() == data);
+    assert!(cluster.worker().located.lock().is_empty(), "it is switched off");
+}
+
+#[tokio::test]
+async fn a_file_that_is_wrong_or_can_not_be_opened_is_left_for_the_worker_and_its_others_for_a_while() {
+    for fault in ["altered", "short", "gone", "linked"] {
+        let (cluster, folder, data) = with_files(true).await;
+        let path = folder.path().join("1");
+        match fault {
+            "altered" => {
+                let mut file = std::fs::read(&path).unwrap();
+                file[FILE_HEAD_BYTES + 300_000] ^= 1;
+                std::fs::write(&path, file).unwrap();
+            }
+            "short" => std::fs::write(&path, [0; 10]).unwrap(),
+            "gone" => std::fs::remove_file(&path).unwrap(),
+            _ => {
+                std::fs::rename(&path, folder.path().join("other")).unwrap();
+                std::os::unix::fs::symlink(folder.path().join("other"), &path).unwrap();
+            }
+        }
+        assert!(cluster.get(None).await.unwrap() == data, "{fault}");
+        let located = cluster.worker().located.lock().len();
+        assert!(!cluster.worker().reads.lock().is_empty(), "{fault}");
+        assert!(cluster.get(None).await.unwrap() == data, "{fault}");
+        assert_eq!(cluster.worker().located.lock().len(), located, "{fault}: it is remembered");
+        cluster.clock.advance(60_000);
+        cluster.get(None).await.unwrap();
+        assert!(cluster.worker().located.lock().len() > located, "{fault}: it is tried again");
+    }
 }

@@ -1,6 +1,7 @@
 //! What becomes of a block that was begun: committed, or abandoned in the background once no worker is at work on it.
 
 use super::term::{BlockInFlight, Term};
+use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -23,7 +24,8 @@ const COMMITTED: u8 = 2;
 /// last of them to let go decides its fate.
 pub(super) struct BlockLease {
     block: Option<BlockInFlight>,
-    worker_ids: Vec<u64>,
+    /// Every worker that may have it.
+    worker_ids: Mutex<Vec<u64>>,
     state: AtomicU8,
     abandoned: mpsc::UnboundedSender<AbandonedBlock>,
 }
@@ -36,7 +38,13 @@ pub(super) struct AbandonedBlock {
 
 impl BlockLease {
     pub fn new(block: BlockInFlight, worker_ids: Vec<u64>, abandoned: mpsc::UnboundedSender<AbandonedBlock>) -> Self {
+        let worker_ids = Mutex::new(worker_ids);
         Self { block: Some(block), worker_ids, state: AtomicU8::new(STREAMING), abandoned }
+    }
+
+    /// The block is about to be sent to more workers.
+    pub fn add_workers(&self, worker_ids: &[u64]) {
+        self.worker_ids.lock().extend_from_slice(worker_ids);
     }
 
     /// The last byte is about to be sent.
@@ -55,7 +63,7 @@ impl Drop for BlockLease {
         if *self.state.get_mut() == WRITTEN
             && let Some(block) = self.block.take()
         {
-            let worker_ids = std::mem::take(&mut self.worker_ids);
+            let worker_ids = std::mem::take(self.worker_ids.get_mut());
             // Nobody listens any more when the gateway has stopped: its session is over then, and all is reclaimed.
             let _ = self.abandoned.send(AbandonedBlock { block, worker_ids });
         }

@@ -6,9 +6,11 @@
 //! | `put`, `part`, `get`, `copy` | the operations that move bytes |
 //! | `calls` | the metaserver's other calls, and how a change in doubt is settled |
 //! | `pipeline` | a body becomes blocks |
+//! | `copies` | which workers a block goes to, and what is done about those that fail |
 //! | `session`, `term`, `leases` | the session; what is in flight under it; what becomes of a block |
 
 mod calls;
+mod copies;
 mod copy;
 mod get;
 mod leases;
@@ -26,7 +28,7 @@ mod types;
 pub use get::ContentStream;
 pub use types::{CopyObject, CopyPart, GetObject, ObjectsError, ObjectsOptions, OpenedObject, PutObject, PutPart};
 
-use crate::blocks::{ReadBudget, ReadSources, WorkerConnector};
+use crate::blocks::{LocalReads, Nearness, ReadBudget, ReadSources, WorkerConnector, WorkerHealth};
 use metrics::Metrics;
 use prometheus_client::registry::Registry;
 use session::Session;
@@ -50,6 +52,9 @@ struct Inner {
     access: AccessClient<Channel>,
     session: Arc<Session>,
     connector: Arc<dyn WorkerConnector>,
+    health: Arc<WorkerHealth>,
+    nearness: Arc<Nearness>,
+    local: Arc<LocalReads>,
     options: ObjectsOptions,
     clock: Arc<dyn Clock>,
     shutdown: Shutdown,
@@ -87,6 +92,9 @@ impl Objects {
             namespace: NamespaceClient::new(metaserver).max_decoding_message_size(MAX_MESSAGE_BYTES),
             session,
             connector: workers,
+            health: Arc::new(WorkerHealth::new(clock.clone())),
+            nearness: Arc::new(options.nearness.clone()),
+            local: Arc::new(LocalReads::new(options.local_reads, clock.clone())),
             buffer: Arc::new(Semaphore::new(permits.clamp(1, Semaphore::MAX_PERMITS))),
             read_budget: ReadBudget::new(options.read_buffer_max_bytes),
             options,
@@ -108,7 +116,7 @@ impl Objects {
     }
 
     pub fn register_metrics(&self, registry: &mut Registry) {
-        self.inner.metrics.register(registry);
+        self.inner.metrics.register(registry, &self.inner.local.bytes);
     }
 }
 
@@ -122,6 +130,10 @@ impl Inner {
         ReadSources {
             workers: self.session.workers().by_id,
             connector: self.connector.clone(),
+            health: self.health.clone(),
+            nearness: self.nearness.clone(),
+            local: self.local.clone(),
+            patience: self.options.read_patience,
             clock: self.clock.clone(),
             metrics: self.metrics.reads.clone(),
             budget: self.read_budget.clone(),

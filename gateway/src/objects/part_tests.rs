@@ -6,7 +6,13 @@ use weir_proto::v1::{self, ChecksumAlgorithm, Reason};
 use weir_proto::{BucketName, ObjectKey};
 
 fn part(part_number: u32) -> PutPart {
-    PutPart { bucket: BucketName::new("bucket").unwrap(), key: ObjectKey::new("k").unwrap(), upload_id: 2, part_number }
+    PutPart {
+        bucket: BucketName::new("bucket").unwrap(),
+        key: ObjectKey::new("k").unwrap(),
+        upload_id: 2,
+        part_number,
+        replication: 0,
+    }
 }
 
 async fn cluster(algorithm: ChecksumAlgorithm) -> Cluster {

@@ -8,10 +8,12 @@ use crate::body::IncomingBody;
 use std::future::Future;
 use std::sync::Arc;
 use tonic::{Response, Status};
+use tracing::Instrument as _;
 use weir_proto::Failure;
 use weir_proto::v1::namespace_client::NamespaceClient;
 use weir_proto::v1::{self, Reason};
 use weir_service::channel::Channel;
+use weir_service::trace::Current;
 
 /// A body of this size is not read before it is clear that the bucket exists and the preconditions hold so far.
 const CHECK_FIRST_MIN_BYTES: u64 = 1 << 20;
@@ -30,7 +32,7 @@ impl Objects {
         if plan.expects_continue || plan.length.known().is_none_or(|length| length >= CHECK_FIRST_MIN_BYTES) {
             self.check_first(&request).await?;
         }
-        let uploaded = self.inner.upload(&mut body, Some(self.inner.inline_max_bytes())).await?;
+        let uploaded = self.inner.upload(&mut body, Some(self.inner.inline_max_bytes()), request.replication).await?;
         drop(body);
         Ok(self.inner.commit_object(request, uploaded).await?)
     }
@@ -86,7 +88,7 @@ impl Inner {
         T: Future<Output = Result<Response<A>, Status>> + Send,
     {
         let inner = self.clone();
-        let task = self.shutdown.spawn(async move {
+        let committed = async move {
             if uploaded.leases.is_empty() {
                 return inner.change(send).await;
             }
@@ -101,7 +103,8 @@ impl Inner {
                 let _ = inner.session.renew(&uploaded.term).await;
             }
             outcome.map_err(outlived)
-        });
+        };
+        let task = self.shutdown.spawn(Current::get().carry(committed).in_current_span());
         task.await.unwrap_or_else(|error| Err(Failure::new(Reason::Unavailable, "", format!("commit: {error}"))))
     }
 }

@@ -92,9 +92,9 @@ async fn every_replica_gets_the_block_before_the_commit() {
 }
 
 #[tokio::test]
-async fn a_block_that_one_of_its_workers_refuses_is_not_committed() {
+async fn a_block_that_one_of_its_workers_refuses_is_not_committed_when_there_is_no_other() {
     let cluster = Cluster::with(2, 2, |_| {}).await;
-    *cluster.workers[1].write_fault.lock() = Some((Reason::NoSpace, 300));
+    *cluster.workers[1].write_fault.lock() = Some(WriteFault::Fail(Reason::NoSpace, 300));
     let error = cluster.put(pattern(2500)).await.unwrap_err();
     assert_eq!(error.reason(), Some(Reason::NoSpace));
     assert!(cluster.metaserver.stored().is_none());
@@ -111,7 +111,7 @@ async fn a_worker_that_fails_in_the_middle_costs_the_blocks_before() {
     });
     frames.send(pattern(1500).into()).await.unwrap();
     cluster.until(|c| c.worker().block_count() == 1).await;
-    *cluster.worker().write_fault.lock() = Some((Reason::StoreFailed, 1));
+    *cluster.worker().write_fault.lock() = Some(WriteFault::Fail(Reason::StoreFailed, 1));
     frames.send(pattern(1000).into()).await.unwrap();
     drop(frames);
     let error = put.await.unwrap().unwrap_err();

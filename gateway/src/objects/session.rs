@@ -4,7 +4,7 @@
 use super::leases::{AbandonedBlock, BlockLease};
 use super::term::{BlockInFlight, Term};
 use super::types::ObjectsOptions;
-use crate::blocks::WorkerMap;
+use crate::blocks::{Copies, WorkerMap};
 use parking_lot::{Mutex, RwLock};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -49,12 +49,19 @@ pub(super) struct Session {
 pub(super) struct Workers {
     pub all: Arc<[v1::Worker]>,
     pub by_id: WorkerMap,
+    /// Copies of a block whose bucket does not say, and the fewest; see OpenSessionResponse.
+    replication: u32,
+    replication_min: u32,
 }
 
 impl Workers {
-    fn new(workers: Vec<v1::Worker>) -> Self {
+    fn new(workers: Vec<v1::Worker>, replication: u32, replication_min: u32) -> Self {
         let by_id: HashMap<_, _> = workers.iter().map(|w| (WorkerId(w.worker_id), w.clone())).collect();
-        Self { all: workers.into(), by_id: Arc::new(by_id) }
+        Self { all: workers.into(), by_id: Arc::new(by_id), replication, replication_min }
+    }
+
+    fn of_opened(opened: &mut v1::OpenSessionResponse) -> Self {
+        Self::new(std::mem::take(&mut opened.workers), opened.replication, opened.replication_min)
     }
 }
 
@@ -67,13 +74,13 @@ impl Session {
         shutdown: &Shutdown,
     ) -> Result<Self, Failure> {
         let client = client(metaserver);
-        let opened = open_patiently(&client, &options, shutdown).await?;
+        let mut opened = open_patiently(&client, &options, shutdown).await?;
         tracing::info!(session_id = opened.session_id, cluster_id = opened.cluster_id, "session opened");
         Ok(Self {
             term: RwLock::new(Arc::new(Term::new(&opened))),
             lease_ms: AtomicU64::new(opened.lease_ms),
             heartbeat_interval: Duration::from_millis(opened.heartbeat_interval_ms.max(1)),
-            workers: RwLock::new(Workers::new(opened.workers)),
+            workers: RwLock::new(Workers::of_opened(&mut opened)),
             client,
             options,
             renewing: tokio::sync::Mutex::default(),
@@ -96,6 +103,13 @@ impl Session {
 
     pub fn workers(&self) -> Workers {
         self.workers.read().clone()
+    }
+
+    /// How many copies the blocks of a bucket are to have that says so; 0: it does not say.
+    pub fn copies(&self, replication: u32) -> Copies {
+        let workers = self.workers.read();
+        let wanted = if replication == 0 { workers.replication } else { replication };
+        Copies::new(wanted, workers.replication_min)
     }
 
     /// Is there a session, and did the metaserver answer within its lease?
@@ -156,7 +170,7 @@ impl Session {
                 let response = response.into_inner();
                 term.heard_mark(response.read_mark);
                 self.lease_ms.store(response.lease_ms, Ordering::Relaxed);
-                *self.workers.write() = Workers::new(response.workers);
+                *self.workers.write() = Workers::new(response.workers, response.replication, response.replication_min);
                 *self.answered.lock() = Instant::now();
             }
             Ok(Err(failure)) if failure.reason == Reason::SessionOver => {
@@ -181,12 +195,12 @@ impl Session {
         if self.is_closed.load(Ordering::Acquire) {
             return Err(Failure::new(Reason::Unavailable, "", "this gateway is shutting down"));
         }
-        let opened = open_once(&self.client, &self.options).await.inspect_err(|failure| {
+        let mut opened = open_once(&self.client, &self.options).await.inspect_err(|failure| {
             tracing::warn!("opening a session anew failed: {failure}");
         })?;
         tracing::warn!(ended = ended.session_id, session_id = opened.session_id, "the session was over; a new one");
         let term = Arc::new(Term::new(&opened));
-        *self.workers.write() = Workers::new(opened.workers);
+        *self.workers.write() = Workers::of_opened(&mut opened);
         *self.answered.lock() = Instant::now();
         *self.term.write() = term.clone();
         Ok(term)

@@ -11,8 +11,6 @@ use weir_proto::v1;
 /// A session from its opening to its end. Block ids belong to the one that they were granted to.
 pub(super) struct Term {
     pub session_id: u64,
-    /// How many workers each block is written to.
-    pub replication: usize,
     pub inline_max_bytes: u64,
     over: AtomicBool,
     state: Mutex<State>,
@@ -37,7 +35,6 @@ impl Term {
     pub fn new(opened: &v1::OpenSessionResponse) -> Self {
         Self {
             session_id: opened.session_id,
-            replication: opened.replication.max(1) as usize,
             inline_max_bytes: opened.inline_max_bytes,
             over: AtomicBool::new(false),
             state: Mutex::new(State { read_mark: opened.read_mark, next_sequence: 1, ..State::default() }),

@@ -1,6 +1,7 @@
 //! What callers ask of [`super::Objects`], and what they get.
 
 use super::ContentStream;
+use crate::blocks::{Nearness, ReadPatience};
 use crate::body::BodyError;
 use std::time::Duration;
 use weir_proto::v1;
@@ -21,6 +22,13 @@ pub struct ObjectsOptions {
     pub buffer_max_bytes: u64,
     /// Bytes of object data that are read ahead of all clients together, besides a little for each.
     pub read_buffer_max_bytes: u64,
+    /// A worker that takes or answers nothing for so long is replaced, if there is another.
+    pub worker_silence: Duration,
+    /// Where this gateway runs, and how long a worker may keep its reads waiting.
+    pub nearness: Nearness,
+    /// Blocks of workers on this machine are read from their files, where these can be opened.
+    pub local_reads: bool,
+    pub read_patience: ReadPatience,
     /// Block ids asked of the metaserver at a time.
     pub block_grant_count: u32,
     /// The metaserver is reached over a network, where an answer can be lost: changes carry a request id that the
@@ -39,6 +47,13 @@ impl From<&GatewaySettings> for ObjectsOptions {
             block_max_bytes: settings.block_max_bytes,
             buffer_max_bytes: settings.buffer_max_bytes,
             read_buffer_max_bytes: settings.read_buffer_max_bytes,
+            worker_silence: Duration::from_millis(settings.worker_silence_ms),
+            nearness: Nearness { zone: settings.zone.clone(), host: settings.host.clone() },
+            local_reads: settings.local_reads,
+            read_patience: ReadPatience {
+                hedge: Duration::from_millis(settings.read_hedge_ms),
+                silence: Duration::from_millis(settings.read_silence_ms),
+            },
             block_grant_count: settings.block_grant_count,
             remember_requests: true,
             open_timeout: None,
@@ -54,6 +69,8 @@ pub struct PutObject {
     pub attributes: v1::Attributes,
     pub precondition: Option<v1::Precondition>,
     pub owner: String,
+    /// Copies of each new block that the bucket asks for; 0: it asks for none, and the cluster's setting holds.
+    pub replication: u32,
 }
 
 /// UploadPart.
@@ -64,6 +81,8 @@ pub struct PutPart {
     pub upload_id: u64,
     /// 1 to 10,000.
     pub part_number: u32,
+    /// Copies of each new block that the bucket asks for; 0: it asks for none, and the cluster's setting holds.
+    pub replication: u32,
 }
 
 /// GetObject.
@@ -112,6 +131,8 @@ pub struct CopyObject {
     pub owner: String,
     /// Absent: the owner's alone. The source's is never taken.
     pub acl: Option<v1::Acl>,
+    /// Copies of each new block that the bucket asks for; 0: it asks for none, and the cluster's setting holds.
+    pub replication: u32,
 }
 
 /// UploadPartCopy.
@@ -128,6 +149,8 @@ pub struct CopyPart {
     pub key: ObjectKey,
     pub upload_id: u64,
     pub part_number: u32,
+    /// Copies of each new block that the bucket asks for; 0: it asks for none, and the cluster's setting holds.
+    pub replication: u32,
 }
 
 /// Why something about an object did not work.

@@ -198,7 +198,7 @@ impl From<Failure> for QueryError {
                 let message = format!("Invalid principal in policy: \"AWS\":\"{}\"", failure.resource);
                 return Self::new(QueryErrorCode::MalformedPolicyDocument, message);
             }
-            Reason::SessionOver | Reason::Unavailable | Reason::NotConfirmed => {
+            Reason::SessionOver | Reason::Unavailable | Reason::NotConfirmed | Reason::NotInSync => {
                 return Self::from(QueryErrorCode::ServiceUnavailable).cause(text);
             }
             Reason::NoSuchBucket

@@ -1,7 +1,7 @@
 //! What never became a request has a line in the audit log all the same: whoever looks for attacks looks there.
 
 use super::Server;
-use crate::audit::{AuditRecord, Entry, request_span};
+use crate::audit::{AuditRecord, Entry};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 use weir_service::accept::{Refusal, Refused};
@@ -52,8 +52,7 @@ impl Server {
             error: Some(refusal.name()),
             ..AuditRecord::default()
         };
-        let span = request_span(&record.request_id, "", "");
-        let mut entry = Entry::begin(self.audit.clone(), record, Arc::default(), span);
+        let mut entry = Entry::begin(self.audit.clone(), record, Arc::default(), tracing::Span::none());
         if !self.audit.has_room() {
             entry.give_up();
         }

@@ -30,7 +30,10 @@ impl Body for SentBody {
 
     fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Failure>>> {
         let this = &mut *self;
-        let polled = Pin::new(&mut this.body).poll_frame(context);
+        let polled = {
+            let (_in_span, _current) = (this.entry.span().enter(), this.entry.current().enter());
+            Pin::new(&mut this.body).poll_frame(context)
+        };
         match &polled {
             Poll::Ready(Some(Ok(frame))) => {
                 let bytes = frame.data_ref().map_or(0, Bytes::len) as u64;

@@ -16,8 +16,11 @@ impl Cluster {
         let settings = &self.namespace.settings;
         let (heartbeat_ms, reclaim_ms) = (settings.heartbeat_interval_ms, settings.reclaim_interval_ms);
         let upload_sweep_ms = settings.upload_sweep_interval_ms;
+        let sweep_ms = super::sweep::TURN_MS;
         repeat(shutdown, "sessions", heartbeat_ms, self, |cluster| async move { cluster.sweep_sessions().await });
         repeat(shutdown, "reclaim", reclaim_ms, self, |cluster| async move { cluster.reclaim_turn().await });
+        repeat(shutdown, "repair", heartbeat_ms, self, |cluster| async move { cluster.repair_turn().await });
+        repeat(shutdown, "blocks", sweep_ms, self, |cluster| async move { cluster.sweep_turn().await });
         repeat(shutdown, "uploads", upload_sweep_ms, self, |cluster| async move {
             cluster.expire_uploads().await.map(|_| ())
         });

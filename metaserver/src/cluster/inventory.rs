@@ -2,12 +2,18 @@
 //! written and never committed.
 
 use super::Cluster;
+use super::members::Members;
+use super::plan::{Need, look};
+use super::repair::queue::Entry;
 use crate::error::Error;
 use crate::namespace::transaction::{Attempts, Transaction};
 use crate::records::block::{self, BlockRecord};
 use crate::records::{condemned, decode};
 use bytes::Bytes;
 use weir_proto::v1::InventoryBatch;
+
+/// Workers whose inventories are compared at the same time.
+pub(super) const MAX_AT_ONCE: usize = 4;
 
 /// Blocks compared at a time.
 const COMPARE_BATCH: usize = 1_000;
@@ -19,23 +25,32 @@ impl Cluster {
     /// [`Error::Invalid`]: the worker has not registered.
     pub async fn take_inventory(&self, batch: &InventoryBatch) -> Result<u64, Error> {
         let worker_id = batch.worker_id;
-        if !self.workers.is_known(worker_id) {
-            return Err(Error::invalid("worker_id", format!("worker {worker_id} has not registered")));
+        let is_this = |incarnation| incarnation == batch.incarnation;
+        if !self.workers.with(worker_id, |state| is_this(state.worker.incarnation)).unwrap_or(false) {
+            return Err(Error::invalid("worker_id", format!("worker {worker_id} has not registered, or started anew")));
         }
         if self.namespace.awaits_confirmation() {
             return Ok(0);
         }
         let mut ordered = 0;
         for some in batch.block_ids.chunks(COMPARE_BATCH) {
-            let mut attempts = Attempts::default();
-            ordered += loop {
-                match self.try_compare(worker_id, some).await {
-                    Err(Error::Raced) => attempts.again(&self.namespace, || format!("worker {worker_id}")).await?,
-                    done => break done?,
-                }
-            };
+            ordered += self.compare(worker_id, some, true).await?;
+        }
+        for some in batch.damaged_block_ids.chunks(COMPARE_BATCH) {
+            self.invalidate(worker_id, some).await?;
+            ordered += self.compare(worker_id, some, false).await?;
         }
         Ok(ordered)
+    }
+
+    async fn compare(&self, worker_id: u64, block_ids: &[u64], are_whole: bool) -> Result<u64, Error> {
+        let mut attempts = Attempts::default();
+        loop {
+            match self.try_compare(worker_id, block_ids, are_whole).await {
+                Err(Error::Raced) => attempts.again(&self.namespace, || format!("worker {worker_id}")).await?,
+                done => return done,
+            }
+        }
     }
 
     pub fn finish_inventory(&self, worker_id: u64, ordered: u64) {
@@ -45,13 +60,27 @@ impl Cluster {
         }
     }
 
-    async fn try_compare(&self, worker_id: u64, block_ids: &[u64]) -> Result<u64, Error> {
+    /// A copy that the record does not name, or that was thought to be damaged or gone, counts when the block needs it:
+    /// once the worker has verified it.
+    fn adopts(&self, block_id: u64, record: &BlockRecord, worker_id: u64, members: &Members) -> bool {
+        let look = look(record, members, self.namespace.settings.replication);
+        let adopts = matches!(look.need, Need::Copy { .. }) && members.serves(worker_id);
+        // Without a source nobody can be ordered to copy: what the worker has may be the only one there is.
+        let is_last = look.live == 0;
+        if adopts || is_last {
+            self.repair.push(Entry { block_id, preferred: Some(worker_id), ..Entry::default() });
+        }
+        adopts || is_last
+    }
+
+    async fn try_compare(&self, worker_id: u64, block_ids: &[u64], are_whole: bool) -> Result<u64, Error> {
         // Looked at before the records are read: what is left behind by then has its record already, or never will.
         let left_behind: Vec<bool> = block_ids.iter().map(|&id| self.namespace.sessions.is_left_behind(id)).collect();
         let keys: Vec<Bytes> = block_ids.iter().map(|&id| block::key(id)).collect();
         let values = self.namespace.store.get_many(&keys).await?;
         let mut unwritten = Vec::new();
         let mut surplus = Vec::new();
+        let members = self.workers.members(&self.namespace);
         for (((&block_id, left_behind), key), value) in block_ids.iter().zip(left_behind).zip(&keys).zip(values) {
             match value {
                 None if left_behind => unwritten.push((block_id, vec![worker_id])),
@@ -60,6 +89,11 @@ impl Cluster {
                     let record: BlockRecord = decode(key, value.clone())?;
                     if record.condemned {
                         unwritten.push((block_id, vec![worker_id]));
+                    } else if record.valid_worker_ids().any(|id| id == worker_id)
+                        || self.repair.is_target(block_id, worker_id)
+                        || are_whole && self.adopts(block_id, &record, worker_id, &members)
+                    {
+                        // It counts, or will.
                     } else if !record.worker_ids.contains(&worker_id) {
                         surplus.push((block_id, key.clone(), value));
                     }
@@ -103,7 +137,7 @@ mod tests {
     }
 
     async fn report(fixture: &Fixture, worker_id: u64, block_ids: &[u64]) -> u64 {
-        let batch = InventoryBatch { worker_id, block_ids: block_ids.to_vec() };
+        let batch = InventoryBatch { worker_id, block_ids: block_ids.to_vec(), ..Default::default() };
         fixture.cluster.take_inventory(&batch).await.unwrap()
     }
 
@@ -175,7 +209,7 @@ mod tests {
     #[tokio::test]
     async fn an_unknown_worker_has_no_inventory() {
         let fixture = Fixture::new().await;
-        let batch = InventoryBatch { worker_id: 99, block_ids: vec![1] };
+        let batch = InventoryBatch { worker_id: 99, block_ids: vec![1], ..Default::default() };
         assert!(matches!(fixture.cluster.take_inventory(&batch).await, Err(Error::Invalid { .. })));
     }
 }

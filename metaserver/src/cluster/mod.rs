@@ -1,17 +1,35 @@
-//! The machines around the namespace: workers, what they hold, and what they are ordered to delete; and the work that
-//! goes on in the background.
+//! The machines around the namespace: workers, what they hold, and what they are ordered to copy and to delete; and the
+//! work that goes on in the background.
 
 pub mod background;
+mod duty;
 pub mod expiry;
+mod heartbeat;
 pub mod inventory;
+mod members;
+#[cfg(test)]
+mod model;
+mod plan;
+mod rebalance;
 pub mod reclaim;
+mod redundancy;
+mod registration;
+mod repair;
+mod sweep;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
 pub mod workers;
 
 use crate::error::Error;
 use crate::namespace::Namespace;
+use rebalance::Rebalance;
+use repair::Repair;
 use std::sync::Arc;
-use tokio::sync::Mutex;
-use weir_proto::v1::{BlockHolder, GetBlockInfoResponse};
+use sweep::Sweep;
+use tokio::sync::{Mutex, Semaphore};
+use weir_proto::v1::{BlockHolder, GetBlockInfoResponse, Redundancy};
 use workers::Workers;
 
 /// What the metaserver knows and does beside the namespace itself.
@@ -20,6 +38,11 @@ pub struct Cluster {
     pub(crate) workers: Workers,
     /// One reclaimer at a time, and what it waits for.
     reclaim: Mutex<reclaim::Round>,
+    repair: Repair,
+    sweep: Sweep,
+    rebalance: Rebalance,
+    /// A place for each worker whose inventory is being compared.
+    pub(crate) inventories: Semaphore,
     started_ms: i64,
 }
 
@@ -28,7 +51,24 @@ impl Cluster {
     pub async fn open(namespace: Arc<Namespace>) -> Result<Self, Error> {
         let workers = Workers::load(&namespace).await?;
         let started_ms = namespace.clock.now_ms();
-        Ok(Self { namespace, workers, reclaim: Mutex::default(), started_ms })
+        let repair = Repair::new(namespace.clock.random_u64());
+        Ok(Self {
+            namespace,
+            workers,
+            reclaim: Mutex::default(),
+            repair,
+            sweep: Sweep::default(),
+            rebalance: Rebalance::default(),
+            inventories: Semaphore::new(inventory::MAX_AT_ONCE),
+            started_ms,
+        })
+    }
+
+    /// How many copies the blocks have, and what is being done about it.
+    pub fn redundancy(&self) -> Redundancy {
+        let (queued, ordered) = self.repair.counts();
+        let (queued_block_count, ordered_block_count) = (queued as u64, ordered as u64);
+        Redundancy { queued_block_count, ordered_block_count, ..self.sweep.redundancy() }
     }
 
     pub fn started_ms(&self) -> i64 {

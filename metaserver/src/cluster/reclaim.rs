@@ -296,7 +296,11 @@ mod tests {
         let given = fixture.namespace.ids.next(&*fixture.namespace.store).await.unwrap();
         fixture.store.restored.store(true, std::sync::atomic::Ordering::SeqCst);
         let fixture = fixture.restart().await;
-        let unknown = v1::InventoryBatch { worker_id: fixture.worker_id, block_ids: vec![given + 1_000_000] };
+        let unknown = v1::InventoryBatch {
+            worker_id: fixture.worker_id,
+            block_ids: vec![given + 1_000_000],
+            ..Default::default()
+        };
         assert_eq!(fixture.cluster.take_inventory(&unknown).await.unwrap(), 0);
         for _ in 0..3 {
             assert_eq!(fixture.cluster.reclaim_step().await.unwrap(), 0);

@@ -38,7 +38,11 @@ pub(crate) fn add_new(transaction: &mut Transaction, extents: &[v1::WrittenExten
             crc32c: extent.crc32c,
             worker_ids: written.worker_ids.clone(),
             references: vec![reference.clone()],
-            condemned: false,
+            wanted: match written.replication {
+                0 => u32::try_from(written.worker_ids.len()).unwrap_or(u32::MAX),
+                wanted => wanted,
+            },
+            ..BlockRecord::default()
         };
         transaction.put(key, &record);
     }
@@ -230,6 +234,21 @@ impl Namespace {
         let key = block::key(block_id);
         let value = self.store.get(&key).await?.ok_or(Error::NoSuchBlock { block_id })?;
         Ok(decode(&key, value)?)
+    }
+
+    /// The records of blocks that something refers to; those that are gone are left out.
+    pub(crate) async fn blocks(&self, block_ids: &[u64]) -> Result<Vec<BlockRecord>, Error> {
+        let keys: Vec<Bytes> = block_ids.iter().map(|&id| block::key(id)).collect();
+        let values = self.store.get_many(&keys).await?;
+        let mut records = Vec::with_capacity(keys.len());
+        for (key, value) in keys.iter().zip(values) {
+            let Some(value) = value else { continue };
+            let record: BlockRecord = decode(key, value)?;
+            if !record.condemned {
+                records.push(record);
+            }
+        }
+        Ok(records)
     }
 
     /// Whether a reference is of a part whose upload is open still.

@@ -107,7 +107,7 @@ impl Namespace {
         let blocks = self.live_blocks(&ids).await?;
         let located = extents.iter().zip(blocks).map(|((offset_bytes, extent), (_, _, block))| LocatedExtent {
             extent: Some(extent.into()),
-            worker_ids: block.worker_ids,
+            worker_ids: block.readable_worker_ids(),
             offset_bytes: *offset_bytes,
         });
         Ok(located.collect())

@@ -25,13 +25,17 @@ const RESTORE_UPLOAD_JUMP: u64 = 1 << 20;
 pub struct Ids {
     lease: tokio::sync::Mutex<Range<u64>>,
     pub cluster_id: String,
+    /// Under which this store is served; 1 until a standby is promoted.
+    pub epoch: u64,
 }
 
 impl Ids {
-    /// Starts a new epoch and says its number. Makes the cluster's id on a fresh store.
+    /// Starts, and says the how manieth start it is. On a store that was promoted, the first commit is the new epoch.
     pub async fn open(store: &dyn Store) -> Result<(Self, u64), Error> {
         let restored = store.awaits_confirmation();
-        let epoch = change(store, Counter::Epoch, |record| record.value += 1).await?.value;
+        let epoch_min = store.epoch_min();
+        let epoch = change(store, Counter::Epoch, |record| record.value = record.value.max(epoch_min)).await?.value;
+        let starts = change(store, Counter::Starts, |record| record.value += 1).await?.value;
         if restored {
             change(store, Counter::Ids, |record| record.value += RESTORE_JUMP).await?;
             change(store, Counter::UploadIds, |record| {
@@ -44,7 +48,7 @@ impl Ids {
         change(store, Counter::AccessVersion, |record| record.value = record.value.max(FIRST_ACCESS_VERSION) + jump)
             .await?;
         let cluster = read(store, Counter::Cluster).await?.0;
-        Ok((Self { lease: tokio::sync::Mutex::new(0..0), cluster_id: cluster.text }, epoch))
+        Ok((Self { lease: tokio::sync::Mutex::new(0..0), cluster_id: cluster.text, epoch }, starts))
     }
 
     /// One new id.
@@ -75,6 +79,13 @@ pub async fn name_cluster(store: &dyn Store, random: [u8; 16]) -> Result<(), Err
     })
     .await?;
     Ok(())
+}
+
+/// The epoch under which a store was served last, and its cluster's id, without changing anything; 1 and empty for a
+/// fresh one.
+pub async fn epoch_and_cluster(store: &dyn Store) -> Result<(u64, String), Error> {
+    let epoch = read(store, Counter::Epoch).await?.0.value.max(store.epoch_min());
+    Ok((epoch, read(store, Counter::Cluster).await?.0.text))
 }
 
 /// The next upload id, and the guard and write that take it.
@@ -130,8 +141,8 @@ mod tests {
         let store = MemoryStore::new();
         let mut last = 0;
         for start in 1..4 {
-            let (ids, epoch) = Ids::open(&store).await.unwrap();
-            assert_eq!(epoch, start);
+            let (ids, starts) = Ids::open(&store).await.unwrap();
+            assert_eq!((starts, ids.epoch), (start, 1));
             for count in [1, 5_000, 5_000, 25_000, 1] {
                 let range = ids.take(&store, count).await.unwrap();
                 assert!(range.start > last, "{range:?} after {last}");

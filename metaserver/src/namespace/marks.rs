@@ -6,7 +6,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Bits of a mark that count within an epoch.
+/// Bits of a mark that count within a start.
 const COUNTER_BITS: u32 = 40;
 
 /// The marks of one run of the metaserver; those of a later run are higher.
@@ -14,8 +14,8 @@ const COUNTER_BITS: u32 = 40;
 pub struct ReadMarks(AtomicU64);
 
 impl ReadMarks {
-    pub fn of_epoch(epoch: u64) -> Self {
-        Self(AtomicU64::new(epoch << COUNTER_BITS))
+    pub fn of_start(start: u64) -> Self {
+        Self(AtomicU64::new(start << COUNTER_BITS))
     }
 
     pub fn current(&self) -> u64 {
@@ -33,11 +33,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn marks_rise_within_an_epoch_and_from_epoch_to_epoch() {
-        let marks = ReadMarks::of_epoch(1);
+    fn marks_rise_within_a_start_and_from_start_to_start() {
+        let marks = ReadMarks::of_start(1);
         let first = marks.current();
         assert!(marks.advance() > first);
         assert_eq!(marks.current(), first + 1);
-        assert!(ReadMarks::of_epoch(2).current() > marks.current());
+        assert!(ReadMarks::of_start(2).current() > marks.current());
     }
 }

@@ -22,6 +22,7 @@ pub mod objects;
 pub mod parts;
 pub mod preconditions;
 pub mod rename;
+pub(crate) mod replicas;
 pub mod results;
 pub mod sessions;
 pub mod transaction;
@@ -74,7 +75,7 @@ pub struct Namespace {
 }
 
 impl Namespace {
-    /// Starts on what the store holds: ids and marks of a new epoch, the sessions that were open, the directory of
+    /// Starts on what the store holds: ids and marks of a new start, the sessions that were open, the directory of
     /// access, buckets that were being deleted.
     pub async fn open(
         settings: MetaserverSettings,
@@ -86,12 +87,12 @@ impl Namespace {
         let mut random = [0; 16];
         clock.random(&mut random);
         ids::name_cluster(&*store, random).await?;
-        let (ids, epoch) = Ids::open(&*store).await?;
+        let (ids, starts) = Ids::open(&*store).await?;
         let sessions = Sessions::load(&*store, clock.now_ms()).await?;
         metrics.sessions.set(sessions.live_count());
         let access = Arc::new(Access::open(&*store).await?);
         let namespace = Self {
-            marks: ReadMarks::of_epoch(epoch),
+            marks: ReadMarks::of_start(starts),
             store,
             clock,
             settings,

@@ -166,6 +166,10 @@ fn extents(extents: &[v1::WrittenExtent]) -> Result<u64, Error> {
             return invalid(format!("block {} is named twice, or is none", extent.block_id));
         }
         workers(extent.block_id, &written.worker_ids)?;
+        if written.replication as usize > MAX_REPLICAS {
+            let rule = format!("block {} should have at most {MAX_REPLICAS} copies", extent.block_id);
+            return Err(Error::invalid("extents", rule));
+        }
         total = total.saturating_add(extent.length_bytes);
     }
     Ok(total)
@@ -192,6 +196,7 @@ mod tests {
         v1::WrittenExtent {
             extent: Some(v1::Extent { block_id, length_bytes, crc32c: 1 }),
             worker_ids: worker_ids.to_vec(),
+            replication: 0,
         }
     }
 
@@ -216,7 +221,8 @@ mod tests {
             of(5, vec![extent(1, 5, &[])]),
             of(5, vec![extent(1, 5, &[2, 2])]),
             of(5, vec![extent(1, 5, &[0])]),
-            of(5, vec![v1::WrittenExtent { extent: None, worker_ids: vec![1] }]),
+            of(5, vec![v1::WrittenExtent { worker_ids: vec![1], ..Default::default() }]),
+            of(5, vec![v1::WrittenExtent { replication: 17, ..extent(1, 5, &[1]) }]),
             of(u64::MAX, vec![extent(1, u64::MAX, &[1]), extent(2, u64::MAX, &[1])]),
             content(None),
             content(Some(v1::Content { md5: vec![0; 16].into(), ..Default::default() })),

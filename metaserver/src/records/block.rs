@@ -19,6 +19,35 @@ pub struct BlockRecord {
     /// Nothing refers to it, nothing ever will, and the workers are ordered to delete it.
     #[prost(bool, tag = "5")]
     pub condemned: bool,
+    /// How many copies it should have. 0 in old records: see [`BlockRecord::wanted_count`].
+    #[prost(uint32, tag = "6")]
+    pub wanted: u32,
+    /// Those of the workers whose copy is damaged, or was not found: it does not count, and is not read. They are named
+    /// until the block has its copies again, and then ordered to delete what they have of it.
+    #[prost(uint64, repeated, tag = "7")]
+    pub invalid_worker_ids: Vec<u64>,
+}
+
+impl BlockRecord {
+    /// Workers with a copy that counts.
+    pub fn valid_worker_ids(&self) -> impl Iterator<Item = u64> + '_ {
+        self.worker_ids.iter().copied().filter(|id| !self.invalid_worker_ids.contains(id))
+    }
+
+    /// Whom to ask for its bytes: the valid ones. Without any, all: what each of them says is the truth.
+    pub fn readable_worker_ids(&self) -> Vec<u64> {
+        let valid: Vec<u64> = self.valid_worker_ids().collect();
+        if valid.is_empty() { self.worker_ids.clone() } else { valid }
+    }
+
+    /// How many copies it should have; an old record does not say: as many as the cluster wants of a new block, and not
+    /// fewer than it names.
+    pub fn wanted_count(&self, cluster: u32) -> usize {
+        match self.wanted {
+            0 => self.worker_ids.len().max(cluster as usize),
+            wanted => wanted as usize,
+        }
+    }
 }
 
 /// Content that uses a block. The owner decides; the rest is for operators, as it was when the reference was made.
@@ -75,8 +104,22 @@ mod tests {
                 upload_id: 2,
             }],
             condemned: false,
+            wanted: 3,
+            invalid_worker_ids: vec![u64::MAX],
         });
         assert_eq!(name(&key(300)).unwrap(), 300);
         assert!(key(255) < key(256));
+    }
+
+    #[test]
+    fn an_invalid_copy_does_not_count_and_is_read_only_when_there_is_no_other() {
+        let mut record = BlockRecord { worker_ids: vec![1, 2], invalid_worker_ids: vec![1], ..Default::default() };
+        assert_eq!(record.readable_worker_ids(), [2]);
+        assert_eq!((record.wanted_count(1), record.wanted_count(3)), (2, 3), "an old record names at least as many");
+        record.wanted = 1;
+        assert_eq!(record.wanted_count(3), 1);
+        record.invalid_worker_ids.push(2);
+        assert_eq!(record.valid_worker_ids().count(), 0);
+        assert_eq!(record.readable_worker_ids(), [1, 2]);
     }
 }

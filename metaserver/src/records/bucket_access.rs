@@ -1,5 +1,5 @@
-//! What a bucket says about access: its name → whose the settings are, and those that fit a record. Its policy is a
-//! record of its own. The bucket's own record, which guards all writes, stays as it is when these change.
+//! What a bucket says about access and about its blocks: its name → whose the settings are, and those that fit a record.
+//! Its policy is a record of its own. The bucket's own record, which guards all writes, stays as it is when these change.
 
 use super::acl::AclRecord;
 use super::key::{KeyReader, KeyWriter, Kind};
@@ -18,6 +18,9 @@ pub struct BucketAccessRecord {
     pub ownership: i32,
     #[prost(message, optional, tag = "4")]
     pub acl: Option<AclRecord>,
+    /// How many workers each new block of its objects is written to; 0: not said.
+    #[prost(uint32, tag = "5")]
+    pub replication: u32,
 }
 
 impl Record for BucketAccessRecord {
@@ -49,6 +52,7 @@ mod tests {
             public_access_block: Some(v1::PublicAccessBlock { block_public_acls: true, ..Default::default() }),
             ownership: v1::ObjectOwnership::ObjectWriter.into(),
             acl: Some((&sample(100)).into()),
+            replication: 16,
         });
         assert_eq!(name(&key("photos")).unwrap(), "photos");
     }

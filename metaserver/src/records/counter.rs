@@ -24,7 +24,9 @@ pub enum Counter {
     Ids,
     /// The next upload id.
     UploadIds,
-    /// How often a metaserver was started on this store.
+    /// How often a metaserver was started on this store. Its name on disk is older than what is called epoch now.
+    Starts,
+    /// Under which epoch this store is served: raised when a standby is promoted.
     Epoch,
     /// Who this cluster is.
     Cluster,
@@ -33,13 +35,15 @@ pub enum Counter {
 }
 
 pub fn key(counter: Counter) -> Bytes {
-    KeyWriter::new(Kind::Counter).last(match counter {
+    let name: &[u8] = match counter {
         Counter::Ids => b"ids",
         Counter::UploadIds => b"upload-ids",
-        Counter::Epoch => b"epoch",
+        Counter::Starts => b"epoch",
+        Counter::Epoch => b"metaserver-epoch",
         Counter::Cluster => b"cluster",
         Counter::AccessVersion => b"access-version",
-    })
+    };
+    KeyWriter::new(Kind::Counter).last(name)
 }
 
 #[cfg(test)]

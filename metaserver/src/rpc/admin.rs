@@ -5,6 +5,12 @@ use crate::error::Error;
 use std::path::Path;
 use tonic::{Request, Response, Status, async_trait};
 use weir_proto::v1::{self, admin_server};
+use weir_service::config::MetaserverSettings;
+
+/// Where this metaserver is found: with a standby, the setting names both.
+fn own_address(settings: &MetaserverSettings) -> String {
+    if settings.address.contains(',') { settings.listen.clone() } else { settings.address.clone() }
+}
 
 /// The reclaim queue is counted up to here.
 const MAX_COUNTED: usize = 100_000;
@@ -17,7 +23,7 @@ impl admin_server::Admin for Service {
         let gauges = namespace.store.gauges().into_iter();
         Ok(Response::new(v1::ReportResponse {
             cluster_id: namespace.ids.cluster_id.clone(),
-            address: namespace.settings.address.clone(),
+            address: own_address(&namespace.settings),
             started_ms: self.cluster.started_ms(),
             now_ms: namespace.clock.now_ms(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -28,6 +34,9 @@ impl admin_server::Admin for Service {
             byte_count,
             reclaim_queue_length: self.cluster.reclaim_queue_length(MAX_COUNTED).await? as u64,
             awaiting_restore_confirmation: namespace.awaits_confirmation(),
+            redundancy: Some(self.cluster.redundancy()),
+            standby: self.host.report(),
+            epoch: namespace.ids.epoch,
             store: gauges.map(|(name, value)| v1::Gauge { name: name.to_owned(), value }).collect(),
         }))
     }
@@ -46,7 +55,7 @@ impl admin_server::Admin for Service {
         }
         let backup = self.namespace.store.backup(directory).await.map_err(Error::Store)?;
         Ok(Response::new(v1::BackupResponse {
-            host: self.namespace.settings.address.clone(),
+            host: own_address(&self.namespace.settings),
             path: backup.path.display().to_string(),
             entry_count: backup.entry_count,
             sequence: backup.sequence.0,
@@ -59,5 +68,38 @@ impl admin_server::Admin for Service {
     ) -> Result<Response<v1::ConfirmRestoreResponse>, Status> {
         self.cluster.confirm_restore().await?;
         Ok(Response::new(v1::ConfirmRestoreResponse {}))
+    }
+
+    async fn decommission_workers(
+        &self,
+        request: Request<v1::DecommissionWorkersRequest>,
+    ) -> Result<Response<v1::DecommissionWorkersResponse>, Status> {
+        let v1::DecommissionWorkersRequest { workers, disable } = request.get_ref();
+        let worker_ids = self.cluster.decommission(workers, *disable).await?;
+        Ok(Response::new(v1::DecommissionWorkersResponse { worker_ids }))
+    }
+
+    async fn enable_workers(
+        &self,
+        request: Request<v1::EnableWorkersRequest>,
+    ) -> Result<Response<v1::EnableWorkersResponse>, Status> {
+        let worker_ids = self.cluster.enable(&request.get_ref().workers).await?;
+        Ok(Response::new(v1::EnableWorkersResponse { worker_ids }))
+    }
+
+    async fn rebalance(
+        &self,
+        _request: Request<v1::RebalanceRequest>,
+    ) -> Result<Response<v1::RebalanceResponse>, Status> {
+        self.cluster.rebalance();
+        Ok(Response::new(v1::RebalanceResponse {}))
+    }
+
+    async fn get_redundancy(
+        &self,
+        request: Request<v1::GetRedundancyRequest>,
+    ) -> Result<Response<v1::GetRedundancyResponse>, Status> {
+        let objects = self.cluster.object_redundancy(request.get_ref()).await?;
+        Ok(Response::new(v1::GetRedundancyResponse { objects }))
     }
 }

@@ -8,6 +8,7 @@ mod workers;
 
 use crate::cluster::Cluster;
 use crate::namespace::Namespace;
+use crate::standby::Host;
 use std::sync::Arc;
 use tonic::service::Routes;
 use weir_proto::MAX_MESSAGE_BYTES;
@@ -15,6 +16,7 @@ use weir_proto::v1::access_server::AccessServer;
 use weir_proto::v1::admin_server::AdminServer;
 use weir_proto::v1::namespace_server::NamespaceServer;
 use weir_proto::v1::sessions_server::SessionsServer;
+use weir_proto::v1::standby_server::StandbyServer;
 use weir_proto::v1::workers_server::WorkersServer;
 
 /// What all services answer from. Cheap to clone.
@@ -22,6 +24,7 @@ use weir_proto::v1::workers_server::WorkersServer;
 pub(crate) struct Service {
     pub namespace: Arc<Namespace>,
     pub cluster: Arc<Cluster>,
+    pub host: Host,
 }
 
 macro_rules! limited {
@@ -37,6 +40,8 @@ pub(crate) fn routes(service: &Service) -> Routes {
         .add_service(limited!(AccessServer, service.clone()))
         .add_service(limited!(WorkersServer, service.clone()))
         .add_service(limited!(AdminServer, service.clone()))
+        // Frames of the journal are longer than other messages.
+        .add_service(StandbyServer::new(service.host.clone()))
         .prepare()
 }
 
@@ -62,7 +67,7 @@ mod tests {
     use weir_service::config::MetaserverSettings;
     use weir_service::shutdown::Shutdown;
 
-    const METHODS: [&str; 34] = [
+    const METHODS: [&str; 42] = [
         "Namespace/CreateBucket",
         "Namespace/GetBucket",
         "Namespace/DeleteBucket",
@@ -97,6 +102,14 @@ mod tests {
         "Admin/GetBlockInfo",
         "Admin/Backup",
         "Admin/ConfirmRestore",
+        "Admin/DecommissionWorkers",
+        "Admin/EnableWorkers",
+        "Admin/Rebalance",
+        "Admin/GetRedundancy",
+        "Standby/Standing",
+        "Standby/Follow",
+        "Standby/Promote",
+        "Standby/StepDown",
     ];
 
     async fn metaserver(shutdown: &Shutdown) -> Channel {
@@ -113,7 +126,7 @@ mod tests {
         let channel = metaserver(&shutdown).await;
         let mut sessions = SessionsClient::new(channel.clone());
         let opened = sessions.open_session(v1::OpenSessionRequest::default()).await.unwrap().into_inner();
-        assert_eq!((opened.inline_max_bytes, opened.replication), (15_000, 1));
+        assert_eq!((opened.inline_max_bytes, opened.replication), (15_000, 3));
         let mut namespace = NamespaceClient::new(channel);
         let get = v1::GetObjectRequest { bucket: "photos".into(), key: "cat".into(), ..Default::default() };
         let failure = Failure::from_status(&namespace.get_object(get.clone()).await.unwrap_err());

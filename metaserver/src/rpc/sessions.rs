@@ -21,6 +21,7 @@ impl sessions_server::Sessions for Service {
             read_mark,
             workers: self.cluster.workers.list(&self.namespace),
             replication: settings.replication,
+            replication_min: settings.replication_min,
             inline_max_bytes: INLINE_MAX_BYTES as u64,
         }))
     }
@@ -30,11 +31,14 @@ impl sessions_server::Sessions for Service {
         request: Request<v1::HeartbeatRequest>,
     ) -> Result<Response<v1::HeartbeatResponse>, Status> {
         self.namespace.heartbeat(request.get_ref())?;
+        let settings = &self.namespace.settings;
         Ok(Response::new(v1::HeartbeatResponse {
             read_mark: self.namespace.marks.current(),
             workers: self.cluster.workers.list(&self.namespace),
-            lease_ms: self.namespace.settings.session_lease_ms,
+            lease_ms: settings.session_lease_ms,
             access_version: self.namespace.access.version(),
+            replication: settings.replication,
+            replication_min: settings.replication_min,
         }))
     }
 

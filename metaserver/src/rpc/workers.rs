@@ -1,6 +1,7 @@
 //! The service `Workers`.
 
 use super::Service;
+use crate::error::Error;
 use tonic::{Request, Response, Status, Streaming, async_trait};
 use weir_proto::v1::{self, workers_server};
 
@@ -24,6 +25,8 @@ impl workers_server::Workers for Service {
         &self,
         request: Request<Streaming<v1::InventoryBatch>>,
     ) -> Result<Response<v1::ReportInventoryResponse>, Status> {
+        // The others wait with their first batch in hand.
+        let _place = self.cluster.inventories.acquire().await.map_err(|_| Error::Stopping)?;
         let mut batches = request.into_inner();
         let mut condemned_count = 0;
         let mut worker_id = None;

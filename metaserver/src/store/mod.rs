@@ -11,6 +11,7 @@ mod rules;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use prometheus_client::registry::Registry;
 use std::path::{Path, PathBuf};
 
 /// The longest key, in bytes: an escaped object key of 1,024 bytes with its prefix fits.
@@ -92,6 +93,20 @@ pub enum StoreError {
     TooLarge { what: &'static str, bytes: usize, allowed: usize },
     #[error("{path} is not empty; a backup is restored into an empty folder")]
     NotEmpty { path: String },
+    /// Nothing was changed.
+    #[error("commits need a standby that is in sync (metaserver.standby is required), and there is none: try again")]
+    StandbyAway,
+    /// This store follows another one, which takes the commits.
+    #[error("the store in {data} is a standby of {address}: promote it, or start it with --follow")]
+    Following { data: String, address: String },
+    #[error(
+        "the metaserver of {data} was replaced: another one serves under epoch {epoch}. Start this one with --follow \
+         ADDRESS to make it a standby of that one"
+    )]
+    Replaced { data: String, epoch: u64 },
+    /// What came from another store is not taken; nothing was changed.
+    #[error("{detail}")]
+    Refused { detail: String },
     #[error("the counter {key} holds {bytes} bytes, not 8")]
     NotACounter { key: String, bytes: usize },
 }
@@ -140,6 +155,9 @@ pub trait Store: Send + Sync + 'static {
         Vec::new()
     }
 
+    /// What it measures besides, for Prometheus, as `weir_metaserver_…`.
+    fn register_metrics(&self, _registry: &mut Registry) {}
+
     /// Writes all there is as of one moment into a new file in `directory`.
     ///
     /// # Errors
@@ -152,6 +170,19 @@ pub trait Store: Send + Sync + 'static {
     /// may be deleted from the workers: they may hold what the backup does not know yet.
     fn awaits_confirmation(&self) -> bool {
         false
+    }
+
+    /// The epoch that whoever serves from this store has at least: it was promoted to that.
+    fn epoch_min(&self) -> u64 {
+        1
+    }
+
+    /// From now on commits are for clients, and what was chosen for the standby holds for them.
+    ///
+    /// # Errors
+    /// It can't be noted that a standby is done without.
+    fn begin_serving(&self) -> Result<(), StoreError> {
+        Ok(())
     }
 
     /// Durable when it returns.

@@ -1,7 +1,8 @@
 //! Every key that can be set: what kind of value it takes, what is allowed, what it is for. Names, types and defaults
 //! come from [`super::settings`]; a test keeps the two and `docs/configuration.md` in step.
 
-use super::value::Kind::{self, Bytes, Count, List, Milliseconds, Percent, Secret, Switch, Text};
+use super::settings::StandbyMode;
+use super::value::Kind::{self, Bytes, Choice, Count, List, Milliseconds, Percent, Ratio, Secret, Switch, Text};
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
@@ -14,6 +15,8 @@ const YEAR: u64 = 366 * 24 * HOUR;
 const S3_PUT_MAX: u64 = 5 * GIB;
 /// The store keeps values under 16 KiB; an inline body leaves room for its frame.
 const INLINE_MAX: u64 = 15_000;
+/// Copies of a block.
+pub const REPLICATION_MAX: u32 = 16;
 
 /// A key: `name`, or `table.name`.
 #[derive(Clone, Copy, Debug)]
@@ -75,6 +78,13 @@ pub const KEYS: &[Key] = &[
     ),
     key("log_format", Text, "`text` or `json`"),
     key("otlp_endpoint", Text, "an OTLP collector (gRPC) for traces, such as `http://127.0.0.1:4317`; empty: none"),
+    key("trace_sample_ratio", Ratio, "the share of S3 requests that are traced when there is a collector"),
+    key(
+        "trace_requested_max_per_second",
+        Count(0, 1_000_000),
+        "requests a second that are traced beside those, because their `traceparent` says so and they are signed with a \
+         key; each gateway counts for itself. 0: none",
+    ),
     key("shutdown_timeout_ms", Milliseconds(0, HOUR), "work in flight is given so long at shutdown"),
     key("gateway.listen", Text, "address and port where S3 is served"),
     key("gateway.base_path", Text, "path under which S3 is served besides `/`; empty: switched off"),
@@ -114,6 +124,30 @@ pub const KEYS: &[Key] = &[
         Bytes(MIB, TIB),
         "object data that is read ahead of all clients together; each has 16 KiB besides",
     ),
+    key(
+        "gateway.worker_silence_ms",
+        Milliseconds(100, HOUR),
+        "a worker that takes or answers nothing of a write for so long is replaced by another, if there is one; where \
+         there is none, it is waited for up to a minute",
+    ),
+    key(
+        "gateway.read_silence_ms",
+        Milliseconds(100, HOUR),
+        "a worker that sends nothing of a block for so long is left for another replica, if there is one",
+    ),
+    key(
+        "gateway.read_hedge_ms",
+        Milliseconds(1, HOUR),
+        "when a worker has not sent the first byte of a read after so long, another replica is asked too, and whichever \
+         comes first is taken",
+    ),
+    key(
+        "gateway.local_reads",
+        Switch,
+        "blocks of workers on the same host are read from the workers' files, where the gateway may open them",
+    ),
+    key("gateway.zone", Text, "a label as `worker.zone`: after those of its host, replicas of its zone are read first"),
+    key("gateway.host", Text, "a label as `worker.host`: replicas of its host are read first"),
     key("gateway.block_grant_count", Count(1, 1_000_000), "block ids asked of the metaserver at a time"),
     key(
         "gateway.tls_certificate",
@@ -169,13 +203,47 @@ pub const KEYS: &[Key] = &[
     key("gateway.key_requests_per_second", Count(0, 1_000_000), "requests of one access key; 0: any number"),
     key("gateway.key_request_burst_count", Count(1, 1_000_000), "requests of one access key that may come at once"),
     key("metaserver.listen", Text, "address and port where gRPC is served"),
-    key("metaserver.address", Text, "address and port where gateways, workers and the shell find it"),
+    key(
+        "metaserver.address",
+        Text,
+        "address and port where gateways, workers and the shell find it; with a standby, those of both, separated by a \
+         comma: callers go to the one that serves",
+    ),
+    key(
+        "metaserver.follow",
+        Text,
+        "address and port of the metaserver that this one is a standby of; empty: it serves itself",
+    ),
+    key(
+        "metaserver.standby",
+        Choice(StandbyMode::ALL),
+        "`none`: no standby is taken. `optional`: a commit is answered when the standby has it on disk, too; one that \
+         falls away is let go, and commits go on without it until it has caught up. `required`: no commit is answered \
+         without it, and clients get 503 until it is back",
+    ),
+    key(
+        "metaserver.standby_timeout_ms",
+        Milliseconds(100, HOUR),
+        "a standby that does not acknowledge for so long has fallen away",
+    ),
     key(
         "metaserver.data",
         Text,
         "the folder of the journal, the index and the checkpoints; standalone: `meta` in the data folder unless it is set",
     ),
-    key("metaserver.replication", Count(1, 16), "how many workers a new block is written to"),
+    key(
+        "metaserver.replication",
+        Count(1, REPLICATION_MAX as u64),
+        "how many workers a new block is written to, where its bucket does not say (`weir fsadmin bucket`); standalone: \
+         1, whatever this default says",
+    ),
+    key(
+        "metaserver.replication_min",
+        Count(0, REPLICATION_MAX as u64),
+        "the fewest durable copies with which a write is acknowledged when fewer healthy workers than \
+         `replication` have room; where fewer are wanted, that many do. 0: a majority of those that are wanted, which is \
+         2 of 3, 2 of 2 and 1 of 1",
+    ),
     key(
         "metaserver.session_lease_ms",
         Milliseconds(100, HOUR),
@@ -185,8 +253,32 @@ pub const KEYS: &[Key] = &[
     key(
         "metaserver.worker_timeout_ms",
         Milliseconds(100, 24 * HOUR),
-        "a worker without a heartbeat for so long gets no new blocks",
+        "a worker without a heartbeat for so long is lost: it gets no new blocks",
     ),
+    key(
+        "metaserver.repair_delay_ms",
+        Milliseconds(0, YEAR),
+        "a worker that is lost for so long is done without: its blocks get copies on other workers. What comes back \
+         earlier costs nothing",
+    ),
+    key(
+        "metaserver.worker_forget_ms",
+        Milliseconds(SECOND, 100 * YEAR),
+        "a worker without a heartbeat for so long is forgotten, once no block needs it",
+    ),
+    key(
+        "metaserver.repair_scan_interval_ms",
+        Milliseconds(100, YEAR),
+        "between two looks at all blocks for those that lack copies; one more follows each change of the workers",
+    ),
+    key("metaserver.repair_scan_blocks_per_second", Count(1, 100_000_000), "what such a look reads at most, a second"),
+    key(
+        "metaserver.rebalance_threshold_percent",
+        Percent,
+        "blocks are moved when the use of the fullest and the emptiest worker differ by more, in percent of their room; \
+         0: only on `weir fsadmin rebalance`",
+    ),
+    key("metaserver.rebalance_bytes_per_second", Bytes(KIB, TIB), "what rebalancing moves at most, a second, in all"),
     key("metaserver.inventory_interval_ms", Milliseconds(100, YEAR), "between two whole inventories of a worker"),
     key(
         "metaserver.upload_expiry_ms",
@@ -211,6 +303,8 @@ pub const KEYS: &[Key] = &[
     key("metaserver.reserve_bytes", Bytes(0, 100 * TIB), "free space below which only deletes are taken"),
     key("worker.listen", Text, "address and port where gRPC is served"),
     key("worker.address", Text, "address and port where gateways find it; empty: `listen`"),
+    key("worker.zone", Text, "a label: copies of a block are spread over as many zones as there are"),
+    key("worker.host", Text, "a label: then over as many hosts; empty: the host of `address`"),
     key("worker.data", Text, "the folder of the blocks; standalone: `blocks` in the data folder unless it is set"),
     key(
         "worker.segment_block_max_bytes",
@@ -222,6 +316,11 @@ pub const KEYS: &[Key] = &[
     key("worker.compaction_interval_ms", Milliseconds(10, YEAR), "between two looks for segments to compact"),
     key("worker.scrub_interval_ms", Milliseconds(0, 100 * YEAR), "between two scrubs of the same block; 0: never"),
     key("worker.scrub_bytes_per_second", Bytes(KIB, TIB), "what the scrubber reads at most, a second"),
+    key(
+        "worker.repair_bytes_per_second",
+        Bytes(KIB, TIB),
+        "what copies that the metaserver orders, for repair, draining or rebalancing, take or verify at most, a second",
+    ),
     key("worker.reserve_bytes", Bytes(0, 100 * TIB), "free space below which no new block is taken"),
     key("worker.append_queue_max_bytes", Bytes(MIB, TIB), "small blocks waiting for their segment's fdatasync"),
     key(

@@ -12,9 +12,10 @@ pub mod show;
 mod validate;
 pub mod value;
 
+pub use keys::REPLICATION_MAX;
 pub use load::{Origin, Sources, load};
 pub use secret_files::ExposedFile;
-pub use settings::{GatewaySettings, MetaserverSettings, ServiceSettings, WorkerSettings};
+pub use settings::{GatewaySettings, MetaserverSettings, ServiceSettings, StandbyMode, WorkerSettings};
 pub use validate::check_secret_pair;
 
 use std::collections::{BTreeMap, BTreeSet};

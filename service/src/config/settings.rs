@@ -1,7 +1,9 @@
 //! Every setting with its default. The unit is in the name. `docs/configuration.md` lists the same keys.
 
 use serde::{Deserialize, Serialize};
+use std::fmt;
 use std::path::PathBuf;
+use std::str::FromStr;
 
 const KIB: u64 = 1024;
 const MIB: u64 = 1024 * KIB;
@@ -44,6 +46,17 @@ pub struct GatewaySettings {
     pub buffer_max_bytes: u64,
     /// Bytes of object data that are read ahead of all clients together; each has 16 KiB besides.
     pub read_buffer_max_bytes: u64,
+    /// A worker that takes or answers nothing for so long is replaced, if there is another.
+    pub worker_silence_ms: u64,
+    /// A worker that sends nothing of a block for so long is left for another replica, if there is one.
+    pub read_silence_ms: u64,
+    /// A worker that sends no first byte for so long is asked beside another replica.
+    pub read_hedge_ms: u64,
+    /// Blocks of workers on this machine are read from their files.
+    pub local_reads: bool,
+    /// Where this gateway runs: replicas of the same host are read first, then those of the same zone.
+    pub zone: String,
+    pub host: String,
     /// Block ids asked of the metaserver at a time.
     pub block_grant_count: u32,
     /// PEM files of the certificate that clients are shown, and of its key; empty: S3 is served in clear.
@@ -100,6 +113,12 @@ impl Default for GatewaySettings {
             xml_max_bytes: 4 * MIB,
             buffer_max_bytes: 64 * MIB,
             read_buffer_max_bytes: 64 * MIB,
+            worker_silence_ms: 8_000,
+            read_silence_ms: 5_000,
+            read_hedge_ms: 1_000,
+            local_reads: true,
+            zone: String::new(),
+            host: String::new(),
             block_grant_count: 4096,
             tls_certificate: PathBuf::new(),
             tls_key: PathBuf::new(),
@@ -128,17 +147,37 @@ impl Default for GatewaySettings {
 pub struct MetaserverSettings {
     /// Where gRPC is served: address and port.
     pub listen: String,
-    /// Where gateways and workers find it.
+    /// Where gateways and workers find it; with a standby, the addresses of both, separated by commas.
     pub address: String,
+    /// The metaserver that this one is a standby of; empty: of none.
+    pub follow: String,
+    /// Whether commits wait for a standby.
+    pub standby: StandbyMode,
+    /// A standby that does not acknowledge for so long has fallen away.
+    pub standby_timeout_ms: u64,
     /// The folder of the journal, the index and the checkpoints. Standalone: `meta` in the data folder.
     pub data: PathBuf,
-    /// How many workers a new block is written to.
+    /// How many workers a new block is written to where its bucket does not say. Standalone: 1.
     pub replication: u32,
+    /// The fewest copies with which a write is acknowledged; 0: a majority of those that are wanted.
+    pub replication_min: u32,
     /// A session without a heartbeat for so long is over.
     pub session_lease_ms: u64,
     pub heartbeat_interval_ms: u64,
-    /// A worker without a heartbeat for so long gets no new blocks.
+    /// A worker without a heartbeat for so long is lost: it gets no new blocks.
     pub worker_timeout_ms: u64,
+    /// A worker that is lost for so long is done without: its blocks get other copies.
+    pub repair_delay_ms: u64,
+    /// A worker without a heartbeat for so long is forgotten, once no block needs it.
+    pub worker_forget_ms: u64,
+    /// Between two looks at all blocks, for those that lack copies.
+    pub repair_scan_interval_ms: u64,
+    /// What such a look reads at most, a second.
+    pub repair_scan_blocks_per_second: u64,
+    /// Workers are evened out when the use of the fullest and the emptiest differ by more; 0: only by command.
+    pub rebalance_threshold_percent: u8,
+    /// What rebalancing moves at most, a second.
+    pub rebalance_bytes_per_second: u64,
     /// Between two whole inventories of a worker.
     pub inventory_interval_ms: u64,
     /// An upload that saw no change for so long is reclaimed.
@@ -166,11 +205,21 @@ impl Default for MetaserverSettings {
         Self {
             listen: "127.0.0.1:19998".into(),
             address: "127.0.0.1:19998".into(),
+            follow: String::new(),
+            standby: StandbyMode::None,
+            standby_timeout_ms: 5_000,
             data: "./weir-data/meta".into(),
-            replication: 1,
+            replication: 3,
+            replication_min: 0,
             session_lease_ms: 30_000,
             heartbeat_interval_ms: 1_000,
             worker_timeout_ms: 10_000,
+            repair_delay_ms: 60_000,
+            worker_forget_ms: 24 * 3_600_000,
+            repair_scan_interval_ms: 600_000,
+            repair_scan_blocks_per_second: 50_000,
+            rebalance_threshold_percent: 10,
+            rebalance_bytes_per_second: 32 * MIB,
             inventory_interval_ms: 600_000,
             upload_expiry_ms: 7 * 24 * 3_600_000,
             upload_sweep_interval_ms: 3_600_000,
@@ -185,6 +234,42 @@ impl Default for MetaserverSettings {
     }
 }
 
+/// What a metaserver does with its standby.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StandbyMode {
+    /// It takes none.
+    #[default]
+    None,
+    /// Commits wait for it while it is in sync. If it falls away, they go on without it.
+    Optional,
+    /// No commit without it.
+    Required,
+}
+
+impl StandbyMode {
+    /// As they are written.
+    pub const ALL: &[&str] = &["none", "optional", "required"];
+}
+
+impl fmt::Display for StandbyMode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::None => "none",
+            Self::Optional => "optional",
+            Self::Required => "required",
+        })
+    }
+}
+
+impl FromStr for StandbyMode {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        [Self::None, Self::Optional, Self::Required].into_iter().find(|mode| mode.to_string() == text).ok_or(())
+    }
+}
+
 /// A worker: table `[worker]`.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
@@ -195,6 +280,9 @@ pub struct WorkerSettings {
     pub address: String,
     /// The folder of the blocks. Standalone: `blocks` in the data folder.
     pub data: PathBuf,
+    /// Labels: copies of a block are spread over zones, then over hosts. An empty host: the one of `address`.
+    pub zone: String,
+    pub host: String,
     /// Blocks up to this size are appended to segments, larger ones are a file each.
     pub segment_block_max_bytes: u64,
     /// A segment file.
@@ -206,6 +294,8 @@ pub struct WorkerSettings {
     pub scrub_interval_ms: u64,
     /// What the scrubber reads at most.
     pub scrub_bytes_per_second: u64,
+    /// What copies that the metaserver orders read and write at most.
+    pub repair_bytes_per_second: u64,
     /// Free space below which no new block is taken.
     pub reserve_bytes: u64,
     /// Small blocks waiting for their segment's fdatasync, in bytes.
@@ -220,12 +310,15 @@ impl Default for WorkerSettings {
             listen: "127.0.0.1:29999".into(),
             address: String::new(),
             data: "./weir-data/blocks".into(),
+            zone: String::new(),
+            host: String::new(),
             segment_block_max_bytes: 256 * KIB,
             segment_bytes: 256 * MIB,
             compaction_live_percent: 50,
             compaction_interval_ms: 60_000,
             scrub_interval_ms: 7 * 24 * 3_600_000,
             scrub_bytes_per_second: 32 * MIB,
+            repair_bytes_per_second: 64 * MIB,
             reserve_bytes: 256 * MIB,
             append_queue_max_bytes: 32 * MIB,
             receive_buffer_max_bytes: 64 * MIB,
@@ -257,6 +350,10 @@ pub struct ServiceSettings {
     pub log_format: String,
     /// An OTLP collector (gRPC) for traces; empty: none.
     pub otlp_endpoint: String,
+    /// The share of requests that are traced, from 0 to 1.
+    pub trace_sample_ratio: f64,
+    /// Traces a second that clients with a key may ask for beside that.
+    pub trace_requested_max_per_second: u32,
     /// Work in flight is given so long at shutdown.
     pub shutdown_timeout_ms: u64,
 }
@@ -275,6 +372,8 @@ impl Default for ServiceSettings {
             log: "info".into(),
             log_format: "text".into(),
             otlp_endpoint: String::new(),
+            trace_sample_ratio: 0.01,
+            trace_requested_max_per_second: 100,
             shutdown_timeout_ms: 30_000,
         }
     }

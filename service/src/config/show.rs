@@ -80,9 +80,10 @@ pub fn documentation() -> String {
         }
         let default = match (key.kind, defaults.get(key.name)) {
             (Kind::Text | Kind::Secret, Some(Value::String(text))) if text.is_empty() => "empty".to_owned(),
-            (Kind::Text, Some(Value::String(text))) => format!("`{text}`"),
+            (Kind::Text | Kind::Choice(_), Some(Value::String(text))) => format!("`{text}`"),
             (Kind::List, _) => "empty".to_owned(),
             (Kind::Switch, Some(Value::Boolean(on))) => on.to_string(),
+            (Kind::Ratio, Some(Value::Float(ratio))) => ratio.to_string(),
             (kind, Some(Value::Integer(number))) => kind.shown(number.unsigned_abs()),
             _ => String::new(),
         };

@@ -67,15 +67,23 @@ fn addresses(config: &Config) -> Result<(), ConfigError> {
     let required = [
         ("gateway.listen", &config.gateway.listen),
         ("metaserver.listen", &config.metaserver.listen),
-        ("metaserver.address", &config.metaserver.address),
         ("worker.listen", &config.worker.listen),
     ];
-    let optional = [("admin_listen", &config.service.admin_listen), ("worker.address", &config.worker.address)];
+    let optional = [
+        ("admin_listen", &config.service.admin_listen),
+        ("worker.address", &config.worker.address),
+        ("metaserver.follow", &config.metaserver.follow),
+    ];
     let set = optional.into_iter().filter(|(_, value)| !value.is_empty());
     for (key, value) in required.into_iter().chain(set) {
         if !is_address(value) {
             return Err(wrong(config, key, value, "ADDRESS:PORT, such as 127.0.0.1:39999 or [::1]:39999"));
         }
+    }
+    let metaservers = &config.metaserver.address;
+    if !metaservers.split(',').all(is_address) {
+        let expected = "ADDRESS:PORT, or several separated by commas, such as meta-1:19998,meta-2:19998";
+        return Err(wrong(config, "metaserver.address", metaservers, expected));
     }
     Ok(())
 }
@@ -188,6 +196,15 @@ fn relations(config: &Config) -> Result<(), ConfigError> {
             &value,
             "at least twice metaserver.heartbeat_interval_ms",
         ));
+    }
+    if metaserver.replication_min > metaserver.replication {
+        let value = metaserver.replication_min.to_string();
+        return Err(wrong(config, "metaserver.replication_min", &value, "at most metaserver.replication"));
+    }
+    if metaserver.worker_forget_ms < metaserver.worker_timeout_ms.saturating_add(metaserver.repair_delay_ms) {
+        let value = metaserver.worker_forget_ms.to_string();
+        let rule = "at least metaserver.worker_timeout_ms and metaserver.repair_delay_ms together";
+        return Err(wrong(config, "metaserver.worker_forget_ms", &value, rule));
     }
     if worker.segment_block_max_bytes > worker.segment_bytes / 2 {
         let value = worker.segment_block_max_bytes.to_string();

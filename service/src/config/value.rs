@@ -11,10 +11,14 @@ pub enum Kind {
     Secret,
     /// Texts; in the environment and in flags separated by commas.
     List,
+    /// One of these.
+    Choice(&'static [&'static str]),
     Count(u64, u64),
     Bytes(u64, u64),
     Milliseconds(u64, u64),
     Percent,
+    /// A fraction from 0 to 1.
+    Ratio,
     /// `true` or `false`.
     Switch,
 }
@@ -28,7 +32,7 @@ impl Kind {
         match self {
             Self::Count(min, max) | Self::Bytes(min, max) | Self::Milliseconds(min, max) => Some((min, max)),
             Self::Percent => Some((0, 100)),
-            Self::Text | Self::Secret | Self::List | Self::Switch => None,
+            Self::Text | Self::Secret | Self::List | Self::Choice(_) | Self::Switch | Self::Ratio => None,
         }
     }
 
@@ -44,11 +48,13 @@ impl Kind {
     pub fn of_text(self, text: &str) -> Option<Value> {
         match self {
             Self::Text | Self::Secret => Some(Value::String(text.to_owned())),
+            Self::Choice(allowed) => allowed.contains(&text).then(|| Value::String(text.to_owned())),
             Self::List => {
                 let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
                 Some(Value::Array(items.map(|item| Value::String(item.to_owned())).collect()))
             }
             Self::Switch => text.trim().parse().ok().map(Value::Boolean),
+            Self::Ratio => text.trim().parse().ok().and_then(fraction),
             _ => self.in_range(self.number(text)?),
         }
     }
@@ -57,7 +63,10 @@ impl Kind {
     pub fn of_toml(self, value: &Value) -> Option<Value> {
         match (self, value) {
             (Self::Text | Self::Secret, Value::String(_)) => Some(value.clone()),
+            (Self::Choice(allowed), Value::String(text)) => allowed.contains(&&**text).then(|| value.clone()),
             (Self::Switch, Value::Boolean(_)) => Some(value.clone()),
+            (Self::Ratio, Value::Float(number)) => fraction(*number),
+            (Self::Ratio, Value::Integer(number @ 0..=1)) => fraction(*number as f64),
             (Self::List, Value::Array(items)) => items.iter().all(Value::is_str).then(|| value.clone()),
             (Self::Bytes(..) | Self::Milliseconds(..), Value::String(text)) => self.in_range(self.number(text)?),
             (_, Value::Integer(number)) if self.range().is_some() => self.in_range(u64::try_from(*number).ok()?),
@@ -86,21 +95,24 @@ impl Kind {
     /// The unit in words, for the documentation.
     pub fn unit(self) -> &'static str {
         match self {
-            Self::Text | Self::Secret => "text",
+            Self::Text | Self::Secret | Self::Choice(_) => "text",
             Self::List => "list",
             Self::Count(..) => "count",
             Self::Bytes(..) => "bytes",
             Self::Milliseconds(..) => "ms",
             Self::Percent => "percent",
             Self::Switch => "switch",
+            Self::Ratio => "ratio",
         }
     }
 
     /// The smallest and the largest value in words, for the documentation.
     pub fn allowed(self) -> String {
-        match self.range() {
-            Some((min, max)) => format!("{} to {}", self.shown(min), self.shown(max)),
-            None => String::new(),
+        match (self.range(), self) {
+            (Some((min, max)), _) => format!("{} to {}", self.shown(min), self.shown(max)),
+            (None, Self::Choice(allowed)) => allowed.join(", "),
+            (None, Self::Ratio) => "0 to 1".to_owned(),
+            (None, _) => String::new(),
         }
     }
 
@@ -122,6 +134,7 @@ impl fmt::Display for Kind {
         match self {
             Self::Text | Self::Secret => return f.write_str("a text"),
             Self::List => return f.write_str("a list of texts"),
+            Self::Choice(allowed) => return write!(f, "one of {}", allowed.join(", ")),
             Self::Switch => return f.write_str("true or false"),
             Self::Count(..) => f.write_str("a whole number")?,
             Self::Bytes(..) => f.write_str("a number of bytes, such as 65536 or \"64 KiB\" (KiB, MiB, GiB, TiB),")?,
@@ -129,9 +142,14 @@ impl fmt::Display for Kind {
                 f.write_str("a span of time, a number of milliseconds or such as \"30 s\" (ms, s, m, h, d),")?;
             }
             Self::Percent => f.write_str("a percentage")?,
+            Self::Ratio => f.write_str("a fraction such as 0.01,")?,
         }
         write!(f, " from {}", self.allowed())
     }
+}
+
+fn fraction(number: f64) -> Option<Value> {
+    (0.0..=1.0).contains(&number).then_some(Value::Float(number))
 }
 
 fn strip_suffix_ignoring_case<'t>(text: &'t str, suffix: &str) -> Option<&'t str> {
@@ -179,6 +197,18 @@ mod tests {
         assert_eq!(fine, [2, 3, 4]);
         assert_eq!(Kind::Percent.of_text("101"), None);
         assert_eq!(kind.of_toml(&Value::Integer(-3)), None);
+    }
+
+    #[test]
+    fn a_ratio_is_a_fraction_from_nothing_to_all() {
+        for (text, ratio) in [("0", 0.0), ("0.25", 0.25), ("1", 1.0), (" .5 ", 0.5)] {
+            assert_eq!(Kind::Ratio.of_text(text), Some(Value::Float(ratio)), "{text}");
+        }
+        for text in ["", "-0.1", "1.01", "NaN", "inf", "half", "50%"] {
+            assert_eq!(Kind::Ratio.of_text(text), None, "{text}");
+        }
+        assert_eq!(Kind::Ratio.of_toml(&Value::Integer(1)), Some(Value::Float(1.0)));
+        assert_eq!(Kind::Ratio.of_toml(&Value::Integer(2)), None);
     }
 
     #[test]

@@ -6,18 +6,21 @@
 //! | [`reloading`] | a configuration that follows its files |
 //! | [`server`] | a listener that anyone may connect to: S3, the admin port |
 //! | [`cluster`] | both ends of the connections between roles, each of which shows a certificate of the cluster's own authority |
+//! | [`expiry`] | when certificates end, for the metrics |
 //! | [`stream`] | a connection, in clear or over TLS |
 //!
 //! A new certificate is in force within two seconds of its file's change, for connections made from then on. Files that
 //! can't be used, such as half of a certificate, or a certificate whose key is still the old one, change nothing.
 
 mod cluster;
+mod expiry;
 mod files;
 mod reloading;
 mod server;
 mod stream;
 
 pub use cluster::ClusterTls;
+pub(crate) use expiry::ExpiryCollector;
 pub use files::{KeyPairFiles, TlsError};
 pub use server::ServerTls;
 pub(crate) use stream::Stream;

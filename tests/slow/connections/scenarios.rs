@@ -39,19 +39,22 @@ pub struct Scenario {
 
 /// All of them, for crowds of this size.
 pub fn all(count: usize) -> Vec<Scenario> {
-    let manners = [
-        (Manner::Idle, 128),
-        (Manner::SlowHead, 160),
-        (Manner::Silent, 128),
-        (Manner::Http2Idle, 128),
-        (Manner::Http2Silent, 160),
-        (Manner::Http2SlowHead, 160),
-        (Manner::Http2Continuations, 160),
-        (Manner::SlowHandshake, 160),
-        (Manner::StalledHandshake, 160),
-        (Manner::SlowBody, 300),
-        (Manner::Unread, 300),
-    ];
+    let manners = |over_tls: bool| {
+        [
+            (Manner::Idle, 128),
+            (Manner::SlowHead, 160),
+            (Manner::Silent, 128),
+            (Manner::Http2Idle, 128),
+            (Manner::Http2Silent, 160),
+            (Manner::Http2SlowHead, 160),
+            (Manner::Http2Continuations, 160),
+            (Manner::SlowHandshake, 160),
+            (Manner::StalledHandshake, 160),
+            // hyper's buffers alone are 16 KiB for each.
+            (Manner::SlowBody, 500),
+            (Manner::Unread, if over_tls { 1_000 } else { 600 }),
+        ]
+    };
     let mut scenarios = Vec::new();
     for over_tls in [false, true] {
         let scenario = |manner: Manner, mib: u64| Scenario {
@@ -62,8 +65,8 @@ pub fn all(count: usize) -> Vec<Scenario> {
             connection_max_count: CONNECTION_MAX_COUNT,
             rss_max_bytes: mib * MIB,
         };
-        let served = manners.iter().filter(|(manner, _)| over_tls || !manner.is_below_tls());
-        scenarios.extend(served.map(|&(manner, mib)| scenario(manner, mib)));
+        let served = manners(over_tls).into_iter().filter(|(manner, _)| over_tls || !manner.is_below_tls());
+        scenarios.extend(served.map(|(manner, mib)| scenario(manner, mib)));
         // The well-behaved client is there first, with a connection that it keeps.
         let (count, connection_max_count) = (2 * count, count + 1);
         scenarios.push(Scenario { count, connection_max_count, ..scenario(Manner::SlowHead, 160) });

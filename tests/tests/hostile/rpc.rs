@@ -59,7 +59,7 @@ const OF_THE_METASERVER: [&str; 30] = [
     "Admin/Report",
     "Admin/GetBlockInfo",
 ];
-const OF_A_WORKER: [&str; 2] = ["Blocks/WriteBlock", "Blocks/ReadBlock"];
+const OF_A_WORKER: [&str; 3] = ["Blocks/WriteBlock", "Blocks/ReadBlock", "Blocks/LocateBlock"];
 
 /// A metaserver and a worker with ports of their own.
 struct Cluster {

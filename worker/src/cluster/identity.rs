@@ -9,7 +9,8 @@ use weir_service::disk::Disk;
 
 const FILE: &str = "identity";
 const NEW_FILE: &str = "identity.new";
-/// First line of the file; the others are `worker ID`, `cluster ID`, `crc32c HEX` over all before.
+/// First line of the file; the others are `worker ID`, `cluster ID`, `epoch NUMBER` (absent in older files), and `crc32c
+/// HEX` over all before.
 const TITLE: &str = "weir worker 1";
 
 /// Zero and empty: never registered.
@@ -17,6 +18,8 @@ const TITLE: &str = "weir worker 1";
 pub struct Identity {
     pub worker_id: WorkerId,
     pub cluster_id: String,
+    /// The highest epoch of a metaserver that was heard of: one with a lower one is never obeyed again.
+    pub epoch: u64,
 }
 
 impl Identity {
@@ -26,7 +29,7 @@ impl Identity {
         let path = data.join(FILE);
         let file = match disk.open(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return Ok(Self { worker_id: WorkerId(0), cluster_id: String::new() });
+                return Ok(Self { worker_id: WorkerId(0), cluster_id: String::new(), epoch: 0 });
             }
             result => result.map_err(StoreError::io("open", &path))?,
         };
@@ -55,7 +58,8 @@ impl Identity {
     }
 
     fn encode(&self) -> String {
-        let body = format!("{TITLE}\nworker {}\ncluster {}\n", self.worker_id, self.cluster_id);
+        let Self { worker_id, cluster_id, epoch } = self;
+        let body = format!("{TITLE}\nworker {worker_id}\ncluster {cluster_id}\nepoch {epoch}\n");
         let crc = crc32c(body.as_bytes());
         format!("{body}crc32c {crc:08x}\n")
     }
@@ -67,10 +71,17 @@ impl Identity {
             return Err("its checksum is wrong");
         }
         let lines: Vec<&str> = body.split_terminator('\n').collect();
-        let [TITLE, worker, cluster] = lines[..] else { return Err("it has another format") };
+        let (worker, cluster, epoch) = match lines[..] {
+            [TITLE, worker, cluster] => (worker, cluster, Some(0)),
+            [TITLE, worker, cluster, epoch] => {
+                (worker, cluster, epoch.strip_prefix("epoch ").and_then(|epoch| epoch.parse().ok()))
+            }
+            _ => return Err("it has another format"),
+        };
+        let epoch = epoch.ok_or("it has no epoch")?;
         let worker = worker.strip_prefix("worker ").and_then(|id| id.parse().ok()).ok_or("it has no worker")?;
         let cluster = cluster.strip_prefix("cluster ").ok_or("it has no cluster")?;
-        Ok(Self { worker_id: WorkerId(worker), cluster_id: cluster.into() })
+        Ok(Self { worker_id: WorkerId(worker), cluster_id: cluster.into(), epoch })
     }
 }
 
@@ -85,13 +96,17 @@ mod tests {
         let load = || Identity::load(&SystemDisk, folder.path());
         assert_eq!(load().unwrap().worker_id, WorkerId(0));
         for worker_id in [7, 8] {
-            let identity = Identity { worker_id: WorkerId(worker_id), cluster_id: "c-1".into() };
+            let identity = Identity { worker_id: WorkerId(worker_id), cluster_id: "c-1".into(), epoch: worker_id };
             identity.save(&SystemDisk, folder.path()).unwrap();
             assert_eq!(load().unwrap(), identity);
         }
-        let odd = Identity { worker_id: WorkerId(8), cluster_id: "c\r".into() };
+        let odd = Identity { worker_id: WorkerId(8), cluster_id: "c\r".into(), epoch: 2 };
         odd.save(&SystemDisk, folder.path()).unwrap();
         assert_eq!(load().unwrap(), odd);
+        let older = "weir worker 1\nworker 8\ncluster c-1\n";
+        let crc = crc32c(older.as_bytes());
+        std::fs::write(folder.path().join(FILE), format!("{older}crc32c {crc:08x}\n")).unwrap();
+        assert_eq!(load().unwrap(), Identity { worker_id: WorkerId(8), cluster_id: "c-1".into(), epoch: 0 });
         let file = SystemDisk.open(&folder.path().join(FILE)).unwrap();
         file.write_all_at(b"9", 21).unwrap();
         assert!(matches!(load(), Err(WorkerError::Identity { .. })));

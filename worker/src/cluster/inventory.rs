@@ -1,9 +1,9 @@
 //! Telling the metaserver every block that lies here, in ascending batches. From it come to light blocks that were
-//! written and never committed, and blocks that should be here and are not.
+//! written and never committed.
 
 use super::Membership;
 use crate::store::BlockStore;
-use futures::stream::{self, Stream};
+use futures::stream::{self, Stream, StreamExt as _};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use weir_proto::v1::InventoryBatch;
@@ -19,7 +19,7 @@ impl Membership {
             return;
         }
         let (mut client, under_way) = (self.client.clone(), self.inventory_under_way.clone());
-        let (batches, stop) = (batches(self.store.clone(), worker), shutdown.clone());
+        let (batches, stop) = (batches(self.store.clone(), worker, self.incarnation), shutdown.clone());
         shutdown.spawn(async move {
             tokio::select! {
                 () = stop.begun() => {}
@@ -37,15 +37,33 @@ impl Membership {
     }
 }
 
-/// At least one batch, so that an empty worker says that it is empty.
-fn batches(store: Arc<BlockStore>, worker: WorkerId) -> impl Stream<Item = InventoryBatch> + Send + 'static {
+/// The blocks, then those that are damaged; at least one batch, so that an empty worker says that it is empty.
+fn batches(
+    store: Arc<BlockStore>,
+    worker: WorkerId,
+    incarnation: u64,
+) -> impl Stream<Item = InventoryBatch> + Send + 'static {
+    let numbers = |ids: &[BlockId]| ids.iter().map(|id| id.0).collect();
     let batch = move |ids: Vec<BlockId>| InventoryBatch {
         worker_id: worker.0,
-        block_ids: ids.into_iter().map(|id| id.0).collect(),
+        incarnation,
+        block_ids: numbers(&ids),
+        ..Default::default()
     };
-    stream::unfold((store, None, true), move |(store, after, first)| async move {
+    let damaged = store.damaged();
+    let whole = stream::unfold((store, None, true), move |(store, after, first)| async move {
         let ids = store.inventory(after, BATCH_COUNT);
         let last = ids.last().copied();
         (first || last.is_some()).then(|| (batch(ids), (store, last.or(after), false)))
-    })
+    });
+    let damaged: Vec<InventoryBatch> = damaged
+        .chunks(BATCH_COUNT)
+        .map(|ids| InventoryBatch {
+            worker_id: worker.0,
+            incarnation,
+            damaged_block_ids: numbers(ids),
+            ..Default::default()
+        })
+        .collect();
+    whole.chain(stream::iter(damaged))
 }

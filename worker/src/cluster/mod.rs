@@ -1,14 +1,22 @@
 //! The worker in its cluster: it registers, heartbeats, obeys, and tells what it holds. It calls the metaserver; the
 //! metaserver never calls it.
 
+mod copies;
+mod epoch;
 pub mod identity;
 mod inventory;
 mod orders;
+mod pace;
+pub mod peers;
 
 use crate::error::{WorkerError, off_thread};
+use crate::metrics::Metrics;
 use crate::store::{BlockStore, Usage};
+use copies::Copies;
+pub use epoch::KeptEpoch;
 use identity::Identity;
 use orders::Orders;
+use peers::Peers;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -36,8 +44,16 @@ pub struct Membership {
     client: WorkersClient<Channel>,
     /// Where gateways find this worker; empty: in this very process.
     address: String,
+    zone: String,
+    host: String,
+    /// Of this start of the process.
+    incarnation: u64,
     orders: Arc<Orders>,
+    copies: Arc<Copies>,
+    /// Blocks that the metaserver asked for and that are not here.
+    missing: Vec<u64>,
     inventory_under_way: Arc<AtomicBool>,
+    epoch: KeptEpoch,
 }
 
 /// What a registration gave.
@@ -48,14 +64,36 @@ pub struct Registered {
 }
 
 impl Membership {
-    pub fn new(settings: &WorkerSettings, store: Arc<BlockStore>, clock: Arc<dyn Clock>, metaserver: Channel) -> Self {
+    pub fn new(
+        settings: &WorkerSettings,
+        store: Arc<BlockStore>,
+        metrics: Arc<Metrics>,
+        clock: Arc<dyn Clock>,
+        metaserver: Channel,
+        peers: Arc<dyn Peers>,
+        epoch: KeptEpoch,
+    ) -> Self {
         let client = WorkersClient::new(metaserver)
             .max_decoding_message_size(MAX_MESSAGE_BYTES)
             .max_encoding_message_size(MAX_MESSAGE_BYTES);
         let address = if settings.address.is_empty() { &settings.listen } else { &settings.address };
         let orders = Arc::new(Orders::default());
-        let address = address.clone();
-        Self { store, clock, client, address, orders, inventory_under_way: Arc::default() }
+        let bytes_per_second = settings.repair_bytes_per_second;
+        let copies = Arc::new(Copies::new(store.clone(), orders.clone(), metrics, peers, bytes_per_second));
+        Self {
+            store,
+            client,
+            address: address.clone(),
+            zone: settings.zone.clone(),
+            host: settings.host.clone(),
+            incarnation: clock.random_u64(),
+            clock,
+            orders,
+            copies,
+            missing: Vec::new(),
+            inventory_under_way: Arc::default(),
+            epoch,
+        }
     }
 
     /// Registers, again and again until the metaserver answers.
@@ -91,7 +129,9 @@ impl Membership {
             free_bytes: usage.free_bytes,
             block_count: usage.block_count,
             version: env!("CARGO_PKG_VERSION").into(),
-            ..Default::default()
+            zone: self.zone.clone(),
+            host: self.host.clone(),
+            incarnation: self.incarnation,
         };
         let answer = match in_time(self.client.register_worker(request)).await {
             Ok(answer) => answer.into_inner(),
@@ -102,7 +142,8 @@ impl Membership {
                 format!("this folder is of cluster {}, the metaserver of {}", identity.cluster_id, answer.cluster_id);
             return Err(WorkerError::WrongCluster(fault.into()));
         }
-        let identity = Identity { worker_id: WorkerId(answer.worker_id), cluster_id: answer.cluster_id };
+        let epoch = self.epoch.seen().get();
+        let identity = Identity { worker_id: WorkerId(answer.worker_id), cluster_id: answer.cluster_id, epoch };
         let heartbeat_interval = Duration::from_millis(answer.heartbeat_interval_ms).max(HEARTBEAT_MIN);
         Ok(Ok(Registered { identity, heartbeat_interval }))
     }
@@ -123,7 +164,9 @@ impl Membership {
         let usage = self.usage().await.map_err(|error| Status::internal(error.to_string()))?;
         let deleted = self.orders.done(REPORT_MAX_COUNT);
         let mut damaged = self.store.damaged_unreported();
+        let copy_results = self.copies.results(REPORT_MAX_COUNT, &damaged);
         damaged.truncate(REPORT_MAX_COUNT);
+        let settled: Vec<u64> = copy_results.iter().map(|result| result.order_id).collect();
         let request = WorkerHeartbeatRequest {
             worker_id: worker.0,
             capacity_bytes: usage.capacity_bytes,
@@ -132,25 +175,37 @@ impl Membership {
             block_count: usage.block_count,
             deleted_block_ids: deleted.iter().map(|id| id.0).collect(),
             damaged_block_ids: damaged.iter().map(|id| id.0).collect(),
+            incarnation: self.incarnation,
+            copy_results,
+            missing_block_ids: self.missing.clone(),
         };
         let answer = in_time(self.client.worker_heartbeat(request)).await?.into_inner();
         // Unknown there: what was reported was not heard either.
         if !answer.register {
             self.orders.reported(&deleted);
             self.store.reported(&damaged);
+            self.copies.reported(&settled);
+            self.missing.clear();
         }
         Ok(answer)
+    }
+
+    /// Looks whether blocks are here. Those that are damaged were reported, or will be.
+    fn check(&mut self, block_ids: &[u64]) {
+        let is_missing = |id: &u64| self.store.length_bytes(BlockId(*id)).is_err();
+        self.missing.extend(block_ids.iter().copied().filter(is_missing));
     }
 }
 
 /// Heartbeats and obeys until the metaserver wants a new registration.
 pub async fn serve(membership: &mut Membership, registered: &Registered, shutdown: &Shutdown) {
     let worker = registered.identity.worker_id;
-    let orders = membership.orders.clone();
+    let (orders, copies) = (membership.orders.clone(), membership.copies.clone());
     let store = membership.store.clone();
     membership.send_inventory(worker, shutdown);
     tokio::select! {
         () = orders.carry_out(&store) => {}
+        () = copies.carry_out() => {}
         () = heartbeats(membership, registered, shutdown) => {}
     }
 }
@@ -160,7 +215,12 @@ async fn heartbeats(membership: &mut Membership, registered: &Registered, shutdo
     let mut wait = FIRST_RETRY;
     let mut lost = false;
     loop {
-        match membership.heartbeat(worker).await {
+        let answer = match membership.heartbeat(worker).await {
+            // Before anything is obeyed.
+            Ok(answer) => membership.epoch.keep(&registered.identity).await.map(|()| answer),
+            Err(status) => Err(status),
+        };
+        match answer {
             Ok(answer) => {
                 if lost {
                     tracing::info!("the metaserver answers again");
@@ -170,10 +230,16 @@ async fn heartbeats(membership: &mut Membership, registered: &Registered, shutdo
                     return;
                 }
                 membership.orders.give(answer.delete_block_ids.into_iter().map(BlockId));
+                membership.copies.give(answer.copy_orders);
+                membership.check(&answer.check_block_ids);
                 if answer.send_inventory {
                     membership.send_inventory(worker, shutdown);
                 }
-                tokio::time::sleep(registered.heartbeat_interval).await;
+                tokio::select! {
+                    () = tokio::time::sleep(registered.heartbeat_interval) => {}
+                    // Whoever has nothing left to do asks for more.
+                    () = membership.copies.are_done() => tokio::time::sleep(HEARTBEAT_MIN).await,
+                }
             }
             Err(status) => {
                 if !lost {

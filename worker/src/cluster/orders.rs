@@ -39,6 +39,13 @@ impl Orders {
         }
     }
 
+    /// A block is to be written anew: that it is gone is no longer true. False: it is to be deleted still.
+    pub fn revive(&self, id: BlockId) -> bool {
+        let mut state = self.state.lock();
+        state.done.remove(&id);
+        !state.waiting.contains(&id)
+    }
+
     /// Up to `limit` blocks that are gone and not yet reported.
     pub fn done(&self, limit: usize) -> Vec<BlockId> {
         self.state.lock().done.iter().take(limit).copied().collect()

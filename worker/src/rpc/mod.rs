@@ -1,5 +1,6 @@
 //! gRPC in, blocks out: service `Blocks`.
 
+mod locate;
 mod read;
 mod write;
 
@@ -9,7 +10,9 @@ use crate::store::BlockStore;
 use std::sync::Arc;
 use tonic::{Request, Response, Status, Streaming};
 use weir_proto::v1::blocks_server::Blocks;
-use weir_proto::v1::{ReadBlockRequest, ReadBlockResponse, WriteBlockRequest, WriteBlockResponse};
+use weir_proto::v1::{
+    LocateBlockRequest, LocateBlockResponse, ReadBlockRequest, ReadBlockResponse, WriteBlockRequest, WriteBlockResponse,
+};
 use weir_proto::{BlockId, Failure};
 
 /// Serves one store. Cheap to clone.
@@ -48,5 +51,12 @@ impl Blocks for BlockService {
 
     async fn read_block(&self, request: Request<ReadBlockRequest>) -> Result<Response<Self::ReadBlockStream>, Status> {
         self.send(request.into_inner()).await.map(Response::new)
+    }
+
+    async fn locate_block(
+        &self,
+        request: Request<LocateBlockRequest>,
+    ) -> Result<Response<LocateBlockResponse>, Status> {
+        self.locate(request.into_inner()).await.map(Response::new)
     }
 }

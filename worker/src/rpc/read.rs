@@ -8,10 +8,12 @@ use bytes::Bytes;
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Instant;
 use tokio::task::JoinHandle;
 use tonic::Status;
 use weir_proto::v1::{ReadBlockRequest, ReadBlockResponse};
 use weir_proto::{BlockId, MAX_FRAME_BYTES};
+use weir_service::trace::Trace;
 
 /// One frame of a long read. A stream holds two: the one being sent, and one read ahead when the disk is waited for.
 const FRAME_BYTES: u64 = 256 * 1024;
@@ -26,8 +28,9 @@ impl BlockService {
         let refuse = |error: StoreError| self.refuse(id, &error.into());
         let range = range(&self.store, id, &request).map_err(refuse)?;
         self.metrics.read_streams.inc();
+        let trace = Trace::current();
         let mut frames =
-            Frames { store: self.store.clone(), metrics: self.metrics.clone(), id, left: range, ahead: None };
+            Frames { store: self.store.clone(), metrics: self.metrics.clone(), id, left: range, ahead: None, trace };
         // What is wrong with the first frame is the answer itself.
         let first = frames.next().await.map_err(|error| self.refuse(id, &error))?;
         let first = stream::iter(first.map(|data| Ok(ReadBlockResponse { data })));
@@ -61,6 +64,7 @@ struct Frames {
     id: BlockId,
     left: Range<u64>,
     ahead: Option<JoinHandle<Result<Bytes, StoreError>>>,
+    trace: Trace,
 }
 
 impl Frames {
@@ -86,7 +90,9 @@ impl Frames {
         }
         let (store, id) = (self.store.clone(), self.id);
         let after = range.end..self.left.end;
+        let began = Instant::now();
         let data = off_thread(move || store.read(id, range)).await??;
+        self.trace.passed("disk read", began, Instant::now(), &[("bytes", data.len() as u64)]);
         if !after.is_empty() {
             let (store, after) = (self.store.clone(), after.start..frame_end(&after));
             self.ahead = Some(tokio::task::spawn_blocking(move || store.read(id, after)));

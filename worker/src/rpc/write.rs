@@ -1,10 +1,9 @@
 //! WriteBlock: header, data, finish; the answer comes when the block is on disk.
 
 use super::BlockService;
-use crate::error::{WorkerError, off_thread};
-use crate::store::{BlockStore, BlockWriter, Closed};
-use bytes::Bytes;
-use std::sync::Arc;
+use crate::error::WorkerError;
+use crate::receiving::{commit, take};
+use crate::store::BlockWriter;
 use tonic::{Status, Streaming};
 use weir_proto::v1::write_block_request::Step;
 use weir_proto::v1::{Reason, WriteBlockFinish, WriteBlockHeader, WriteBlockRequest, WriteBlockResponse};
@@ -54,25 +53,4 @@ async fn next(stream: &mut Streaming<WriteBlockRequest>) -> Result<Option<Step>,
         }
         None => Ok(None),
     }
-}
-
-async fn take(mut writer: BlockWriter, data: Bytes) -> Result<BlockWriter, WorkerError> {
-    writer.push(data)?;
-    if !writer.wants_flush() {
-        return Ok(writer);
-    }
-    off_thread(move || writer.flush().map(|()| writer)).await?.map_err(WorkerError::from)
-}
-
-async fn commit(
-    store: &Arc<BlockStore>,
-    writer: BlockWriter,
-    length_bytes: u64,
-    crc32c: u32,
-) -> Result<(), WorkerError> {
-    match writer.close(length_bytes, crc32c)? {
-        Closed::Small(block) => store.append(block).await?,
-        Closed::Large(block) => off_thread(move || block.commit()).await??,
-    }
-    Ok(())
 }

@@ -18,6 +18,7 @@ mod folder_sync;
 pub(crate) mod fuzzing;
 mod index;
 mod layout;
+mod locate;
 mod open;
 mod options;
 mod pending;
@@ -30,9 +31,11 @@ pub(crate) mod test_disk;
 #[cfg(test)]
 mod tests;
 mod tickets;
+mod timings;
 mod usage;
 mod write;
 
+pub(crate) use checksum::Checksummer;
 pub use checksum::crc32c;
 pub use error::StoreError;
 pub use options::StoreOptions;
@@ -50,6 +53,7 @@ use index::Index;
 use layout::Layout;
 use parking_lot::Mutex;
 use pending::Waiting;
+use prometheus_client::registry::Registry;
 use quarantine::Quarantine;
 use segment::Segments;
 use segment::appender::Appender;
@@ -58,6 +62,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use tickets::{Tickets, WriteTicket};
+use timings::{Timings, timed};
 use tokio::sync::{Semaphore, watch};
 use usage::Counters;
 use weir_proto::BlockId;
@@ -90,6 +95,7 @@ pub(crate) struct Shared {
     pub tickets: Tickets,
     pub fatal: Fatal,
     pub counters: Counters,
+    pub timings: Timings,
     pub waiting: Waiting,
     /// Folders of block files that exist durably.
     shards: Mutex<HashSet<PathBuf>>,
@@ -111,6 +117,24 @@ impl BlockStore {
         self.shared.quarantine.unreported()
     }
 
+    /// What it measures, for Prometheus, as `weir_worker_…`.
+    pub fn register_metrics(&self, registry: &mut Registry) {
+        self.shared.timings.register(registry);
+    }
+
+    /// All damaged blocks that are set aside. Does not block.
+    pub fn damaged(&self) -> Vec<BlockId> {
+        self.shared.quarantine.all()
+    }
+
+    /// A block was written anew after it was damaged: what was set aside goes. Blocks the thread.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`].
+    pub fn forget_damage(&self, id: BlockId) -> Result<(), StoreError> {
+        self.shared.forget_replaced(id)
+    }
+
     /// The metaserver knows about these damaged blocks.
     pub fn reported(&self, ids: &[BlockId]) {
         self.shared.quarantine.reported(ids);
@@ -121,7 +145,7 @@ impl Shared {
     /// Makes the names in a folder durable. A failure ends writing.
     pub fn sync_folder(&self, path: &Path) -> Result<(), StoreError> {
         let describe = StoreError::io("sync", path);
-        self.folders.sync(path).map_err(|error| {
+        timed(&self.timings.folder_syncs, || self.folders.sync(path)).1.map_err(|error| {
             let exhausted = error::is_exhausted(&error);
             let error = describe(error);
             if exhausted { error } else { self.fatal.set(&error) }

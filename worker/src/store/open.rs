@@ -12,6 +12,7 @@ use super::quarantine::Quarantine;
 use super::segment::appender::Appender;
 use super::segment::open::Opened as OpenedSegments;
 use super::segment::{self, record};
+use super::timings::Timings;
 use super::usage::Counters;
 use super::{BlockStore, OPEN_FILES, Shared, StoreOptions};
 use parking_lot::Mutex;
@@ -57,6 +58,7 @@ impl BlockStore {
             tickets: Default::default(),
             fatal: Fatal::new(),
             counters,
+            timings: Timings::default(),
             waiting: Waiting::default(),
             shards: Mutex::default(),
             disk,

@@ -57,6 +57,10 @@ impl Quarantine {
         self.state.lock().kept.contains(&id)
     }
 
+    pub fn all(&self) -> Vec<BlockId> {
+        self.state.lock().held.iter().copied().collect()
+    }
+
     pub fn unreported(&self) -> Vec<BlockId> {
         self.state.lock().unreported.iter().copied().collect()
     }
@@ -151,6 +155,14 @@ impl Shared {
         self.note_damage(unknown, &damaged_place(segment, damage.from), &fault);
         if let Err(error) = self.keep_bytes(segment, u64::from(damage.from)..u64::from(damage.to), &kept) {
             tracing::error!(segment, %error, "the bytes of a damaged record could not be set aside");
+        }
+    }
+
+    /// Removes what is kept of a block that was written anew since.
+    pub fn forget_replaced(&self, id: BlockId) -> Result<(), StoreError> {
+        match self.tickets.take_if(id, || self.index.get(id).is_some()) {
+            Some(_ticket) => self.clear_quarantine(id),
+            None => Ok(()),
         }
     }
 

@@ -79,7 +79,7 @@ impl Shared {
     }
 
     /// Does something at the block's place, again if the block has moved meanwhile.
-    fn at_place<T>(&self, id: BlockId, act: impl Fn(Place) -> Result<T, StoreError>) -> Result<T, StoreError> {
+    pub fn at_place<T>(&self, id: BlockId, act: impl Fn(Place) -> Result<T, StoreError>) -> Result<T, StoreError> {
         let mut place = self.find(id)?;
         for _ in 0..MOVES_MAX {
             let error = match act(place) {
@@ -109,7 +109,11 @@ impl Shared {
         }
     }
 
-    fn open_block_file(&self, id: BlockId, place: Place) -> Result<Result<Arc<OpenBlockFile>, ReadFault>, StoreError> {
+    pub fn open_block_file(
+        &self,
+        id: BlockId,
+        place: Place,
+    ) -> Result<Result<Arc<OpenBlockFile>, ReadFault>, StoreError> {
         if let Some(file) = self.files.get(id.0) {
             return Ok(Ok(file));
         }
@@ -133,7 +137,7 @@ impl Shared {
         }))
     }
 
-    fn fault(&self, id: BlockId, place: Place, fault: ReadFault) -> StoreError {
+    pub fn fault(&self, id: BlockId, place: Place, fault: ReadFault) -> StoreError {
         match fault {
             ReadFault::Damage(fault) => {
                 self.set_aside(id, place, &fault);

@@ -55,6 +55,9 @@ impl Scrub {
         let mut bytes = 0;
         while bytes < STEP_BYTES {
             let Some((id, place)) = self.next() else {
+                if bytes == 0 {
+                    self.shared.counters.scrub_passes.fetch_add(1, Ordering::Relaxed);
+                }
                 return (bytes > 0).then_some(bytes);
             };
             bytes += self.verify(id, place).max(1);
@@ -100,6 +103,7 @@ impl Scrub {
             Err(StoreError::Damaged { .. }) => {
                 self.report.checked_blocks += 1;
                 self.report.damaged_blocks += 1;
+                self.shared.counters.scrub_damaged_blocks.fetch_add(1, Ordering::Relaxed);
             }
             // Deleted meanwhile.
             Err(StoreError::NoSuchBlock(_)) => {}

@@ -29,6 +29,8 @@ pub(crate) struct Counters {
     pub damaged_blocks: AtomicU64,
     pub compacted_segments: AtomicU64,
     pub scrubbed_bytes: AtomicU64,
+    pub scrub_passes: AtomicU64,
+    pub scrub_damaged_blocks: AtomicU64,
 }
 
 /// [`BlockStore::counters`] at one moment.
@@ -39,6 +41,8 @@ pub struct CounterValues {
     pub damaged_blocks: u64,
     pub compacted_segments: u64,
     pub scrubbed_bytes: u64,
+    pub scrub_passes: u64,
+    pub scrub_damaged_blocks: u64,
     pub segments: u64,
 }
 
@@ -65,6 +69,8 @@ impl BlockStore {
             damaged_blocks: counters.damaged_blocks.load(Ordering::Relaxed),
             compacted_segments: counters.compacted_segments.load(Ordering::Relaxed),
             scrubbed_bytes: counters.scrubbed_bytes.load(Ordering::Relaxed),
+            scrub_passes: counters.scrub_passes.load(Ordering::Relaxed),
+            scrub_damaged_blocks: counters.scrub_damaged_blocks.load(Ordering::Relaxed),
             segments: self.shared.segments.count() as u64,
         }
     }

@@ -6,11 +6,14 @@ use super::error::StoreError;
 use super::pending::Pending;
 use super::segment::{appender::Append, record};
 use super::tickets::WriteTicket;
+use super::timings::InQueue;
 use super::{BlockStore, Shared};
 use bytes::Bytes;
 use std::sync::Arc;
+use std::time::Instant;
 use tokio::sync::oneshot;
 use weir_proto::BlockId;
+use weir_service::trace::{SpanKind, Trace};
 
 /// The longest block that a worker takes, whatever the gateways are set to.
 pub const MAX_BLOCK_BYTES: u64 = 1 << 30;
@@ -55,10 +58,11 @@ pub struct SmallBlock {
 pub struct LargeBlock {
     writer: BlockWriter,
     checksums: Checksums,
+    trace: Trace,
 }
 
 impl BlockStore {
-    /// Begins a block; without a length it is not known yet. Does not block.
+    /// Begins a block of at most that length; without one it is not known yet. Does not block.
     ///
     /// # Errors
     /// [`StoreError::Busy`], [`StoreError::NoSpace`], [`StoreError::TooLarge`], [`StoreError::Failed`].
@@ -98,6 +102,7 @@ impl BlockStore {
         let SmallBlock { mut append, done } = block;
         let bytes = record::record_bytes(append.checksums.length_bytes as u32);
         let permits = u32::try_from(bytes.div_ceil(QUEUE_UNIT_BYTES)).unwrap_or(u32::MAX);
+        let _in_queue = InQueue::new(&self.shared.timings.append_queue);
         append.permit = self.append_queue.clone().acquire_many_owned(permits).await.ok();
         let (id, shared) = (append.id, self.shared.clone());
         self.appender.send(append);
@@ -202,10 +207,9 @@ impl BlockWriter {
         let large = self.is_large();
         let checksums = std::mem::replace(&mut self.summer, Checksummer::new()).finish();
         let (id, received_bytes) = (self.id, checksums.length_bytes);
-        for announced_bytes in self.announced_bytes.into_iter().chain([length_bytes]) {
-            if announced_bytes != received_bytes {
-                return Err(StoreError::Length { id, announced_bytes, received_bytes });
-            }
+        // Fewer bytes than the block was begun with are no mistake: its gateway may have cut it short.
+        if length_bytes != received_bytes {
+            return Err(StoreError::Length { id, announced_bytes: length_bytes, received_bytes });
         }
         if crc32c != checksums.block_crc {
             return Err(StoreError::Checksum { id, announced: crc32c, received: checksums.block_crc });
@@ -214,10 +218,12 @@ impl BlockWriter {
             Target::Memory(ticket) if !large => {
                 let (reply, done) = oneshot::channel();
                 let (data, ticket) = (self.pending, Some(ticket));
-                let append = Append { id, data, checksums, moved_from: None, reply, ticket, permit: None };
+                let (queued, trace) = (Instant::now(), Trace::current().child("append", SpanKind::Internal));
+                let append =
+                    Append { id, data, checksums, moved_from: None, reply, ticket, permit: None, queued, trace };
                 Ok(Closed::Small(SmallBlock { append, done }))
             }
-            _ => Ok(Closed::Large(Box::new(LargeBlock { writer: self, checksums }))),
+            _ => Ok(Closed::Large(Box::new(LargeBlock { writer: self, checksums, trace: Trace::current() }))),
         }
     }
 }
@@ -229,7 +235,7 @@ impl LargeBlock {
     /// [`StoreError::Exists`], [`StoreError::NoSpace`], [`StoreError::Failed`], [`StoreError::Io`],
     /// [`StoreError::Damaged`].
     pub fn commit(self) -> Result<(), StoreError> {
-        let Self { mut writer, checksums } = self;
+        let Self { mut writer, checksums, trace } = self;
         let (shared, id) = (writer.shared.clone(), writer.id);
         if let Target::Existing = writer.target {
             let same_length =
@@ -241,7 +247,7 @@ impl LargeBlock {
         }
         writer.flush()?;
         let Target::File(file, ticket) = writer.target else { return Err(StoreError::Busy(id)) };
-        file.finish(&checksums)?;
+        file.finish(&checksums, &trace)?;
         shared.quarantine.forget(id);
         drop(ticket);
         Ok(())

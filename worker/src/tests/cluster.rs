@@ -1,6 +1,7 @@
 //! A worker and a metaserver that remembers what it was told and orders what the test wants.
 
 use super::*;
+use crate::NoPeers;
 use parking_lot::Mutex;
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -9,26 +10,32 @@ use tonic::service::Routes;
 use tonic::{Request, Response, Status, Streaming};
 use weir_proto::v1::workers_server::{Workers, WorkersServer};
 use weir_proto::v1::{
-    InventoryBatch, Reason, RegisterWorkerRequest, RegisterWorkerResponse, ReportInventoryResponse,
-    WorkerHeartbeatRequest, WorkerHeartbeatResponse,
+    CopyOrder, CopyResult, InventoryBatch, Reason, RegisterWorkerRequest, RegisterWorkerResponse,
+    ReportInventoryResponse, WorkerHeartbeatRequest, WorkerHeartbeatResponse,
 };
 
 #[derive(Clone, Default)]
-struct Metaserver {
-    state: Arc<Mutex<State>>,
+pub struct Metaserver {
+    pub state: Arc<Mutex<State>>,
 }
 
 #[derive(Default)]
-struct State {
+pub struct State {
     cluster: String,
     down: bool,
     forgetful: bool,
-    orders: BTreeSet<u64>,
+    pub orders: BTreeSet<u64>,
+    pub copy_orders: Vec<CopyOrder>,
+    pub copy_results: Vec<CopyResult>,
+    pub questions: Vec<u64>,
+    pub missing: Vec<u64>,
     registrations: Vec<RegisterWorkerRequest>,
     heartbeats: u64,
     deleted: Vec<u64>,
-    damaged: Vec<u64>,
+    pub damaged: Vec<u64>,
     inventories: Vec<Vec<u64>>,
+    /// As the last inventory told.
+    set_aside: Vec<u64>,
 }
 
 #[tonic::async_trait]
@@ -61,43 +68,58 @@ impl Workers for Metaserver {
         if state.forgetful {
             return Ok(Response::new(WorkerHeartbeatResponse { register: true, ..Default::default() }));
         }
+        let incarnation = state.registrations.last().unwrap().incarnation;
+        assert!(request.incarnation == incarnation && incarnation != 0);
         state.heartbeats += 1;
+        state.copy_orders.retain(|order| !request.copy_results.iter().any(|done| done.order_id == order.order_id));
+        state.copy_results.extend(request.copy_results);
+        state.missing.extend(request.missing_block_ids);
         for id in &request.deleted_block_ids {
             state.orders.remove(id);
         }
         state.deleted.extend(request.deleted_block_ids);
         state.damaged.extend(request.damaged_block_ids);
         let delete_block_ids = state.orders.iter().copied().collect();
-        Ok(Response::new(WorkerHeartbeatResponse { register: false, delete_block_ids, send_inventory: false }))
+        Ok(Response::new(WorkerHeartbeatResponse {
+            delete_block_ids,
+            copy_orders: state.copy_orders.clone(),
+            check_block_ids: std::mem::take(&mut state.questions),
+            ..Default::default()
+        }))
     }
 
     async fn report_inventory(
         &self,
         request: Request<Streaming<InventoryBatch>>,
     ) -> Result<Response<ReportInventoryResponse>, Status> {
-        let (mut stream, mut ids) = (request.into_inner(), Vec::new());
+        let (mut stream, mut ids, mut damaged) = (request.into_inner(), Vec::new(), Vec::new());
         while let Some(batch) = stream.next().await {
             let batch = batch?;
+            assert_eq!(batch.incarnation, self.state.lock().registrations.last().unwrap().incarnation);
             assert!(batch.worker_id == 42 && batch.block_ids.len() <= 10_000);
             ids.extend(batch.block_ids);
+            damaged.extend(batch.damaged_block_ids);
         }
-        self.state.lock().inventories.push(ids);
+        let mut state = self.state.lock();
+        state.inventories.push(ids);
+        state.set_aside = damaged;
+        drop(state);
         Ok(Response::new(ReportInventoryResponse { condemned_count: 0 }))
     }
 }
 
 impl Metaserver {
-    fn of(cluster: &str) -> Self {
+    pub fn of(cluster: &str) -> Self {
         let metaserver = Self::default();
         metaserver.state.lock().cluster = cluster.into();
         metaserver
     }
 
-    fn channel(&self) -> Channel {
+    pub fn channel(&self) -> Channel {
         in_process(Routes::new(WorkersServer::new(self.clone())))
     }
 
-    async fn until(&self, what: &str, holds: impl Fn(&State) -> bool) {
+    pub async fn until(&self, what: &str, holds: impl Fn(&State) -> bool) {
         for _ in 0..2000 {
             if holds(&self.state.lock()) {
                 return;
@@ -110,7 +132,7 @@ impl Metaserver {
 
 async fn joined(metaserver: &Metaserver, disk: &TestDisk) -> House {
     let house = open(disk).await;
-    house.worker.start(metaserver.channel(), &house.shutdown);
+    house.worker.start(metaserver.channel(), Arc::new(NoPeers), &house.shutdown);
     house
 }
 
@@ -129,6 +151,7 @@ async fn a_worker_keeps_the_id_that_it_was_given() {
         state.registrations.iter().map(|request| (request.worker_id, request.cluster_id.as_str())).collect();
     assert_eq!(seen, [(0, ""), (42, "a")]);
     assert_eq!(state.registrations[0].address, "127.0.0.1:29999");
+    assert_ne!(state.registrations[0].incarnation, state.registrations[1].incarnation);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -171,6 +194,8 @@ async fn damage_is_reported_with_the_next_heartbeat() {
     house.disk.set(&path, content);
     assert_eq!(house.worker.scrub_now().await.unwrap().damaged_blocks, 1);
     metaserver.until("the damage was reported", |state| state.damaged == [5]).await;
+    metaserver.state.lock().forgetful = true;
+    metaserver.until("an inventory tells of it again", |state| state.set_aside == [5]).await;
     metaserver.state.lock().orders.insert(5);
     metaserver.until("the damaged block was deleted", |state| state.deleted == [5]).await;
     assert!(!house.disk.files().iter().any(|(path, _)| path.starts_with("/data/quarantine")));

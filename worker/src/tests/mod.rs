@@ -1,6 +1,7 @@
 //! The worker as others see it: its gRPC service, and its part in a cluster.
 
 mod cluster;
+mod copies;
 mod rpc;
 
 use crate::Worker;

@@ -3,7 +3,8 @@ use std::path::Path;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
-use weir_proto::v1::Reason;
+use weir_proto::Failure;
+use weir_proto::v1::{LocateBlockRequest, Reason};
 
 const LARGE: usize = 700_000;
 
@@ -175,5 +176,28 @@ async fn a_worker_that_was_shut_down_opens_again_with_its_blocks() {
             assert!(has(&house, round) && has(&house, 100 + round));
         }
         disk = house.close().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_block_with_a_file_of_its_own_is_where_its_worker_says() {
+    let house = open(&TestDisk::default()).await;
+    let length = 3 * MIB + 17;
+    put(&house, 1, length).await;
+    put(&house, 2, 1000).await;
+    let locate = |block_id| {
+        let mut client = house.client();
+        async move { client.locate_block(LocateBlockRequest { block_id }).await.map(tonic::Response::into_inner) }
+    };
+    let located = locate(1).await.unwrap();
+    let path = std::path::PathBuf::from(String::from_utf8(located.path.to_vec()).unwrap());
+    let (_, file) = house.disk.files().into_iter().find(|(name, _)| *name == path).unwrap();
+    let start = located.offset_bytes as usize;
+    assert_eq!(located.length_bytes, length as u64);
+    assert!(file[start..start + length] == bytes_of(length));
+    let pages = bytes_of(length);
+    assert_eq!(located.page_crc32c, pages.chunks(64 << 10).map(crate::store::crc32c).collect::<Vec<_>>());
+    for (block_id, reason) in [(2, Reason::InvalidRequest), (3, Reason::NoSuchBlock)] {
+        assert_eq!(Failure::from_status(&locate(block_id).await.unwrap_err()).reason, reason);
     }
 }

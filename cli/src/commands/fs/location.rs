@@ -14,7 +14,7 @@ use std::ffi::OsString;
 pub const HELP: Help = Help {
     name: "location",
     usage: "location <path>",
-    about: "Shows the hosts of the workers that hold an object's blocks. An object so small that it lies with the \
+    about: "Shows the hosts of the live workers that hold an object's blocks. An object so small that it lies with the \
             metadata is on the metaserver's host.",
 };
 

@@ -2,12 +2,12 @@
 
 use crate::shell::directory::{Directory, Node};
 use crate::shell::error::ShellError;
-use crate::shell::format::{self, FULLY_REPLICATED, Listed};
+use crate::shell::format::{self, Listed};
 use crate::shell::output::Output;
 use crate::shell::path::ShellPath;
 use crate::shell::tree::{Entries, File};
 use crate::shell::usage::Help;
-use crate::shell::{Exit, Outcomes, Shell};
+use crate::shell::{Exit, Outcomes, Shell, redundancy};
 use clap::{Args, ValueEnum};
 use futures::stream::{StreamExt as _, TryStreamExt as _};
 use jiff::tz::TimeZone;
@@ -18,8 +18,8 @@ pub const HELP: Help = Help {
     name: "ls",
     usage: "ls [-d|-f|-R/--recursive|-h|--sort=option|-r] <path> ...",
     about: "Lists the objects and directories right under the paths: mode, owner, group, size (in bytes, or the number \
-            of children of a directory), persistence, time of the last change, the share of the blocks that has its full \
-            replication, and the path. Counting the children of a directory reads its listing. \
+            of children of a directory), persistence, time of the last change, the share of the copies of \
+            its blocks that there should be and are, and the path. Counting the children of a directory reads its listing. \
             --sort takes name, path, size, time.",
 };
 
@@ -78,7 +78,9 @@ async fn list(path: &ShellPath, args: &LsArgs, shell: &Shell, out: &mut Output) 
     let found = shell.tree.find(path).await?;
     let look = Look { zone: TimeZone::system(), human: args.human };
     if let Some(object) = found.file {
-        return out.say(look.file(&File::of(path.clone(), object)));
+        let file = File::of(path.clone(), object);
+        let percents = redundancy::percents(&[&file], shell).await?;
+        return out.say(look.file(&file, percents[0]));
     }
     let directory = shell.tree.open(found.directory.ok_or_else(|| ShellError::Missing(path.clone()))?).await?;
     if args.directory {
@@ -93,17 +95,24 @@ async fn list(path: &ShellPath, args: &LsArgs, shell: &Shell, out: &mut Output) 
 }
 
 async fn stream(mut nodes: Walk<'_>, look: &Look, out: &mut Output) -> Result<(), ShellError> {
-    while let Some(node) = nodes.next().await? {
-        out.say(look.node(&node))?;
+    loop {
+        let page = nodes.page().await?;
+        if page.is_empty() {
+            return Ok(());
+        }
+        page.iter().try_for_each(|(node, percent)| out.say(look.node(node, *percent)))?;
     }
-    Ok(())
 }
 
 async fn sorted(mut nodes: Walk<'_>, args: &LsArgs, look: &Look, out: &mut Output) -> Result<(), ShellError> {
     let field = args.sort.unwrap_or(SortField::Path);
     let mut all = Vec::new();
-    while let Some(node) = nodes.next().await? {
-        all.push(Sortable::new(&node, look));
+    loop {
+        let page = nodes.page().await?;
+        if page.is_empty() {
+            break;
+        }
+        all.extend(page.iter().map(|(node, percent)| Sortable::new(node, *percent, look)));
     }
     all.sort_by(|a, b| {
         let order = a.compare(b, field);
@@ -121,12 +130,12 @@ struct Sortable {
 }
 
 impl Sortable {
-    fn new(node: &Node, look: &Look) -> Self {
+    fn new(node: &Node, percent: u64, look: &Look) -> Self {
         let (path, size, modified_ms) = match node {
             Node::File(file) => (&file.path, file.size_bytes, file.modified_ms),
             Node::Directory(directory) => (&directory.path, directory.child_count, directory.modified_ms),
         };
-        Self { path: path.clone(), size, modified_ms, line: look.node(node) }
+        Self { path: path.clone(), size, modified_ms, line: look.node(node, percent) }
     }
 
     fn compare(&self, other: &Self, field: SortField) -> Ordering {
@@ -152,6 +161,29 @@ impl<'a> Walk<'a> {
         Self { shell, levels: vec![shell.tree.children(directory)], recursive }
     }
 
+    /// The next nodes, as many as one question about their copies takes; none at the end. Of directories the percentage
+    /// means nothing.
+    async fn page(&mut self) -> Result<Vec<(Node, u64)>, ShellError> {
+        let mut nodes = Vec::new();
+        while nodes.len() < redundancy::PAGE_COUNT {
+            let Some(node) = self.next().await? else { break };
+            nodes.push(node);
+        }
+        let files: Vec<&File> = nodes
+            .iter()
+            .filter_map(|node| match node {
+                Node::File(file) => Some(file),
+                Node::Directory(_) => None,
+            })
+            .collect();
+        let mut percents = redundancy::percents(&files, self.shell).await?.into_iter();
+        let percent = |node: Node| match node {
+            Node::File(_) => (node, percents.next().unwrap_or_default()),
+            Node::Directory(_) => (node, 0),
+        };
+        Ok(nodes.into_iter().map(percent).collect())
+    }
+
     async fn next(&mut self) -> Result<Option<Node>, ShellError> {
         while let Some(innermost) = self.levels.last_mut() {
             match innermost.try_next().await? {
@@ -175,20 +207,20 @@ struct Look {
 }
 
 impl Look {
-    fn node(&self, node: &Node) -> String {
+    fn node(&self, node: &Node, percent: u64) -> String {
         match node {
-            Node::File(file) => self.file(file),
+            Node::File(file) => self.file(file, percent),
             Node::Directory(directory) => self.directory(directory),
         }
     }
 
-    fn file(&self, file: &File) -> String {
+    fn file(&self, file: &File, percent: u64) -> String {
         Listed {
             mode: format::FILE_MODE,
             owner: &format::owner(&file.owner),
             size: &format::size(file.size_bytes, self.human),
             time: &format::time(file.modified_ms, &self.zone),
-            kind: FULLY_REPLICATED,
+            kind: &format!("{percent}%"),
             path: &file.path.to_string(),
         }
         .line()

@@ -17,7 +17,7 @@ use weir_proto::v1;
 pub const HELP: Help = Help {
     name: "report",
     usage: "report [summary|capacity|gateway|metrics]",
-    about: "Shows how the cluster is: a summary, the capacity of the workers, the gateways, or what the metaserver counts.",
+    about: "Shows how the cluster is: a summary with the copies that blocks have, the capacity of the workers, the gateways, or what the metaserver counts.",
 };
 
 #[derive(Debug, Args)]
@@ -100,6 +100,9 @@ fn sample() -> v1::ReportResponse {
         byte_count: 31_557_280,
         reclaim_queue_length: 4,
         awaiting_restore_confirmation: false,
+        redundancy: None,
+        standby: None,
+        epoch: 1,
         store: vec![v1::Gauge { name: "journal_bytes".into(), value: 12 }],
     }
 }

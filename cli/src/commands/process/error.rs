@@ -46,6 +46,8 @@ pub enum StartError {
     Folder { folder: PathBuf, source: io::Error },
     #[error("standalone has one worker, so metaserver.replication must be 1, not {0}")]
     Replication(u32),
+    #[error("standalone takes no standby and is none: metaserver.standby must be none, and metaserver.follow empty")]
+    Standby,
     #[error("gateways can't reach this worker at {0}: set worker.address to the address and port where they can")]
     WorkerAddress(String),
     #[error("{0}")]
@@ -70,6 +72,7 @@ impl StartError {
             | Self::Gateway(GatewayError::Tls(_))
             | Self::Open { .. }
             | Self::Replication(_)
+            | Self::Standby
             | Self::WorkerAddress(_) => USAGE,
             _ => FAILED,
         }

@@ -5,6 +5,8 @@ use parking_lot::Mutex;
 use std::collections::{HashMap, HashSet};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
+use std::sync::atomic::Ordering::SeqCst;
 use tonic::service::Routes;
 use tonic::{Request, Response, Status};
 use weir_proto::Failure;
@@ -29,6 +31,8 @@ pub(crate) struct State {
     pub session_count: u64,
     pub next_block: u64,
     pub abandoned: Vec<u64>,
+    /// The workers that were named with them.
+    pub abandoned_on: Vec<Vec<u64>>,
     pub last_heartbeat: v1::HeartbeatRequest,
     pub read_mark: u64,
     /// Every CommitObject that came.
@@ -43,15 +47,17 @@ pub(crate) struct State {
 
 pub(crate) struct FakeMetaserver {
     pub state: Mutex<State>,
-    workers: Vec<v1::Worker>,
+    pub workers: Mutex<Vec<v1::Worker>>,
     replication: u32,
+    pub replication_min: AtomicU32,
 }
 
 impl FakeMetaserver {
     pub fn new(workers: u64, replication: u32) -> Self {
         let worker = |worker_id| v1::Worker { worker_id, live: true, free_bytes: 1 << 30, ..Default::default() };
         let state = State { next_block: 1, read_mark: 10, ..Default::default() };
-        Self { state: Mutex::new(state), workers: (1..=workers).map(worker).collect(), replication }
+        let workers = Mutex::new((1..=workers).map(worker).collect());
+        Self { state: Mutex::new(state), workers, replication, replication_min: AtomicU32::new(0) }
     }
 
     pub fn routes(self: Arc<Self>) -> Routes {
@@ -291,8 +297,9 @@ impl Sessions for FakeMetaserver {
             heartbeat_interval_ms: 10,
             cluster_id: "test".into(),
             read_mark: state.read_mark,
-            workers: self.workers.clone(),
+            workers: self.workers.lock().clone(),
             replication: self.replication,
+            replication_min: self.replication_min.load(SeqCst),
             inline_max_bytes: 15_000,
         }))
     }
@@ -305,9 +312,17 @@ impl Sessions for FakeMetaserver {
         let request = request.into_inner();
         state.session(request.session_id)?;
         state.last_heartbeat = request;
-        let workers = self.workers.clone();
-        let read_mark = state.read_mark;
-        Ok(Response::new(v1::HeartbeatResponse { read_mark, workers, lease_ms: 1_000, ..Default::default() }))
+        let workers = self.workers.lock().clone();
+        let (read_mark, replication) = (state.read_mark, self.replication);
+        let replication_min = self.replication_min.load(SeqCst);
+        Ok(Response::new(v1::HeartbeatResponse {
+            read_mark,
+            workers,
+            lease_ms: 1_000,
+            replication,
+            replication_min,
+            ..Default::default()
+        }))
     }
 
     async fn grant_blocks(
@@ -330,6 +345,7 @@ impl Sessions for FakeMetaserver {
         let mut state = self.state.lock();
         state.session(request.session_id)?;
         state.abandoned.extend(request.blocks.iter().map(|block| block.block_id));
+        state.abandoned_on.extend(request.blocks.into_iter().map(|block| block.worker_ids));
         Ok(Response::new(v1::AbandonBlocksResponse {}))
     }
 

@@ -4,10 +4,10 @@ mod metaserver;
 mod worker;
 
 pub(crate) use metaserver::FakeMetaserver;
-pub(crate) use worker::{FakeWorker, ReadFault};
+pub(crate) use worker::{FILE_HEAD_BYTES, FakeWorker, ReadFault, WriteFault};
 
 use super::{GetObject, Objects, ObjectsOptions, PutObject};
-use crate::blocks::FixedWorkers;
+use crate::blocks::{FixedWorkers, Nearness, ReadPatience};
 use crate::body::{BodyKind, BodyLimits, BodyPlan, IncomingBody};
 use bytes::Bytes;
 use futures::StreamExt as _;
@@ -25,12 +25,14 @@ use weir_service::shutdown::Shutdown;
 
 pub(crate) const INLINE_MAX_BYTES: u64 = 100;
 pub(crate) const BLOCK_MAX_BYTES: u64 = 1000;
+pub(crate) const WORKER_SILENCE: Duration = Duration::from_millis(300);
 
 pub(crate) struct Cluster {
     pub metaserver: Arc<FakeMetaserver>,
     pub workers: Vec<Arc<FakeWorker>>,
     pub objects: Objects,
     pub shutdown: Shutdown,
+    pub clock: Arc<ManualClock>,
 }
 
 impl Cluster {
@@ -52,6 +54,10 @@ impl Cluster {
             block_max_bytes: BLOCK_MAX_BYTES,
             buffer_max_bytes: 1 << 20,
             read_buffer_max_bytes: 1 << 20,
+            worker_silence: WORKER_SILENCE,
+            nearness: Nearness::default(),
+            local_reads: true,
+            read_patience: ReadPatience { hedge: WORKER_SILENCE / 3, silence: WORKER_SILENCE },
             block_grant_count: 4,
             remember_requests: true,
             open_timeout: Some(Duration::from_secs(1)),
@@ -60,8 +66,9 @@ impl Cluster {
         let shutdown = Shutdown::new();
         let clock = Arc::new(ManualClock::at(0));
         let channel = in_process(metaserver.clone().routes());
-        let objects = Objects::open(channel, Arc::new(connector), options, clock, &shutdown).await.unwrap();
-        Self { metaserver, workers, objects, shutdown }
+        let connector = Arc::new(connector);
+        let objects = Objects::open(channel, connector, options, clock.clone(), &shutdown).await.unwrap();
+        Self { metaserver, workers, objects, shutdown, clock }
     }
 
     pub fn worker(&self) -> &FakeWorker {
@@ -103,6 +110,7 @@ pub(crate) fn put_request() -> PutObject {
         attributes: v1::Attributes::default(),
         precondition: None,
         owner: String::new(),
+        replication: 0,
     }
 }
 

@@ -5,6 +5,7 @@ use futures::stream::BoxStream;
 use futures::{StreamExt as _, stream};
 use parking_lot::Mutex;
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tonic::{Request, Response, Status, Streaming};
@@ -14,6 +15,17 @@ use weir_proto::v1::{self, Reason};
 use weir_proto::{Failure, MAX_MESSAGE_BYTES};
 use weir_service::channel::{Channel, in_process};
 
+/// What goes wrong with writes.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum WriteFault {
+    /// Fails with this reason once it has got so many bytes of the block.
+    Fail(Reason, usize),
+    /// Takes nothing more and says nothing, once it has got so many bytes of the block.
+    Stall(usize),
+    /// Has the block, and acknowledges another one.
+    OtherBytes,
+}
+
 /// What goes wrong with reads.
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) enum ReadFault {
@@ -21,6 +33,8 @@ pub(crate) enum ReadFault {
     Fail(Reason, usize),
     /// Ends after so many bytes of the call, as if that were all.
     Short(usize),
+    /// Sends nothing more after so many bytes of the call, and does not even answer if there are none.
+    Stall(usize),
     /// Flips a bit of the block's byte at this offset.
     Flip(usize),
 }
@@ -32,13 +46,20 @@ pub(crate) struct FakeWorker {
     pub expected: Mutex<HashMap<u64, u64>>,
     /// Streams that ended without `finish`.
     pub cut: Mutex<Vec<u64>>,
-    /// Fails each write once it has got so many bytes of it.
-    pub write_fault: Mutex<Option<(Reason, usize)>>,
+    pub write_fault: Mutex<Option<WriteFault>>,
+    /// Blocks that were begun.
+    pub begun: Mutex<Vec<u64>>,
     pub read_fault: Mutex<Option<ReadFault>>,
     /// Keeps nothing, and takes a while.
     pub discards: AtomicBool,
     pub reads: Mutex<Vec<v1::ReadBlockRequest>>,
+    /// Where its blocks lie as files, with some bytes before each; without it they have none.
+    pub folder: Mutex<Option<PathBuf>>,
+    pub located: Mutex<Vec<u64>>,
 }
+
+/// Bytes before a block in its file.
+pub(crate) const FILE_HEAD_BYTES: usize = 100;
 
 impl FakeWorker {
     pub fn channel(self: &Arc<Self>) -> Channel {
@@ -67,6 +88,7 @@ impl Blocks for FakeWorker {
             match message.step.unwrap() {
                 Step::Header(header) => {
                     block_id = header.block_id;
+                    self.begun.lock().push(block_id);
                     self.expected.lock().insert(block_id, header.length_bytes);
                 }
                 Step::Data(_) if self.discards.load(Ordering::SeqCst) => {
@@ -79,15 +101,18 @@ impl Blocks for FakeWorker {
                 Step::Finish(finish) => {
                     assert_eq!(finish.length_bytes, data.len() as u64);
                     assert_eq!(finish.crc32c, crc_fast::crc32_iscsi(&data));
-                    let response = v1::WriteBlockResponse { length_bytes: finish.length_bytes, crc32c: finish.crc32c };
+                    let is_other = *self.write_fault.lock() == Some(WriteFault::OtherBytes);
+                    let crc32c = if is_other { !finish.crc32c } else { finish.crc32c };
+                    let response = v1::WriteBlockResponse { length_bytes: finish.length_bytes, crc32c };
                     assert!(self.blocks.lock().insert(block_id, data.into()).is_none(), "a block is written once");
                     return Ok(Response::new(response));
                 }
             }
-            if let Some((reason, after)) = *self.write_fault.lock()
-                && data.len() >= after
-            {
-                return Err(refusal(reason));
+            let fault = *self.write_fault.lock();
+            match fault {
+                Some(WriteFault::Fail(reason, after)) if data.len() >= after => return Err(refusal(reason)),
+                Some(WriteFault::Stall(after)) if data.len() >= after => std::future::pending().await,
+                _ => {}
             }
         }
         self.cut.lock().push(block_id);
@@ -116,10 +141,33 @@ impl Blocks for FakeWorker {
         let (given, failure) = match fault {
             Some(ReadFault::Fail(reason, after)) => (after.min(wanted.len()), Some(refusal(reason))),
             Some(ReadFault::Short(after)) => (after.min(wanted.len()), None),
+            Some(ReadFault::Stall(0)) => std::future::pending().await,
+            Some(ReadFault::Stall(after)) => (after.min(wanted.len()), None),
             Some(ReadFault::Flip(_)) | None => (wanted.len(), None),
         };
         let frames: Vec<_> =
             wanted[..given].chunks(64).map(|data| Ok(v1::ReadBlockResponse { data: data.to_vec().into() })).collect();
-        Ok(Response::new(stream::iter(frames).chain(stream::iter(failure.map(Err))).boxed()))
+        let frames = stream::iter(frames).chain(stream::iter(failure.map(Err)));
+        Ok(Response::new(match fault {
+            Some(ReadFault::Stall(_)) => frames.chain(stream::pending()).boxed(),
+            _ => frames.boxed(),
+        }))
+    }
+
+    async fn locate_block(
+        &self,
+        request: Request<v1::LocateBlockRequest>,
+    ) -> Result<Response<v1::LocateBlockResponse>, Status> {
+        let block_id = request.into_inner().block_id;
+        self.located.lock().push(block_id);
+        let folder = self.folder.lock().clone().ok_or_else(|| refusal(Reason::InvalidRequest))?;
+        let block = self.blocks.lock().get(&block_id).cloned().ok_or_else(|| refusal(Reason::NoSuchBlock))?;
+        let path = folder.join(block_id.to_string());
+        Ok(Response::new(v1::LocateBlockResponse {
+            path: path.into_os_string().into_encoded_bytes().into(),
+            offset_bytes: FILE_HEAD_BYTES as u64,
+            length_bytes: block.len() as u64,
+            page_crc32c: block.chunks(64 << 10).map(crc_fast::crc32_iscsi).collect(),
+        }))
     }
 }

@@ -1,6 +1,7 @@
-//! What a bucket says about access: policy, public access block, ownership of objects, ACL.
+//! What a bucket says about access (policy, public access block, ownership of objects, ACL) and about its blocks: how
+//! many copies of each there are to be.
 
-use super::limits::{MAX_BUCKET_POLICY_BYTES, MAX_GRANTS};
+use super::limits::{MAX_BUCKET_POLICY_BYTES, MAX_GRANTS, MAX_REPLICATION};
 use super::outcome::{Context, Outcome};
 use super::principals;
 use crate::error::Error;
@@ -59,6 +60,12 @@ pub(super) fn set(context: &Context<'_>, request: &SetBucketAccess) -> Result<Ou
         acl(given)?;
         access.acl = Some(given.clone());
     }
+    if let Some(given) = request.replication {
+        if given > MAX_REPLICATION {
+            return Err(Error::invalid("replication", format!("it is at most {MAX_REPLICATION}")));
+        }
+        access.replication = given;
+    }
     Ok(match is_set(&access) {
         true => Outcome::put(Entry::Bucket(access)),
         false => Outcome::removed(AccessKind::Bucket, &request.bucket),
@@ -70,6 +77,7 @@ fn is_set(access: &BucketAccess) -> bool {
         || access.public_access_block.is_some()
         || access.ownership() != ObjectOwnership::Unset
         || access.acl.is_some()
+        || access.replication != 0
 }
 
 fn ownership(ownership: i32) -> Result<(), Error> {
@@ -163,6 +171,22 @@ mod tests {
         let Some(Entry::Bucket(access)) = fixture.changed(with_policy("")).await else { panic!() };
         assert_eq!((access.policy_document.as_str(), access.public_access_block), ("", None));
         assert!(access.acl.is_some());
+        fixture.check_access().await;
+    }
+
+    #[tokio::test]
+    async fn how_many_copies_a_bucket_wants_outlasts_a_restart_and_other_settings() {
+        let fixture = Fixture::new().await;
+        fixture.bucket("photos").await;
+        let replication = |copies| set(SetBucketAccess { replication: Some(copies), ..Default::default() });
+        fixture.changed(replication(2)).await;
+        fixture.changed(with_policy("{}")).await;
+        assert!(matches!(fixture.refusal(replication(17)).await, Error::Invalid { .. }));
+        let fixture = fixture.restart().await;
+        fixture.check_access().await;
+        let Some(Entry::Bucket(access)) = fixture.changed(with_policy("")).await else { panic!() };
+        assert_eq!(access.replication, 2);
+        assert_eq!(fixture.changed(replication(0)).await, None, "nothing is left to say");
         fixture.check_access().await;
     }
 

@@ -36,6 +36,8 @@ pub const MAX_ROLE_INLINE_CHARS: usize = 10_240;
 /// In characters that are not white space.
 pub const MAX_POLICY_CHARS: usize = 6_144;
 pub const MAX_TRUST_CHARS: usize = 2_048;
+/// Copies of a block: as many as `metaserver.replication` may ask for.
+pub const MAX_REPLICATION: u32 = weir_service::config::REPLICATION_MAX;
 /// A bucket's policy, in bytes.
 /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-policies.html>
 pub const MAX_BUCKET_POLICY_BYTES: usize = 20 << 10;

@@ -231,6 +231,7 @@ impl Loader {
             public_access_block: record.public_access_block,
             ownership: record.ownership,
             acl: record.acl.as_ref().map(Into::into),
+            replication: record.replication,
         }
     }
 }

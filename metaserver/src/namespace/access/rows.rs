@@ -165,6 +165,7 @@ impl Rows {
             public_access_block: bucket.public_access_block,
             ownership: bucket.ownership,
             acl: bucket.acl.as_ref().map(Into::into),
+            replication: bucket.replication,
         };
         self.put(bucket_access::key(&bucket.bucket), &record);
     }

@@ -17,7 +17,8 @@ const KEPT_COUNT: usize = 2;
 /// The same while the disk is nearly full.
 const KEPT_COUNT_LOW: usize = 1;
 
-/// After a failure the next try comes when the journal has grown by this share of the usual interval.
+/// After a failure the next try comes when the journal has grown by this share of the usual interval; up to there a
+/// checkpoint counts as recent.
 const RETRY_SHARE: u64 = 8;
 
 pub(super) struct Checkpoints {
@@ -49,6 +50,17 @@ impl Checkpoints {
             };
             self.shared.growth_bytes.fetch_sub(covered_bytes, Ordering::Relaxed);
         }
+    }
+
+    /// Whether there is a checkpoint after which little has come.
+    pub fn has_recent(&self) -> bool {
+        let growth_bytes = self.shared.growth_bytes.load(Ordering::Relaxed);
+        self.shared.checkpoint_sequence.load(Ordering::Relaxed) > 0 && growth_bytes < self.interval_bytes / RETRY_SHARE
+    }
+
+    /// Where the checkpoint of a sequence lies.
+    pub fn path(&self, sequence: u64) -> PathBuf {
+        self.folder.join(checkpoint::name(sequence))
     }
 
     /// Makes a checkpoint, and removes what it makes superfluous.

@@ -6,6 +6,7 @@ use super::checkpoint::{self, BlockWriter, Kind};
 use super::journal::frame::FrameHeader;
 use super::journal::segment::{self, SEGMENT_HEADER_BYTES, Segment};
 use super::journal::{Folder, Scanned};
+use super::replication::{self, Frame};
 use super::state::State;
 use super::values::{Kept, parse_record, push_record};
 use crate::store::{MAX_STORE_KEY_BYTES, MAX_VALUE_BYTES, StoreError};
@@ -80,7 +81,7 @@ pub(crate) fn journal(bytes: &[u8]) {
             false => (sequence(&mut input), sequence(&mut input), sequence(&mut input)),
         };
         let payload_bytes = payload.len() as u32;
-        let header = FrameHeader { first, last, durable, payload_bytes, payload_crc: crc32c(&payload) };
+        let header = FrameHeader { first, last, durable, payload_bytes, payload_crc: crc32c(&payload), run: 0 };
         if offset + header.stride() > SEGMENT_BYTES {
             break;
         }
@@ -239,4 +240,27 @@ pub(crate) fn state_file(bytes: &[u8]) {
             assert_eq!(State::read(&disk, data).expect("memory does not fail"), Some(state));
         }
     }
+}
+
+/// What a store notes of its standby or its primary: any bytes, and lines with the checksum that they have to have. What
+/// is understood is written as it was read.
+pub(crate) fn standby_notes(bytes: &[u8]) {
+    let (disk, data) = (MemoryDisk::default(), Path::new("/data"));
+    let lines = [b"weir standby 1\n", bytes].concat();
+    let checksum = format!("crc32c {:08x}\n", crc32c(&lines));
+    for file in [bytes.to_vec(), [&lines, checksum.as_bytes()].concat()] {
+        replication::fuzzed_notes(&disk, data, &file, &|path, file| disk.put(path, file));
+    }
+}
+
+/// A frame that comes over a network, with the checksum that it has to have: what is taken can be applied.
+pub(crate) fn followed_frame(bytes: &[u8]) {
+    let mut input = Input::new(bytes);
+    let (first, last) = (sequence(&mut input), sequence(&mut input));
+    let payload = bytes::Bytes::copy_from_slice(input.take(bytes.len()));
+    let frame = Frame { first, last, run: 0, payload_crc: crc32c(&payload), payload };
+    let is_taken = frame.check().is_ok();
+    assert!(!is_taken || changes::read(&frame.payload).all(|change| change.is_ok()) && first <= last);
+    let damaged = Frame { payload_crc: !frame.payload_crc, ..frame };
+    assert!(damaged.check().is_err());
 }

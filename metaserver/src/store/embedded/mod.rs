@@ -12,6 +12,8 @@
 //! | `index/` | sled, and in `values/` the values that are too long for it |
 //! | `state` | how the store was stopped |
 //! | `restored` | it came from a backup, and no operator has confirmed that yet |
+//! | `standby`, `following`, `epoch`, `replaced` | see [`replication`] |
+//! | `seed/`, `seeding` | a checkpoint that is to replace all else |
 //! | `lock` | held by the process that has the store open |
 
 mod backup;
@@ -24,8 +26,10 @@ mod index;
 mod journal;
 mod queue;
 mod recovery;
+pub mod replication;
 mod shared;
 mod state;
+mod timings;
 mod values;
 mod writer;
 
@@ -44,22 +48,26 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use checkpoints::Checkpoints;
 use parking_lot::Mutex;
-use queue::{Pending, Queue};
+use prometheus_client::registry::Registry;
+use queue::{Pending, Queue, Work};
 use recovery::{Recovered, Recovery};
+use replication::{Attachment, FollowError, Followers, Frame, FrameId, Position, StandbyOptions, Standing, ToStandby};
 use shared::Shared;
-use state::State;
+use state::{FILE as STATE_FILE, State};
 use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc;
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 use weir_service::clock::Clock;
 use weir_service::config::MetaserverSettings;
 use weir_service::disk::Disk;
+use weir_service::trace::{SpanKind, Trace};
 use writer::{Reserve, Writer};
 
 const JOURNAL_FOLDER: &str = "journal";
@@ -67,6 +75,10 @@ const CHECKPOINT_FOLDER: &str = "checkpoints";
 const INDEX_FOLDER: &str = "index";
 const LOCK_FILE: &str = "lock";
 const RESTORED_FILE: &str = "restored";
+/// Messages that wait for the standby. Each is a frame at most; once it is in sync there is one at a time.
+const TO_STANDBY_MAX_COUNT: usize = 8;
+/// Between two looks whether the last commits are done.
+const STEP_DOWN_INTERVAL: Duration = Duration::from_millis(5);
 /// Lies there while a backup is restored.
 const RESTORING_FILE: &str = "restoring";
 
@@ -78,6 +90,7 @@ pub struct EmbeddedOptions {
     pub index_cache_bytes: u64,
     pub commit_queue_max_count: usize,
     pub reserve_bytes: u64,
+    pub standby: StandbyOptions,
 }
 
 impl From<&MetaserverSettings> for EmbeddedOptions {
@@ -88,6 +101,7 @@ impl From<&MetaserverSettings> for EmbeddedOptions {
             index_cache_bytes: settings.index_cache_bytes,
             commit_queue_max_count: settings.commit_queue_max_count,
             reserve_bytes: settings.reserve_bytes,
+            standby: StandbyOptions::from(settings),
         }
     }
 }
@@ -102,6 +116,10 @@ pub struct EmbeddedStore {
     checkpoints: Arc<Checkpoints>,
     threads: Mutex<Vec<JoinHandle<()>>>,
     rebuilt: bool,
+    followers: Arc<Followers>,
+    /// It follows another store, and takes no commits of its own.
+    is_following: AtomicBool,
+    epoch_min: AtomicU64,
     /// It came from a backup, and nobody has confirmed that what is not in it may be deleted.
     restored: AtomicBool,
     /// Held as long as the store is open; `None`: closed.
@@ -113,12 +131,24 @@ impl EmbeddedStore {
     ///
     /// # Errors
     /// [`StoreError::Damaged`]: acknowledged commits are not readable, or a restore was not finished.
-    /// [`StoreError::Io`]: among others, another process has it open.
+    /// [`StoreError::Following`], [`StoreError::Replaced`]: it may not take commits. [`StoreError::Io`]: among others,
+    /// another process has it open.
     pub fn open(
         data: &Path,
         options: EmbeddedOptions,
         disk: Arc<dyn Disk>,
         clock: Arc<dyn Clock>,
+    ) -> Result<Self, StoreError> {
+        replication::check_may_serve(&*disk, data)?;
+        Self::open_as(data, options, disk, clock, false)
+    }
+
+    fn open_as(
+        data: &Path,
+        options: EmbeddedOptions,
+        disk: Arc<dyn Disk>,
+        clock: Arc<dyn Clock>,
+        is_following: bool,
     ) -> Result<Self, StoreError> {
         let (journal, checkpoints) = (data.join(JOURNAL_FOLDER), data.join(CHECKPOINT_FOLDER));
         for folder in [data, &journal, &checkpoints] {
@@ -143,10 +173,14 @@ impl EmbeddedStore {
             path: journal,
             segment_bytes: options.journal_segment_bytes,
             disk: Arc::clone(&disk),
-            clock,
+            clock: clock.clone(),
         };
         let recovered = recovery.run(folder)?;
-        Self::start(data, options, disk, recovered, lock)
+        let (owner, followed) = (Arc::clone(&disk), recovered.journal.last());
+        let followers = Followers::open(options.standby, owner, data.to_path_buf(), clock, followed)?;
+        let store = Self::start(data, options, disk, recovered, Arc::new(followers), lock)?;
+        store.is_following.store(is_following, Ordering::Release);
+        Ok(store)
     }
 
     fn start(
@@ -154,6 +188,7 @@ impl EmbeddedStore {
         options: EmbeddedOptions,
         disk: Arc<dyn Disk>,
         recovered: Recovered,
+        followers: Arc<Followers>,
         lock: File,
     ) -> Result<Self, StoreError> {
         let Recovered { index, journal, checkpoint_sequence, rebuilt } = recovered;
@@ -161,6 +196,7 @@ impl EmbeddedStore {
         let shared = Shared::new(Arc::clone(&disk), data.to_path_buf(), index, journal.last());
         shared.checkpoint_sequence.store(checkpoint_sequence, Ordering::Relaxed);
         shared.growth_bytes.store(catalog.used_bytes_after(checkpoint_sequence), Ordering::Relaxed);
+        *shared.last_frame.lock() = journal.last_frame();
         let shared = Arc::new(shared);
         let queue = Arc::new(Queue::new(options.commit_queue_max_count));
         let checkpoints = Arc::new(Checkpoints {
@@ -176,6 +212,7 @@ impl EmbeddedStore {
             shared: Arc::clone(&shared),
             queue: Arc::clone(&queue),
             journal,
+            followers: Arc::clone(&followers),
             reserve: Reserve::new(Arc::clone(&disk), data.to_path_buf(), options.reserve_bytes),
             checkpoints: wake,
             checkpoint_bytes: options.checkpoint_journal_bytes,
@@ -183,6 +220,7 @@ impl EmbeddedStore {
         };
         let restored = data.join(RESTORED_FILE);
         let restored = disk.exists(&restored).map_err(io_error("look for", &restored))?;
+        let epoch_min = AtomicU64::new(replication::epoch_min(&*disk, data)?);
         let store = Self {
             data: data.to_path_buf(),
             disk,
@@ -191,6 +229,9 @@ impl EmbeddedStore {
             checkpoints: Arc::clone(&checkpoints),
             threads: Mutex::default(),
             rebuilt,
+            followers,
+            is_following: AtomicBool::new(false),
+            epoch_min,
             restored: AtomicBool::new(restored),
             lock: Mutex::new(Some(lock)),
         };
@@ -262,6 +303,116 @@ impl EmbeddedStore {
     }
 }
 
+/// A store that another one follows, or that follows another one.
+impl EmbeddedStore {
+    fn check_takes_commits(&self) -> Result<(), StoreError> {
+        if !self.is_following.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        Err(StoreError::Following { data: self.data.display().to_string(), address: "another".into() })
+    }
+
+    /// Takes a standby whose store ends at a position. What is for it comes out of the receiver, which is dropped when it
+    /// is gone.
+    ///
+    /// # Errors
+    /// [`FollowError`].
+    pub fn attach(
+        &self,
+        standby_id: String,
+        address: String,
+        position: Position,
+    ) -> Result<(Attachment, tokio::sync::mpsc::Receiver<ToStandby>), FollowError> {
+        if self.is_following.load(Ordering::Acquire) {
+            return Err(FollowError::Standby);
+        }
+        self.shared.check_running()?;
+        let (sender, receiver) = tokio::sync::mpsc::channel(TO_STANDBY_MAX_COUNT);
+        let attachment = self.followers.attach(standby_id, address, sender.clone())?;
+        let feed = replication::Feed {
+            followers: Arc::clone(&self.followers),
+            checkpoints: Arc::clone(&self.checkpoints),
+            shared: Arc::clone(&self.shared),
+            attachment,
+            sender,
+            position,
+        };
+        let thread = std::thread::Builder::new().name("weir-standby-feed".into()).spawn(move || feed.run());
+        thread.map_err(io_error("start a thread for", &self.data))?;
+        Ok((attachment, receiver))
+    }
+
+    /// The standby has everything up to a commit.
+    ///
+    /// # Errors
+    /// [`StoreError::Refused`]: it was not given that.
+    pub fn acknowledge(&self, attachment: Attachment, sequence: u64) -> Result<(), StoreError> {
+        self.followers.acknowledge(attachment, sequence)
+    }
+
+    /// The connection to a standby is lost.
+    pub fn detach(&self, attachment: Attachment, reason: &str) {
+        self.followers.detach(attachment, reason);
+    }
+
+    /// Ends the connection to whoever follows.
+    pub fn dismiss_standby(&self) {
+        self.followers.dismiss();
+    }
+
+    /// How the standby is.
+    pub fn standing(&self) -> Standing {
+        self.followers.standing(self.shared.applied())
+    }
+
+    /// Takes a frame of the store that this one follows. The answer comes when it is durable.
+    ///
+    /// # Errors
+    /// [`StoreError::Refused`]: it is no frame, or this store follows none. [`StoreError::Busy`].
+    fn follow(&self, frame: Frame) -> Result<oneshot::Receiver<Result<Sequence, CommitError>>, StoreError> {
+        frame.check()?;
+        if !self.is_following.load(Ordering::Acquire) {
+            return Err(replication::refused("this store follows none"));
+        }
+        self.shared.check_running()?;
+        let (answer, answered) = oneshot::channel();
+        let bytes = frame.payload.len();
+        let trace = Trace::default();
+        self.queue.push(Pending { work: Work::Frame(frame), bytes, queued: Instant::now(), trace, answer })?;
+        Ok(answered)
+    }
+
+    /// Where this store ends; `base` is what it was made from.
+    fn position(&self, base: Option<FrameId>) -> Position {
+        let sequence = self.shared.applied();
+        let frame = self.shared.last_frame.lock().or(base).filter(|frame| frame.last == sequence);
+        Position { sequence, frame }
+    }
+
+    /// From now on it takes commits, under an epoch, and counts as restored if it may lack some.
+    fn lead(&self, epoch: u64, restored: bool) {
+        self.epoch_min.store(epoch, Ordering::Release);
+        self.restored.fetch_or(restored, Ordering::AcqRel);
+        self.is_following.store(false, Ordering::Release);
+    }
+
+    /// Takes no more commits: another store takes them, under a higher epoch. What waits is still done. Durable when it
+    /// returns; returns the last commit.
+    ///
+    /// # Errors
+    /// It can't be noted.
+    pub async fn step_down(&self, epoch: u64) -> Result<u64, StoreError> {
+        self.queue.hand_over(self.data.display().to_string(), epoch);
+        let (disk, data) = (Arc::clone(&self.disk), self.data.clone());
+        blocking(move || replication::write_replaced(&*disk, &data, epoch)).await?;
+        while !self.queue.is_idle() {
+            self.shared.check_running()?;
+            tokio::time::sleep(STEP_DOWN_INTERVAL).await;
+        }
+        Ok(self.shared.applied())
+    }
+}
+
 impl EmbeddedStore {
     /// Closing the file alone would leave it locked while a process that another thread starts still has a copy of it.
     fn unlock(&self) {
@@ -284,15 +435,21 @@ impl Store for EmbeddedStore {
     async fn commit(&self, batch: Batch) -> Result<Sequence, CommitError> {
         let bytes = rules::check_limits(&batch)?;
         self.shared.check_running()?;
+        self.check_takes_commits()?;
+        if self.shared.is_closing() {
+            return Err(self.shared.stopped_error().into());
+        }
+        self.followers.admit()?;
         let (answer, answered) = oneshot::channel();
-        self.queue.push(Pending { batch, bytes, answer })?;
+        let trace = Trace::current().child("commit", SpanKind::Internal);
+        self.queue.push(Pending { work: Work::Batch(batch), bytes, queued: Instant::now(), trace, answer })?;
         answered.await.unwrap_or_else(|_| Err(self.shared.stopped_error().into()))
     }
 
     fn gauges(&self) -> Vec<(&'static str, u64)> {
         let catalog = &self.checkpoints.catalog;
         let index_bytes = self.shared.with_index(|index| Ok(index.size_bytes())).unwrap_or(0);
-        vec![
+        let mut gauges = vec![
             ("sequence", self.shared.applied()),
             ("checkpoint_sequence", self.shared.checkpoint_sequence.load(Ordering::Relaxed)),
             ("journal_bytes", catalog.used_bytes()),
@@ -302,7 +459,15 @@ impl Store for EmbeddedStore {
             ("index_rebuilds", u64::from(self.rebuilt)),
             ("commits_waiting", self.queue.len() as u64),
             ("disk_low", u64::from(self.shared.disk_low.load(Ordering::Relaxed))),
-        ]
+        ];
+        if let Ok(space) = self.disk.space(&self.data) {
+            gauges.extend([("disk_free_bytes", space.available_bytes), ("disk_capacity_bytes", space.total_bytes)]);
+        }
+        gauges
+    }
+
+    fn register_metrics(&self, registry: &mut Registry) {
+        self.shared.timings.register(registry);
     }
 
     /// While commits go on: one file, named after the last commit that it has.
@@ -310,6 +475,14 @@ impl Store for EmbeddedStore {
         let (checkpoints, folder) = (Arc::clone(&self.checkpoints), directory.to_path_buf());
         let (path, summary) = blocking(move || checkpoints.backup(&folder)).await?;
         Ok(Backup { path, entry_count: summary.entries, sequence: Sequence(summary.sequence) })
+    }
+
+    fn epoch_min(&self) -> u64 {
+        self.epoch_min.load(Ordering::Acquire)
+    }
+
+    fn begin_serving(&self) -> Result<(), StoreError> {
+        self.followers.enforce()
     }
 
     fn awaits_confirmation(&self) -> bool {

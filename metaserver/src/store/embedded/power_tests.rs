@@ -6,6 +6,7 @@ use super::*;
 use crate::store::conformance::{add, bytes, everything, put, writes};
 use std::sync::atomic::AtomicU64;
 use weir_service::clock::SystemClock;
+use weir_service::config::StandbyMode;
 
 /// Small, so that segments change and checkpoints are made all the time.
 const OPTIONS: EmbeddedOptions = EmbeddedOptions {
@@ -14,6 +15,7 @@ const OPTIONS: EmbeddedOptions = EmbeddedOptions {
     index_cache_bytes: 1 << 20,
     commit_queue_max_count: 10_000,
     reserve_bytes: 0,
+    standby: StandbyOptions { mode: StandbyMode::None, timeout: Duration::from_secs(5) },
 };
 const CLIENTS: usize = 4;
 

@@ -229,7 +229,7 @@ fn malformed(path: &Path, _: changes::Malformed) -> StoreError {
     }
 }
 
-fn remove_folder(path: &Path) -> Result<(), StoreError> {
+pub(super) fn remove_folder(path: &Path) -> Result<(), StoreError> {
     match fs::remove_dir_all(path) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(io_error("remove", path)(error)),
         _ => Ok(()),

@@ -1,9 +1,11 @@
 //! What the writer, the readers and the checkpoints of one store share.
 
 use super::index::Index;
+use super::replication::FrameId;
 use super::state::State;
+use super::timings::Timings;
 use crate::store::StoreError;
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -26,8 +28,11 @@ pub(super) struct Shared {
     pub checkpoint_sequence: AtomicU64,
     /// Free space is below the reserve.
     pub disk_low: AtomicBool,
+    /// The frame that the journal ended with when it was opened, or the last one that was followed.
+    pub last_frame: Mutex<Option<FrameId>>,
     /// Groups of commits written: one fdatasync each.
     pub groups: AtomicU64,
+    pub timings: Timings,
 }
 
 impl Shared {
@@ -43,7 +48,9 @@ impl Shared {
             growth_bytes: AtomicU64::new(0),
             checkpoint_sequence: AtomicU64::new(0),
             disk_low: AtomicBool::new(false),
+            last_frame: Mutex::default(),
             groups: AtomicU64::new(0),
+            timings: Timings::default(),
         }
     }
 

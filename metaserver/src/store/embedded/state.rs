@@ -14,7 +14,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use weir_service::disk::Disk;
 
-const FILE: &str = "state";
+pub(super) const FILE: &str = "state";
 const TEMPORARY_FILE: &str = "state.temporary";
 const FIRST_LINE: &str = "weir store 1";
 const MAX_BYTES: u64 = 4 << 10;

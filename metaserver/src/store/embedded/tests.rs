@@ -6,6 +6,7 @@ use std::os::unix::fs::FileExt;
 use std::time::Duration;
 use tempfile::TempDir;
 use weir_service::clock::SystemClock;
+use weir_service::config::StandbyMode;
 use weir_service::disk::SystemDisk;
 
 const OPTIONS: EmbeddedOptions = EmbeddedOptions {
@@ -14,6 +15,7 @@ const OPTIONS: EmbeddedOptions = EmbeddedOptions {
     index_cache_bytes: 4 << 20,
     commit_queue_max_count: 10_000,
     reserve_bytes: 0,
+    standby: StandbyOptions { mode: StandbyMode::None, timeout: Duration::from_secs(5) },
 };
 
 fn open_with(data: &Path, options: EmbeddedOptions) -> Result<EmbeddedStore, StoreError> {
@@ -431,7 +433,13 @@ async fn a_sync_that_fails_stops_the_store_for_good_and_is_not_acknowledged() {
 #[tokio::test(flavor = "multi_thread")]
 async fn who_finds_the_queue_full_is_told_to_come_back() {
     let queue = Queue::new(2);
-    let pending = || Pending { batch: Batch::default(), bytes: 0, answer: oneshot::channel().0 };
+    let pending = || Pending {
+        work: Work::Batch(Batch::default()),
+        bytes: 0,
+        queued: std::time::Instant::now(),
+        trace: weir_service::trace::Trace::default(),
+        answer: oneshot::channel().0,
+    };
     queue.push(pending()).unwrap();
     queue.push(pending()).unwrap();
     assert!(matches!(queue.push(pending()), Err(StoreError::Busy)));

@@ -1,10 +1,13 @@
 //! The writer: one thread that makes commits happen, a group at a time. It checks guards, appends the group to the
-//! journal, waits for the disk, applies the group to the index, and answers. Between fdatasync and the answer nothing
-//! can fail but the index, which is not the only copy.
+//! journal, waits for the disk and for the standby's, applies the group to the index, and answers. Between fdatasync and
+//! the answer nothing can fail but the index, which is not the only copy.
+//!
+//! In a standby it does the same with frames that the primary has made.
 
 use super::changes;
 use super::journal::{AppendError, Journal};
-use super::queue::{Pending, Queue};
+use super::queue::{Pending, Queue, Work};
+use super::replication::{Followers, Frame, refused};
 use super::shared::Shared;
 use crate::store::{Batch, CommitError, Guard, Sequence, StoreError, Write, rules};
 use bytes::Bytes;
@@ -16,6 +19,7 @@ use std::sync::mpsc::SyncSender;
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 use weir_service::disk::Disk;
+use weir_service::trace::Trace;
 
 /// How often free space is looked at.
 const SPACE_INTERVAL: Duration = Duration::from_millis(200);
@@ -24,6 +28,7 @@ pub(super) struct Writer {
     pub shared: Arc<Shared>,
     pub queue: Arc<Queue>,
     pub journal: Journal,
+    pub followers: Arc<Followers>,
     pub reserve: Reserve,
     /// Wakes the checkpoints; they end when this is dropped.
     pub checkpoints: SyncSender<()>,
@@ -33,13 +38,26 @@ pub(super) struct Writer {
     pub overlay: HashMap<Bytes, Option<Bytes>>,
 }
 
-type Answer = (oneshot::Sender<Result<Sequence, CommitError>>, Result<Sequence, CommitError>);
+type Sender = oneshot::Sender<Result<Sequence, CommitError>>;
+
+/// Whoever waits for a commit.
+struct Asker {
+    sender: Sender,
+    queued: Instant,
+    trace: Trace,
+}
+
+/// A commit of the group that is written.
+struct Answer {
+    result: Result<Sequence, CommitError>,
+    asker: Asker,
+}
 
 impl Writer {
     /// Runs until the queue is closed and empty, or the store has to stop.
     pub fn run(mut self) {
         while let Some(group) = self.queue.take() {
-            if let Err(error) = self.shared.check_running().and_then(|()| self.commit(group)) {
+            if let Err(error) = self.shared.check_running().and_then(|()| self.take(group)) {
                 self.shared.stop(error.to_string());
                 self.queue.close();
                 // Whoever waits learns it from the dropped answer.
@@ -49,13 +67,33 @@ impl Writer {
         }
     }
 
-    /// Commits a group. An error means that the store must stop.
-    fn commit(&mut self, group: Vec<Pending>) -> Result<(), StoreError> {
+    /// Does a group of work. An error means that the store must stop.
+    fn take(&mut self, group: Vec<Pending>) -> Result<(), StoreError> {
+        let taken = Instant::now();
+        let (mut batches, mut frames) = (Vec::new(), Vec::new());
+        for Pending { work, answer: sender, queued, trace, .. } in group {
+            match work {
+                Work::Batch(batch) => batches.push((batch, Asker { sender, queued, trace })),
+                Work::Frame(frame) => frames.push((frame, sender)),
+            }
+        }
+        // A store follows first, and then takes commits.
+        self.follow(frames)?;
+        self.commit(batches, taken)
+    }
+
+    /// Commits a group that was taken from the queue at `taken`.
+    fn commit(&mut self, group: Vec<(Batch, Asker)>, taken: Instant) -> Result<(), StoreError> {
         let low = self.reserve.is_low(&self.shared);
         let mut last = self.journal.last();
         let mut answers: Vec<Answer> = Vec::with_capacity(group.len());
-        for Pending { batch, answer, .. } in group {
-            let result = match self.admit(batch, low) {
+        let needs_standby = self.followers.admit();
+        for (batch, asker) in group {
+            let admitted = match &needs_standby {
+                Ok(()) => self.admit(batch, low),
+                Err(_) => Err(StoreError::StandbyAway.into()),
+            };
+            let result = match admitted {
                 Ok(()) => {
                     last += 1;
                     Ok(Sequence(last))
@@ -63,16 +101,71 @@ impl Writer {
                 Err(CommitError::Store(error)) if is_fatal(&error) => return Err(error),
                 Err(error) => Err(error),
             };
-            answers.push((answer, result));
+            answers.push(Answer { result, asker });
         }
         if last > self.journal.last() && !self.write(last)? {
             // None of the group happened, so no guard failed because of one of them either.
-            for (_, result) in &mut answers {
-                *result = Err(StoreError::Full.into());
+            for answer in &mut answers {
+                answer.result = Err(StoreError::Full.into());
             }
         }
-        for (answer, result) in answers {
+        self.tell(answers, taken);
+        Ok(())
+    }
+
+    /// Answers a group that was taken from the queue at `taken`, and measures it.
+    fn tell(&self, answers: Vec<Answer>, taken: Instant) {
+        let (written, group_size) = (Instant::now(), answers.len() as u64);
+        let (timings, synced) = (&self.shared.timings, self.journal.last_sync());
+        for Answer { result, asker: Asker { sender, queued, trace } } in answers {
+            timings.commits.observe(written.duration_since(queued).as_secs_f64());
+            if trace.is_recorded() {
+                trace.passed("commit queue", queued, taken, &[]);
+                trace.passed("commit group", taken, written, &[("commits", group_size)]);
+                if let Some((from, to)) = synced.filter(|(from, _)| *from >= taken) {
+                    trace.passed("fdatasync", from, to, &[]);
+                }
+            }
+            // It ends before whoever waits for the commit goes on.
+            drop(trace);
             // Whoever asked may be gone; the commit stands.
+            let _ = sender.send(result);
+        }
+    }
+
+    /// Takes over frames that follow on the last one.
+    fn follow(&mut self, group: Vec<(Frame, Sender)>) -> Result<(), StoreError> {
+        if group.is_empty() {
+            return Ok(());
+        }
+        let before = self.journal.last();
+        let appended = self.journal.append_received(group.iter().map(|(frame, _)| frame));
+        let appended_bytes = match appended {
+            Ok(bytes) => bytes,
+            Err(AppendError::NoSpace) => 0,
+            Err(AppendError::Fatal(error)) => return Err(error),
+        };
+        let reached = self.journal.last();
+        for (frame, _) in group.iter().filter(|(frame, _)| frame.first > before && frame.last <= reached) {
+            let changes = changes::read(&frame.payload);
+            // They were looked through before they came here.
+            let changes = changes.map(|change| change.map_err(|_| refused("a frame has something else than changes")));
+            self.shared.apply(frame.last, |index| {
+                index.apply(changes, frame.last)?;
+                index.collect_garbage()
+            })?;
+        }
+        *self.shared.last_frame.lock() = self.journal.last_frame();
+        self.note_growth(reached - before, appended_bytes);
+        for (frame, answer) in group {
+            let result = match () {
+                () if frame.first > before && frame.last <= reached => Ok(Sequence(frame.last)),
+                () if frame.first == reached + 1 => Err(StoreError::Full.into()),
+                () => {
+                    Err(refused(format!("the frame begins with commit {}, and {reached} is the last", frame.first))
+                        .into())
+                }
+            };
             let _ = answer.send(result);
         }
         Ok(())
@@ -147,30 +240,48 @@ impl Writer {
         let mut group: Vec<(Bytes, Option<Bytes>)> = self.overlay.drain().collect();
         // Neighbours lie on the same page of the index.
         group.sort_unstable_by(|a, b| a.0.cmp(&b.0));
-        let appended = self.journal.append(last, |out| {
+        let before = self.journal.last();
+        let staged = self.journal.stage(last, |out| {
             for (key, value) in &group {
                 changes::push(out, (key, value.as_deref()));
             }
         });
-        let appended_bytes = match appended {
-            Ok(bytes) => bytes,
+        match staged {
+            Ok(()) => {}
             Err(AppendError::NoSpace) => {
                 self.shared.disk_low.store(true, Ordering::Relaxed);
                 return Ok(false);
             }
             Err(AppendError::Fatal(error)) => return Err(error),
+        }
+        // Both disks at the same time.
+        self.followers.begin(|| self.journal.staged());
+        let appended_bytes = match self.journal.append_staged() {
+            Ok(bytes) => bytes,
+            Err(AppendError::NoSpace) => return Err(refused("the disk has no space where it was allocated")),
+            Err(AppendError::Fatal(error)) => return Err(error),
         };
+        self.followers.written(last);
+        self.followers.wait(before, last, &self.shared)?;
         self.shared.apply(last, |index| {
             index.apply(group.iter().map(|(key, value)| Ok((&key[..], value.as_deref()))), last)?;
             index.collect_garbage()
         })?;
+        self.note_growth(last - before, appended_bytes);
+        Ok(true)
+    }
+
+    fn note_growth(&self, commit_count: u64, appended_bytes: u64) {
         self.shared.groups.fetch_add(1, Ordering::Relaxed);
+        self.shared.timings.groups.observe(commit_count as f64);
+        if let Some((from, to)) = self.journal.last_sync() {
+            self.shared.timings.syncs.observe(to.duration_since(from).as_secs_f64());
+        }
         let growth_bytes = self.shared.growth_bytes.fetch_add(appended_bytes, Ordering::Relaxed) + appended_bytes;
         if growth_bytes >= self.checkpoint_bytes {
             // Full: they have been woken already.
             let _ = self.checkpoints.try_send(());
         }
-        Ok(true)
     }
 }
 

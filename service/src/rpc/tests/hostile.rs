@@ -12,7 +12,10 @@ use tonic::{Request as Call, Response as Answer, Streaming};
 use weir_proto::Failure;
 use weir_proto::v1::blocks_client::BlocksClient;
 use weir_proto::v1::blocks_server::{Blocks, BlocksServer};
-use weir_proto::v1::{self, ReadBlockRequest, ReadBlockResponse, Reason, WriteBlockRequest, WriteBlockResponse};
+use weir_proto::v1::{
+    self, LocateBlockRequest, LocateBlockResponse, ReadBlockRequest, ReadBlockResponse, Reason, WriteBlockRequest,
+    WriteBlockResponse,
+};
 
 const MESSAGE_MAX_BYTES: usize = 4 << 10;
 const READ_BLOCK: &str = "/weir.v1.Blocks/ReadBlock";
@@ -35,6 +38,10 @@ impl Blocks for Refusing {
 
     async fn read_block(&self, _call: Call<ReadBlockRequest>) -> Result<Answer<Self::ReadBlockStream>, Status> {
         Err(Status::with_details(Code::Internal, "é".repeat(40_000), vec![7; 40_000].into()))
+    }
+
+    async fn locate_block(&self, _call: Call<LocateBlockRequest>) -> Result<Answer<LocateBlockResponse>, Status> {
+        Err(Status::not_found(""))
     }
 }
 

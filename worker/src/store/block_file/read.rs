@@ -64,6 +64,15 @@ impl OpenBlockFile {
         self.summary.block_crc
     }
 
+    pub fn page_crcs(&self) -> &[u32] {
+        &self.page_crcs
+    }
+
+    /// Where the block's bytes begin in the file.
+    pub fn data_offset_bytes(&self) -> u64 {
+        format::DATA_OFFSET
+    }
+
     /// Verified bytes of a range that lies in the block. None, with `cached`: the disk would have to be waited for.
     pub fn read(&self, range: Range<u64>, cached: bool) -> Result<Option<Bytes>, ReadFault> {
         let first_page = range.start / PAGE_BYTES;

@@ -5,13 +5,16 @@ use crate::store::Shared;
 use crate::store::checksum::Checksums;
 use crate::store::error::{StoreError, is_full};
 use crate::store::index::Place;
+use crate::store::timings::timed;
 use bytes::Bytes;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 use weir_proto::BlockId;
 use weir_service::disk::DiskFile;
+use weir_service::trace::Trace;
 
 /// An unfinished block file. Dropped before [`BlockFileWriter::finish`] has succeeded, it removes the file.
 pub struct BlockFileWriter {
@@ -20,6 +23,8 @@ pub struct BlockFileWriter {
     path: PathBuf,
     file: Arc<dyn DiskFile>,
     position: u64,
+    /// The file's length, where its space was reserved.
+    reserved_bytes: Option<u64>,
     finished: bool,
 }
 
@@ -38,9 +43,10 @@ impl BlockFileWriter {
             result => result,
         }
         .map_err(StoreError::io("create", &path))?;
-        let writer = Self { shared: shared.clone(), id, path, file, position: format::DATA_OFFSET, finished: false };
-        if let Some(length_bytes) = length_bytes {
-            writer.file.allocate(format::file_bytes(length_bytes)).map_err(|error| writer.write_error(error))?;
+        let (position, reserved_bytes) = (format::DATA_OFFSET, length_bytes.map(format::file_bytes));
+        let writer = Self { shared: shared.clone(), id, path, file, position, reserved_bytes, finished: false };
+        if let Some(reserved_bytes) = reserved_bytes {
+            writer.file.allocate(reserved_bytes).map_err(|error| writer.write_error(error))?;
         }
         writer.put(&format::encode_header(id), 0)?;
         Ok(writer)
@@ -56,8 +62,13 @@ impl BlockFileWriter {
     }
 
     /// Returns when the block and its name are on disk and the block can be read.
-    pub fn finish(mut self, checksums: &Checksums) -> Result<(), StoreError> {
+    pub fn finish(mut self, checksums: &Checksums, trace: &Trace) -> Result<(), StoreError> {
         assert_eq!(self.position, format::DATA_OFFSET + checksums.length_bytes, "every byte was written once");
+        let file_bytes = format::file_bytes(checksums.length_bytes);
+        if self.reserved_bytes.is_some_and(|reserved_bytes| reserved_bytes > file_bytes) {
+            // The second summary is looked for at the file's end.
+            self.file.set_len(file_bytes).map_err(|error| self.write_error(error))?;
+        }
         let summary = Summary::of(self.id, checksums).encode();
         let mut end = format::encode_page_crcs(&checksums.page_crcs);
         end.extend_from_slice(&summary);
@@ -65,11 +76,13 @@ impl BlockFileWriter {
         self.put(&summary, format::SUMMARY_OFFSET)?;
         let shared = self.shared.clone();
         let sync = StoreError::io("sync", &self.path);
-        self.file.sync_data().map_err(|error| shared.fatal.set(&sync(error)))?;
+        let (began, synced) = timed(&shared.timings.file_syncs, || self.file.sync_data());
+        synced.map_err(|error| shared.fatal.set(&sync(error)))?;
+        trace.passed("fdatasync", began, Instant::now(), &[("bytes", self.position)]);
         shared.sync_folder(&shared.layout.shard(self.id))?;
         self.finished = true;
         let length = u32::try_from(checksums.length_bytes).unwrap_or(u32::MAX);
-        shared.counters.file_bytes.fetch_add(format::file_bytes(checksums.length_bytes), Ordering::Relaxed);
+        shared.counters.file_bytes.fetch_add(file_bytes, Ordering::Relaxed);
         shared.index.insert(self.id, Place::file(length));
         Ok(())
     }

@@ -6,15 +6,17 @@ use crate::store::checksum::Checksums;
 use crate::store::error::{StoreError, is_full};
 use crate::store::index::Place;
 use crate::store::pending::Pending;
+use crate::store::timings::timed;
 use crate::store::{Shared, WriteTicket};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use weir_proto::BlockId;
 use weir_service::disk::DiskFile;
+use weir_service::trace::Trace;
 
 /// What one fdatasync covers at most, and so the memory of a batch.
 const BATCH_MAX_BYTES: u64 = 4 * 1024 * 1024;
@@ -34,6 +36,8 @@ pub struct Append {
     /// Held until the block is on disk.
     pub ticket: Option<WriteTicket>,
     pub permit: Option<OwnedSemaphorePermit>,
+    pub queued: Instant,
+    pub trace: Trace,
 }
 
 impl Append {
@@ -164,24 +168,42 @@ impl Work {
             end += record_bytes;
             count += 1;
         }
+        let taken = Instant::now();
         let result = self.put(&buffer);
         self.buffer = buffer;
         let now: Vec<Append> = batch.drain(..count).collect();
         match result {
-            Ok(()) => Ok(self.advance(now)),
+            Ok(synced) => {
+                self.measure(&now, taken, synced);
+                Ok(self.advance(now))
+            }
             Err(error) => Err((now, error)),
         }
     }
 
-    /// Writes at the open segment's position and makes it durable.
-    fn put(&self, buffer: &[u8]) -> Result<(), StoreError> {
+    /// Of blocks that were taken from the queue at `taken`, and whose fdatasync began at `synced` and is over.
+    fn measure(&self, written: &[Append], taken: Instant, synced: Instant) {
+        let (now, timings) = (Instant::now(), &self.shared.timings);
+        timings.append_batches.observe(written.len() as f64);
+        for append in written.iter().filter(|append| append.moved_from.is_none()) {
+            timings.appends.observe(now.duration_since(append.queued).as_secs_f64());
+            append.trace.passed("append queue", append.queued, taken, &[]);
+            append.trace.passed("append batch", taken, now, &[("blocks", written.len() as u64)]);
+            append.trace.passed("fdatasync", synced, now, &[]);
+        }
+    }
+
+    /// Writes at the open segment's position and makes it durable. Returns when its fdatasync began.
+    fn put(&self, buffer: &[u8]) -> Result<Instant, StoreError> {
         let Some(open) = &self.open else { return Err(self.shared.no_space()) };
         let path = self.shared.layout.segment(open.segment.number);
         open.file.write_all_at(buffer, open.position).map_err(|error| match is_full(&error) {
             true => self.shared.no_space(),
             false => self.shared.fatal.set(&StoreError::io("write", &path)(error)),
         })?;
-        open.file.sync_data().map_err(|error| self.shared.fatal.set(&StoreError::io("sync", &path)(error)))
+        let (began, synced) = timed(&self.shared.timings.segment_syncs, || open.file.sync_data());
+        synced.map_err(|error| self.shared.fatal.set(&StoreError::io("sync", &path)(error)))?;
+        Ok(began)
     }
 
     fn advance(&mut self, written: Vec<Append>) -> Vec<(Append, Place)> {

@@ -11,8 +11,10 @@ use crate::store::{BlockStore, Shared};
 use bytes::Bytes;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 use tokio::sync::oneshot;
 use weir_proto::BlockId;
+use weir_service::trace::Trace;
 
 /// What is copied at a time.
 const COPY_BYTES: u64 = 1024 * 1024;
@@ -95,7 +97,8 @@ impl BlockStore {
         let (reply, done) = oneshot::channel();
         let (data, checksums) = (Pending::of(data, &self.shared.waiting), summer.finish());
         let moved_from = Some(place);
-        self.appender.send(Append { id, data, checksums, moved_from, reply, ticket: None, permit: None });
+        let (ticket, permit, queued, trace) = (None, None, Instant::now(), Trace::default());
+        self.appender.send(Append { id, data, checksums, moved_from, reply, ticket, permit, queued, trace });
         done
     }
 }

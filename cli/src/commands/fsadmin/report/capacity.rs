@@ -4,7 +4,7 @@ use super::Capacity;
 use crate::shell::blocks::shown;
 use crate::shell::format::{human_size, percent};
 use jiff::tz::TimeZone;
-use weir_proto::v1;
+use weir_proto::v1::{self, WorkerState};
 
 pub fn lines(report: &v1::ReportResponse, _zone: &TimeZone) -> Vec<String> {
     let capacity = Capacity::of(report);
@@ -46,7 +46,12 @@ impl Row {
 
     /// Two lines: capacity, and what is used of it.
     fn worker(&self, worker: &v1::Worker, now_ms: i64) -> [String; 2] {
-        let state = if worker.live { "ACTIVE" } else { "LOST" };
+        let state = match (worker.state(), worker.live) {
+            (WorkerState::Draining, _) => "DRAINING",
+            (WorkerState::Drained, _) => "DRAINED",
+            (_, true) => "ACTIVE",
+            (_, false) => "LOST",
+        };
         // In seconds, by the metaserver's clock.
         let heartbeat = (now_ms.saturating_sub(worker.last_heartbeat_ms).max(0) / 1000).to_string();
         let used = format!(

@@ -7,12 +7,13 @@
 //! | 8..16, 16..24 | sequence of the first and of the last commit in it |
 //! | 24..32 | the durable mark: the last sequence that was known to be on disk when this frame was written |
 //! | 32..36 | CRC32C of the payload |
-//! | 36..40 | zero |
+//! | 36..40 | the run: a random number of the store that wrote the frame first, from its opening to its end |
 //! | 40..44 | CRC32C of the segment's salt, the frame's offset, and bytes 0..40 |
 //! | 44..48 | zero |
 //!
 //! The payload follows, then zeros up to a multiple of 8. Salt and offset are in the checksum so that bytes of an older
-//! file, or a value that looks like a frame, are none.
+//! file, or a value that looks like a frame, are none. Sequence, run and the payload's CRC together name a frame for
+//! other machines: two journals that have one in common have all before it in common too.
 
 use crc_fast::crc32_iscsi as crc32c;
 
@@ -29,9 +30,23 @@ pub(in super::super) struct FrameHeader {
     pub durable: u64,
     pub payload_bytes: u32,
     pub payload_crc: u32,
+    pub run: u32,
+}
+
+/// Names a frame among all that were ever written at its place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FrameId {
+    /// Sequence of its last commit.
+    pub last: u64,
+    pub run: u32,
+    pub payload_crc: u32,
 }
 
 impl FrameHeader {
+    pub fn id(&self) -> FrameId {
+        FrameId { last: self.last, run: self.run, payload_crc: self.payload_crc }
+    }
+
     /// Bytes from this frame's start to the next one's.
     pub fn stride(&self) -> u64 {
         stride(u64::from(self.payload_bytes))
@@ -45,6 +60,7 @@ impl FrameHeader {
         bytes[16..24].copy_from_slice(&self.last.to_le_bytes());
         bytes[24..32].copy_from_slice(&self.durable.to_le_bytes());
         bytes[32..36].copy_from_slice(&self.payload_crc.to_le_bytes());
+        bytes[36..40].copy_from_slice(&self.run.to_le_bytes());
         let crc = header_crc(&bytes, salt, offset);
         bytes[40..44].copy_from_slice(&crc.to_le_bytes());
         bytes
@@ -61,6 +77,7 @@ impl FrameHeader {
             durable: u64_at(bytes, 24),
             payload_bytes: u32_at(bytes, 4),
             payload_crc: u32_at(bytes, 32),
+            run: u32_at(bytes, 36),
         };
         // After the last number that there is no commit could come.
         let has_next = header.last < u64::MAX;
@@ -98,7 +115,7 @@ mod tests {
     use super::*;
 
     const HEADER: FrameHeader =
-        FrameHeader { first: 7, last: 9, durable: 6, payload_bytes: 1000, payload_crc: 0xdead_beef };
+        FrameHeader { first: 7, last: 9, durable: 6, payload_bytes: 1000, payload_crc: 0xdead_beef, run: 3 };
 
     #[test]
     fn a_header_is_known_only_at_its_place_in_its_segment() {

@@ -1,6 +1,7 @@
 //! The journal: the commit point. Frames ([`frame`]) are appended to preallocated segment files ([`segment`]) by one
 //! writer, each made durable before anyone hears of it. [`scan`] reads them back and finds the end.
 
+mod catalog;
 pub(super) mod frame;
 mod scan;
 pub(super) mod segment;
@@ -8,9 +9,13 @@ pub(super) mod segment;
 mod tests;
 
 use super::io_error;
+use super::replication::Frame;
 use crate::store::StoreError;
+use bytes::Bytes;
+pub(super) use catalog::Catalog;
+use catalog::Listed;
 use crc_fast::crc32_iscsi as crc32c;
-use frame::{FRAME_HEADER_BYTES, FrameHeader};
+use frame::{FRAME_HEADER_BYTES, FrameHeader, FrameId};
 use parking_lot::Mutex;
 pub(super) use scan::{Tail, Visit};
 use segment::{SEGMENT_HEADER_BYTES, Segment, Window};
@@ -19,6 +24,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Instant;
 use weir_service::clock::Clock;
 use weir_service::disk::Disk;
 
@@ -35,22 +41,6 @@ pub(super) struct Folder {
     pub segment_bytes: u64,
     pub disk: Arc<dyn Disk>,
     pub clock: Arc<dyn Clock>,
-}
-
-/// A segment as the catalog knows it.
-#[derive(Clone, Copy, Debug)]
-struct Listed {
-    number: u64,
-    /// Sequence of its first commit; `None`: it has no frame yet.
-    first: Option<u64>,
-    used_bytes: u64,
-}
-
-/// The segments that there are, oldest first: shared by the writer and the checkpoints.
-#[derive(Clone)]
-pub(super) struct Catalog {
-    folder: Folder,
-    listed: Arc<Mutex<VecDeque<Listed>>>,
 }
 
 /// Why a frame was not appended.
@@ -145,10 +135,11 @@ impl Scanned {
         if cut_bytes > 0 {
             tracing::warn!(cut_bytes, last, "the journal had an unacknowledged tail; it was cut");
         }
-        if let Some((index, offset)) = tail.last_frame {
-            let segment = &self.segments[index];
-            rewrite(segment, offset)?;
-        }
+        let last_frame = match tail.last_frame {
+            Some((index, offset)) => rewrite(&self.segments[index], offset)?,
+            None => None,
+        };
+        let run = self.folder.clock.random_u64() as u32;
         let mut listed: VecDeque<Listed> = self
             .segments
             .iter()
@@ -169,93 +160,26 @@ impl Scanned {
             preparing: None,
             catalog,
             last,
+            last_sync: None,
+            last_frame,
+            run,
+            staged: None,
             buffer: Vec::new(),
         })
     }
 }
 
-fn rewrite(segment: &Segment, offset: u64) -> Result<(), StoreError> {
+fn rewrite(segment: &Segment, offset: u64) -> Result<Option<FrameId>, StoreError> {
     let mut window = Window::default();
+    let mut found = None;
     if let Some((header, payload)) = segment.frame_at(offset, &mut window)? {
         let mut bytes = header.encode(segment.salt, offset).to_vec();
         bytes.extend_from_slice(payload);
         segment.file.write_all_at(&bytes, offset).map_err(io_error("write", &segment.path))?;
+        found = Some(header.id());
     }
-    segment.file.sync_data().map_err(io_error("sync", &segment.path))
-}
-
-impl Catalog {
-    /// Bytes of all commits in the journal.
-    pub fn used_bytes(&self) -> u64 {
-        self.listed.lock().iter().map(|listed| listed.used_bytes).sum()
-    }
-
-    /// Bytes of the segments that have commits after a sequence.
-    pub fn used_bytes_after(&self, sequence: u64) -> u64 {
-        let listed = self.listed.lock();
-        let ends_before = |next: Option<&Listed>| {
-            next.and_then(|next| next.first).is_some_and(|next_first| next_first <= sequence + 1)
-        };
-        let after = listed.iter().enumerate().filter(|(index, _)| !ends_before(listed.get(index + 1)));
-        after.map(|(_, listed)| listed.used_bytes).sum()
-    }
-
-    pub fn segment_count(&self) -> u64 {
-        self.listed.lock().len() as u64
-    }
-
-    /// Visits the frames with the commits after `after` up to `last`, which must be there. Whoever calls this must keep
-    /// [`Catalog::drop_through`] from running.
-    pub fn read(&self, after: u64, last: u64, visit: &mut Visit<'_>) -> Result<(), StoreError> {
-        let numbers: Vec<u64> = {
-            let listed = self.listed.lock();
-            let start = listed.iter().rposition(|listed| listed.first.is_some_and(|first| first <= after + 1));
-            let used = listed.iter().skip(start.unwrap_or(0)).filter(|listed| listed.first.is_some());
-            used.map(|listed| listed.number).collect()
-        };
-        let mut reached = after;
-        for number in numbers {
-            let Some(segment) = Segment::open(&*self.folder.disk, &self.folder.path, number)? else { break };
-            let (mut offset, mut window) = (SEGMENT_HEADER_BYTES, Window::default());
-            while reached < last {
-                let Some((header, payload)) = segment.frame_at(offset, &mut window)? else { break };
-                offset += header.stride();
-                if header.last <= reached {
-                    continue;
-                }
-                if header.first > reached + 1 {
-                    return Err(segment.damaged(format!("commit {} is missing", reached + 1)));
-                }
-                visit(&header, payload)?;
-                reached = header.last;
-            }
-        }
-        if reached < last {
-            let what = format!("the journal in {}", self.folder.path.display());
-            return Err(StoreError::Damaged { what, detail: format!("commit {} is not readable", reached + 1) });
-        }
-        Ok(())
-    }
-
-    /// Removes the segments that have nothing after a commit, oldest first. Each removal is durable before the next, so
-    /// that no gap can appear.
-    pub fn drop_through(&self, sequence: u64) -> Result<u64, StoreError> {
-        let mut dropped = 0;
-        loop {
-            let number = {
-                let listed = self.listed.lock();
-                match (listed.front(), listed.get(1).and_then(|next| next.first)) {
-                    (Some(oldest), Some(next_first)) if next_first <= sequence + 1 => oldest.number,
-                    _ => return Ok(dropped),
-                }
-            };
-            let path = segment::path(&self.folder.path, number);
-            self.folder.disk.remove_file(&path).map_err(io_error("remove", &path))?;
-            self.folder.disk.sync_dir(&self.folder.path).map_err(io_error("sync", &self.folder.path))?;
-            self.listed.lock().pop_front();
-            dropped += 1;
-        }
-    }
+    segment.file.sync_data().map_err(io_error("sync", &segment.path))?;
+    Ok(found)
 }
 
 /// The end of the journal that is written to. One owner: the writer.
@@ -268,6 +192,13 @@ pub(super) struct Journal {
     /// The next segment, while it is made.
     preparing: Option<JoinHandle<Result<Segment, StoreError>>>,
     last: u64,
+    last_sync: Option<(Instant, Instant)>,
+    /// The last frame; `None`: there is none.
+    last_frame: Option<FrameId>,
+    /// Of the frames that are made here.
+    run: u32,
+    /// The header of the frame in the buffer, which has a place and is not written yet.
+    staged: Option<FrameHeader>,
     buffer: Vec<u8>,
 }
 
@@ -281,14 +212,23 @@ impl Journal {
         self.last
     }
 
-    /// Appends a frame with the commits from the one after the last up to `last`; `fill` writes the payload. Returns
-    /// the bytes appended, when they are durable.
-    pub fn append(&mut self, last: u64, fill: impl FnOnce(&mut Vec<u8>)) -> Result<u64, AppendError> {
+    /// When the fdatasync of the last frame began and ended; none: nothing was appended yet.
+    pub fn last_sync(&self) -> Option<(Instant, Instant)> {
+        self.last_sync
+    }
+
+    /// Names the last frame. `None`: there is none.
+    pub fn last_frame(&self) -> Option<FrameId> {
+        self.last_frame
+    }
+
+    /// Prepares a frame with the commits from the one after the last up to `last`; `fill` writes the payload. It has a
+    /// place: only the disk can refuse it now.
+    pub fn stage(&mut self, last: u64, fill: impl FnOnce(&mut Vec<u8>)) -> Result<(), AppendError> {
         self.buffer.clear();
         self.buffer.resize(FRAME_HEADER_BYTES, 0);
         fill(&mut self.buffer);
         let payload = &self.buffer[FRAME_HEADER_BYTES..];
-        let stride = frame::stride(payload.len() as u64);
         let header = FrameHeader {
             first: self.last + 1,
             last,
@@ -296,21 +236,90 @@ impl Journal {
             // A batch is at most MAX_BATCH_BYTES, a group little more.
             payload_bytes: payload.len() as u32,
             payload_crc: crc32c(payload),
+            run: self.run,
         };
+        self.make_room(header.stride())?;
+        self.staged = Some(header);
+        Ok(())
+    }
+
+    /// The staged frame, for another machine.
+    pub fn staged(&self) -> Option<Frame> {
+        let header = self.staged.as_ref()?;
+        Some(Frame::new(header, Bytes::copy_from_slice(&self.buffer[FRAME_HEADER_BYTES..])))
+    }
+
+    /// Appends the staged frame. Returns the bytes appended, when they are durable.
+    pub fn append_staged(&mut self) -> Result<u64, AppendError> {
+        let Some(header) = self.staged.take() else { return Ok(0) };
+        self.write(&header)?;
+        self.sync()?;
+        self.buffer.shrink_to(BUFFER_KEPT_BYTES);
+        Ok(header.stride())
+    }
+
+    /// Appends frames that another machine has made, in their order. Returns the bytes appended, when they are durable.
+    /// Where one is not the next, it and those after it are left out.
+    pub fn append_received<'a>(&mut self, frames: impl Iterator<Item = &'a Frame>) -> Result<u64, AppendError> {
+        let (durable, mut bytes) = (self.last, 0);
+        for frame in frames {
+            if frame.first != self.last + 1 {
+                break;
+            }
+            let header = FrameHeader {
+                first: frame.first,
+                last: frame.last,
+                durable,
+                payload_bytes: frame.payload.len() as u32,
+                payload_crc: frame.payload_crc,
+                run: frame.run,
+            };
+            if self.offset + header.stride() > self.current.capacity {
+                self.sync()?;
+            }
+            // No space: what was written so far is durable, and stays.
+            match self.make_room(header.stride()) {
+                Err(AppendError::NoSpace) if bytes > 0 => return Ok(bytes),
+                made => made?,
+            }
+            self.buffer.clear();
+            self.buffer.resize(FRAME_HEADER_BYTES, 0);
+            self.buffer.extend_from_slice(&frame.payload);
+            self.write(&header)?;
+            bytes += header.stride();
+        }
+        self.sync()?;
+        self.buffer.shrink_to(BUFFER_KEPT_BYTES);
+        Ok(bytes)
+    }
+
+    fn make_room(&mut self, stride: u64) -> Result<(), AppendError> {
         if self.offset + stride > self.current.capacity {
             self.rotate(SEGMENT_HEADER_BYTES + stride)?;
         }
+        Ok(())
+    }
+
+    /// Writes the frame in the buffer, without waiting for the disk.
+    fn write(&mut self, header: &FrameHeader) -> Result<(), AppendError> {
         self.buffer[..FRAME_HEADER_BYTES].copy_from_slice(&header.encode(self.current.salt, self.offset));
         let Segment { file, path, .. } = &self.current;
-        let fatal = |operation| move |source| AppendError::Fatal(io_error(operation, path)(source));
-        file.write_all_at(&self.buffer, self.offset).map_err(fatal("write"))?;
-        file.sync_data().map_err(fatal("sync"))?;
-        self.offset += stride;
-        self.last = last;
+        let written = file.write_all_at(&self.buffer, self.offset);
+        written.map_err(|source| AppendError::Fatal(io_error("write", path)(source)))?;
+        self.offset += header.stride();
+        self.last = header.last;
+        self.last_frame = Some(header.id());
         self.list(Some(header.first));
+        Ok(())
+    }
+
+    fn sync(&mut self) -> Result<(), AppendError> {
+        let Segment { file, path, .. } = &self.current;
+        let began = Instant::now();
+        file.sync_data().map_err(|source| AppendError::Fatal(io_error("sync", path)(source)))?;
+        self.last_sync = Some((began, Instant::now()));
         self.prepare_next();
-        self.buffer.shrink_to(BUFFER_KEPT_BYTES);
-        Ok(stride)
+        Ok(())
     }
 
     /// Goes on in the next segment, with room for `needed` bytes.

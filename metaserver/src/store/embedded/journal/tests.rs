@@ -22,6 +22,13 @@ fn open(disk: &MemoryDisk, segment_bytes: u64) -> Result<(Journal, Vec<String>),
     Ok((scanned.into_journal(tail, last)?, found))
 }
 
+impl Journal {
+    fn append(&mut self, last: u64, fill: impl FnOnce(&mut Vec<u8>)) -> Result<u64, AppendError> {
+        self.stage(last, fill)?;
+        self.append_staged()
+    }
+}
+
 fn append(journal: &mut Journal, text: &str) {
     let last = journal.last() + 2;
     journal.append(last, |out| out.extend_from_slice(text.as_bytes())).unwrap();

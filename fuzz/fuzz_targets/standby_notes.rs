@@ -1,0 +1,3 @@
+#![no_main]
+
+weir_fuzz::run!(weir_metaserver);

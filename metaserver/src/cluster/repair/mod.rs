@@ -1,0 +1,367 @@
+//! Repair: blocks get the copies that they should have, and lose those that they should not.
+//!
+//! Blocks that need something wait in a [`queue`]. A turn takes the most endangered, looks at their records, and begins a
+//! task for each ([`tasks`]): workers are ordered to make or verify copies, with the answers to their heartbeats. When
+//! all have reported, one commit changes the record. All of this is in memory: after a restart, the look at all blocks
+//! ([`super::sweep`]) finds anew what is needed.
+
+pub(crate) mod queue;
+pub(crate) mod tasks;
+
+use super::Cluster;
+use super::members::{Members, Target, Wish};
+use super::plan::{Copies, Need, look};
+use crate::error::Error;
+use crate::namespace::replicas::{Changed, ReplicaChange};
+use crate::records::block::{self, BlockRecord};
+use crate::records::{condemned, decode};
+use bytes::Bytes;
+use parking_lot::Mutex;
+use queue::{Entry, Queue, Urgency};
+use std::collections::BTreeSet;
+use tasks::{Reported, Task, Tasks};
+use weir_proto::v1::{CopyOrder, CopyResult, CopySource};
+
+/// Blocks that are looked at together.
+const TURN_BLOCKS: usize = 64;
+
+/// A block that could not get its copy is tried again after so long.
+const RETRY_MS: i64 = 1_000;
+
+/// What waits and what is under way.
+pub(crate) struct Repair {
+    state: Mutex<State>,
+    /// One turn at a time.
+    turn: tokio::sync::Mutex<()>,
+}
+
+struct State {
+    queue: Queue,
+    tasks: Tasks,
+}
+
+/// What is to be done about a block.
+enum Step {
+    Nothing,
+    /// Workers have as many orders as they may.
+    Wait,
+    Begin(Box<Task>),
+    /// Needs no worker.
+    Commit(ReplicaChange),
+}
+
+impl Repair {
+    pub fn new(random: u64) -> Self {
+        let state = State { queue: Queue::default(), tasks: Tasks::starting_at(random >> 8) };
+        Self { state: Mutex::new(state), turn: tokio::sync::Mutex::default() }
+    }
+
+    /// Has a block looked at soon.
+    pub fn look_at(&self, block_id: u64) {
+        self.push(Entry { block_id, ..Entry::default() });
+    }
+
+    pub fn push(&self, entry: Entry) {
+        let mut state = self.state.lock();
+        if !state.tasks.has(entry.block_id) {
+            state.queue.push(entry);
+        }
+    }
+
+    /// Blocks that wait, and blocks that workers are at.
+    pub fn counts(&self) -> (usize, usize) {
+        let state = self.state.lock();
+        (state.queue.len(), state.tasks.len())
+    }
+
+    pub fn take_overflowed(&self) -> bool {
+        self.state.lock().queue.take_overflowed()
+    }
+
+    /// Is the worker about to have a copy that the block's record does not name yet?
+    pub fn is_target(&self, block_id: u64, worker_id: u64) -> bool {
+        self.state.lock().tasks.is_target(block_id, worker_id)
+    }
+
+    /// A worker has started anew: what was ordered of it is forgotten.
+    pub fn abandon_of(&self, worker_id: u64) {
+        self.abandon(|waited_for, _| waited_for != worker_id, 0);
+    }
+
+    fn abandon(&self, is_there: impl Fn(u64, u64) -> bool, not_before_ms: i64) {
+        let mut state = self.state.lock();
+        for task in state.tasks.end_waiting_for(is_there) {
+            state.queue.push(Entry { block_id: task.block_id, not_before_ms, ..Entry::default() });
+        }
+    }
+
+    fn end(&self, block_id: u64) -> Option<Task> {
+        self.state.lock().tasks.end(block_id)
+    }
+}
+
+impl Cluster {
+    /// Gives up what waits for workers that are gone, and begins what can be begun.
+    pub async fn repair_turn(&self) -> Result<(), Error> {
+        let members = self.workers.members(&self.namespace);
+        let is_there = |id, incarnation| members.is_present(id) && members.incarnation(id) == incarnation;
+        self.repair.abandon(is_there, 0);
+        self.give_copy_orders().await?;
+        let (queued, ordered) = self.repair.counts();
+        self.namespace.metrics.queued_blocks.set(i64::try_from(queued).unwrap_or(i64::MAX));
+        self.namespace.metrics.ordered_blocks.set(i64::try_from(ordered).unwrap_or(i64::MAX));
+        Ok(())
+    }
+
+    /// Begins tasks for the most endangered blocks, as many as the workers may have orders. If someone else is at it,
+    /// that is enough.
+    pub(super) async fn give_copy_orders(&self) -> Result<(), Error> {
+        let Ok(_turn) = self.repair.turn.try_lock() else { return Ok(()) };
+        if self.namespace.awaits_confirmation() {
+            return Ok(());
+        }
+        loop {
+            let now_ms = self.namespace.clock.now_ms();
+            let due = self.repair.state.lock().queue.take_due(TURN_BLOCKS, now_ms);
+            if due.is_empty() || self.begin(due).await? > 0 {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Looks at some blocks and does what they need. Returns how many have to wait.
+    async fn begin(&self, entries: Vec<Entry>) -> Result<usize, Error> {
+        let members = self.workers.members(&self.namespace);
+        let keys: Vec<Bytes> = entries.iter().map(|entry| block::key(entry.block_id)).collect();
+        let values = self.namespace.store.get_many(&keys).await?;
+        let mut changes = Vec::new();
+        let mut begun = Vec::new();
+        let mut waiting = 0;
+        for ((entry, key), value) in entries.into_iter().zip(keys).zip(values) {
+            let Some(value) = value else { continue };
+            let record: BlockRecord = decode(&key, value)?;
+            match self.step(&entry, &record, &members) {
+                Step::Nothing => {}
+                Step::Wait => {
+                    waiting += 1;
+                    self.repair.push(entry);
+                }
+                Step::Commit(change) => changes.push(change),
+                Step::Begin(task) => {
+                    self.repair.state.lock().tasks.begin(*task.clone());
+                    begun.push((entry, *task));
+                }
+            }
+        }
+        self.refuse_ordered_targets(begun).await?;
+        self.commit_changes(changes, 0).await?;
+        Ok(waiting)
+    }
+
+    fn step(&self, entry: &Entry, record: &BlockRecord, members: &Members) -> Step {
+        if record.condemned || self.repair.state.lock().tasks.has(entry.block_id) {
+            return Step::Nothing;
+        }
+        let task = Task {
+            block_id: entry.block_id,
+            length_bytes: record.length_bytes,
+            crc32c: record.crc32c,
+            sources: self.sources(record, members),
+            ..Task::default()
+        };
+        let look = look(record, members, self.namespace.settings.replication);
+        match look.need {
+            Need::Copy { .. } => self.copy(entry, record, members, task),
+            Need::Drop { victims, keepers, names_alone: true } => {
+                Step::Commit(ReplicaChange { block_id: entry.block_id, add: None, remove: victims, keepers })
+            }
+            Need::Drop { victims, keepers, .. } => self.order(Task { victims, keepers, ..task }, members),
+            Need::Nothing => match (entry.moved, entry.preferred) {
+                (Some((from, to)), _) => self.step_of_move(record, members, from, to, look.wanted, task),
+                // It has the only copy that there may be: if that is whole, it counts.
+                (None, Some(holder)) if look.live == 0 && members.serves(holder) => {
+                    self.order(Task { target: Some(holder), ..task }, members)
+                }
+                _ => Step::Nothing,
+            },
+        }
+    }
+
+    /// Another copy, on the worker that suits best.
+    fn copy(&self, entry: &Entry, record: &BlockRecord, members: &Members, task: Task) -> Step {
+        let excluded: BTreeSet<u64> = record.valid_worker_ids().collect();
+        let avoided: Vec<u64> = record.invalid_worker_ids.iter().copied().chain(entry.avoided).collect();
+        let wish = Wish {
+            holders: &Copies::of(record, members).holders(),
+            excluded: &excluded,
+            avoided: &avoided,
+            preferred: entry.preferred,
+            length_bytes: record.length_bytes,
+            random: self.namespace.clock.random_u64(),
+        };
+        let state = self.repair.state.lock();
+        let target = members.choose_target(&wish, |worker_id| state.tasks.load(worker_id));
+        drop(state);
+        match target {
+            Target::Chosen(target) => self.order(Task { target: Some(target), ..task }, members),
+            Target::Busy => Step::Wait,
+            // Found again when there are other workers.
+            Target::Nobody => Step::Nothing,
+        }
+    }
+
+    /// A move to a worker that has less, if that leaves the copies as far apart as they are.
+    fn step_of_move(
+        &self,
+        record: &BlockRecord,
+        members: &Members,
+        from: u64,
+        to: u64,
+        wanted: usize,
+        task: Task,
+    ) -> Step {
+        let serving = Copies::of(record, members).serving;
+        let keepers: Vec<u64> = serving.iter().copied().filter(|id| *id != from).collect();
+        let moved: Vec<u64> = keepers.iter().copied().chain([to]).collect();
+        let fits = serving.contains(&from)
+            && !record.worker_ids.contains(&to)
+            && moved.len() == wanted
+            && members.serves(to)
+            && members.spread(&moved) >= members.spread(&serving);
+        let (settings, now_ms) = (&self.namespace.settings, self.namespace.clock.now_ms());
+        if fits && !self.rebalance.may_move(record.length_bytes, settings.rebalance_bytes_per_second, now_ms) {
+            return Step::Wait;
+        }
+        match fits {
+            true => {
+                let task = Task { target: Some(to), victims: vec![from], keepers, is_move: true, ..task };
+                self.order(task, members)
+            }
+            false => Step::Nothing,
+        }
+    }
+
+    /// Orders what a task needs, unless one of its workers has orders enough.
+    fn order(&self, mut task: Task, members: &Members) -> Step {
+        let state = self.repair.state.lock();
+        let workers: Vec<u64> = task.target.into_iter().chain(task.keepers.iter().copied()).collect();
+        if workers.iter().any(|worker_id| state.tasks.load(*worker_id).is_none()) {
+            return Step::Wait;
+        }
+        task.witnesses = workers.into_iter().map(|id| (id, members.incarnation(id))).collect();
+        Step::Begin(Box::new(task))
+    }
+
+    /// Who can give the block, in an order that differs from block to block.
+    fn sources(&self, record: &BlockRecord, members: &Members) -> Vec<CopySource> {
+        let mut sources = Copies::of(record, members).sources(members);
+        if !sources.is_empty() {
+            let first = self.namespace.clock.random_u64() as usize % sources.len();
+            sources.rotate_left(first);
+        }
+        let source = |worker_id: u64| CopySource {
+            worker_id,
+            address: members.by_id.get(&worker_id).map(|member| member.address.clone()).unwrap_or_default(),
+        };
+        sources.into_iter().map(source).collect()
+    }
+
+    /// A worker that is still to delete a block gets no copy of it: its task ends, and the block is looked at later.
+    async fn refuse_ordered_targets(&self, begun: Vec<(Entry, Task)>) -> Result<(), Error> {
+        let targets: Vec<(Entry, u64)> =
+            begun.into_iter().filter_map(|(entry, task)| Some((entry, task.target?))).collect();
+        let keys: Vec<Bytes> = targets.iter().map(|(entry, target)| condemned::key(*target, entry.block_id)).collect();
+        let orders = self.namespace.store.get_many(&keys).await?;
+        let not_before_ms = self.namespace.clock.now_ms().saturating_add(RETRY_MS);
+        for ((entry, target), order) in targets.into_iter().zip(orders) {
+            if order.is_some() {
+                self.repair.end(entry.block_id);
+                self.repair.push(Entry { not_before_ms, avoided: Some(target), preferred: None, ..entry });
+            }
+        }
+        Ok(())
+    }
+
+    /// What a worker is ordered to copy or to verify.
+    pub(super) fn copy_orders(&self, worker_id: u64) -> Vec<CopyOrder> {
+        self.repair.state.lock().tasks.orders_of(worker_id)
+    }
+
+    /// Takes what a worker reports of its orders, and commits the changes that waited for it.
+    pub(super) async fn settle_copies(&self, worker_id: u64, results: &[CopyResult]) -> Result<(), Error> {
+        if results.is_empty() {
+            return Ok(());
+        }
+        let members = self.workers.members(&self.namespace);
+        let (mut ready, mut bytes) = (Vec::new(), 0);
+        for result in results {
+            match &result.failure {
+                Some(failure) => self.copy_failed(worker_id, result, failure),
+                None => {
+                    let reported = self.repair.state.lock().tasks.report(result.order_id, result.block_id, worker_id);
+                    if let Reported::Ready(task) = reported {
+                        ready.push(*task);
+                    }
+                }
+            }
+        }
+        let mut changes = Vec::new();
+        for task in ready {
+            let is_there =
+                |(id, incarnation): &(u64, u64)| members.serves(*id) && members.incarnation(*id) == *incarnation;
+            if !task.witnesses.iter().all(is_there) {
+                self.repair.end(task.block_id);
+                self.repair.look_at(task.block_id);
+                continue;
+            }
+            bytes += task.target.map_or(0, |_| task.length_bytes);
+            changes.push(ReplicaChange {
+                block_id: task.block_id,
+                add: task.target,
+                remove: task.victims,
+                keepers: task.keepers,
+            });
+        }
+        self.commit_changes(changes, bytes).await
+    }
+
+    fn copy_failed(&self, worker_id: u64, result: &CopyResult, failure: &weir_proto::v1::Failure) {
+        let block_id = result.block_id;
+        let mut state = self.repair.state.lock();
+        let Some(task) = state.tasks.fail(result.order_id, block_id, worker_id) else { return };
+        let avoided = task.target.filter(|target| *target == worker_id);
+        let not_before_ms = self.namespace.clock.now_ms().saturating_add(RETRY_MS);
+        state.queue.push(Entry { block_id, not_before_ms, avoided, ..Entry::default() });
+        drop(state);
+        self.namespace.metrics.failed_copies.inc();
+        tracing::warn!(worker_id, block_id, failure = %failure.message, "a copy of a block could not be made or verified");
+    }
+
+    /// Commits changes and ends their tasks; each block is looked at once more, for what it needs next.
+    async fn commit_changes(&self, changes: Vec<ReplicaChange>, copied_bytes: u64) -> Result<(), Error> {
+        if changes.is_empty() {
+            return Ok(());
+        }
+        let committed = self.namespace.change_replicas(&changes).await;
+        let metrics = &self.namespace.metrics;
+        for (at, change) in changes.iter().enumerate() {
+            let task = self.repair.end(change.block_id);
+            self.repair.push(Entry { block_id: change.block_id, urgency: Urgency::Unknown, ..Entry::default() });
+            if !committed.as_ref().is_ok_and(|committed| committed[at] == Changed::Done) {
+                continue;
+            }
+            match task {
+                Some(task) if task.is_move => {
+                    metrics.moved_copies.inc();
+                }
+                _ if change.add.is_some() => {
+                    metrics.repaired_copies.inc();
+                }
+                _ => {}
+            }
+            metrics.dropped_copies.inc_by(change.remove.len() as u64);
+        }
+        metrics.copied_bytes.inc_by(copied_bytes);
+        committed.map(|_| ())
+    }
+}

@@ -1,0 +1,255 @@
+//! Workers of the tests: disks that are maps, and a process that registers, heartbeats and obeys as a real one does.
+
+use crate::testing::Fixture;
+use std::collections::{BTreeMap, BTreeSet};
+use weir_proto::v1::{CopyOrder, CopyResult, Failure, InventoryBatch, RegisterWorkerRequest, WorkerHeartbeatRequest};
+
+/// What a worker has room for, in bytes.
+pub const ROOM_BYTES: u64 = 100_000;
+
+/// How long the blocks of the tests are.
+pub const BLOCK_BYTES: u64 = 5;
+
+/// A worker: its disk, and its process while it is alive.
+#[derive(Clone, Default)]
+pub struct Machine {
+    pub worker_id: u64,
+    pub zone: String,
+    pub is_alive: bool,
+    pub incarnation: u64,
+    /// Whole copies.
+    pub blocks: BTreeSet<u64>,
+    /// Damaged ones, set aside.
+    pub quarantined: BTreeSet<u64>,
+    deletions: BTreeSet<u64>,
+    deleted: BTreeSet<u64>,
+    pub copies: Vec<CopyOrder>,
+    results: BTreeMap<u64, CopyResult>,
+    damaged: BTreeSet<u64>,
+    missing: Vec<u64>,
+    /// An inventory that was taken and not sent.
+    inventory: Option<(u64, Vec<u64>, Vec<u64>)>,
+}
+
+/// A metaserver and its workers.
+pub struct Machines {
+    pub fixture: Fixture,
+    pub machines: Vec<Machine>,
+    pub put_count: u64,
+}
+
+impl Machines {
+    /// Workers in these zones, each on a host of its own.
+    pub async fn new(zones: &[&str]) -> Self {
+        let fixture = Fixture::new().await;
+        fixture.bucket("photos").await;
+        let mut machines = Self { fixture, machines: Vec::new(), put_count: 0 };
+        for (at, zone) in zones.iter().enumerate() {
+            let worker_id = if at == 0 { machines.fixture.worker_id } else { machines.fixture.worker("", "").await };
+            let (zone, incarnation) = ((*zone).to_owned(), 1);
+            machines.machines.push(Machine { worker_id, zone, incarnation, is_alive: true, ..Machine::default() });
+            machines.register(at).await;
+            machines.beat(at).await;
+        }
+        machines
+    }
+
+    pub fn id(&self, at: usize) -> u64 {
+        self.machines[at].worker_id
+    }
+
+    async fn register(&self, at: usize) {
+        let machine = &self.machines[at];
+        let request = RegisterWorkerRequest {
+            worker_id: machine.worker_id,
+            cluster_id: self.fixture.namespace.ids.cluster_id.clone(),
+            address: format!("host-{at}:1"),
+            zone: machine.zone.clone(),
+            incarnation: machine.incarnation,
+            used_bytes: machine.used_bytes(),
+            free_bytes: ROOM_BYTES - machine.used_bytes(),
+            ..Default::default()
+        };
+        self.fixture.cluster.register_worker(&request).await.unwrap();
+    }
+
+    /// One heartbeat; what the answer orders is noted, and done by [`Machines::work`].
+    pub async fn beat(&mut self, at: usize) {
+        self.beat_with(at, false).await;
+    }
+
+    /// With `is_lost`, the worker never hears the answer.
+    pub async fn beat_with(&mut self, at: usize, is_lost: bool) {
+        let machine = &mut self.machines[at];
+        if !machine.is_alive {
+            return;
+        }
+        let request = WorkerHeartbeatRequest {
+            worker_id: machine.worker_id,
+            incarnation: machine.incarnation,
+            used_bytes: machine.used_bytes(),
+            free_bytes: ROOM_BYTES - machine.used_bytes(),
+            deleted_block_ids: machine.deleted.iter().copied().collect(),
+            damaged_block_ids: machine.damaged.iter().copied().collect(),
+            missing_block_ids: machine.missing.clone(),
+            copy_results: machine.results.values().cloned().collect(),
+            ..Default::default()
+        };
+        let answer = self.fixture.cluster.worker_heartbeat(&request).await.unwrap();
+        if is_lost {
+            return;
+        }
+        if answer.register {
+            self.register(at).await;
+            return;
+        }
+        let machine = &mut self.machines[at];
+        machine.deleted.clear();
+        machine.damaged.clear();
+        machine.results.clear();
+        machine.missing = answer.check_block_ids.into_iter().filter(|id| !machine.blocks.contains(id)).collect();
+        machine.deletions.extend(answer.delete_block_ids);
+        machine.copies = answer.copy_orders;
+        if answer.send_inventory {
+            self.take_inventory(at);
+            self.send_inventory(at).await;
+        }
+    }
+
+    /// A worker carries out what it is ordered to.
+    pub fn work(&mut self, at: usize) {
+        if !self.machines[at].is_alive {
+            return;
+        }
+        for id in std::mem::take(&mut self.machines[at].deletions) {
+            let machine = &mut self.machines[at];
+            machine.blocks.remove(&id);
+            machine.quarantined.remove(&id);
+            machine.damaged.remove(&id);
+            machine.deleted.insert(id);
+        }
+        for order in std::mem::take(&mut self.machines[at].copies) {
+            let id = order.block_id;
+            let gives = |machine: &Machine| {
+                let is_source = order.sources.iter().any(|source| source.worker_id == machine.worker_id);
+                is_source && machine.is_alive && machine.blocks.contains(&id)
+            };
+            let is_there = self.machines[at].blocks.contains(&id) || self.machines.iter().any(gives);
+            let machine = &mut self.machines[at];
+            if is_there {
+                machine.blocks.insert(id);
+                machine.quarantined.remove(&id);
+                machine.damaged.remove(&id);
+                machine.deleted.remove(&id);
+            }
+            let failure = (!is_there).then(Failure::default);
+            machine.results.insert(order.order_id, CopyResult { order_id: order.order_id, block_id: id, failure });
+        }
+    }
+
+    pub fn take_inventory(&mut self, at: usize) {
+        let machine = &mut self.machines[at];
+        let all = |ids: &BTreeSet<u64>| ids.iter().copied().collect();
+        machine.inventory = Some((machine.incarnation, all(&machine.blocks), all(&machine.quarantined)));
+    }
+
+    pub async fn send_inventory(&mut self, at: usize) {
+        let worker_id = self.id(at);
+        let Some((incarnation, block_ids, damaged_block_ids)) = self.machines[at].inventory.take() else { return };
+        let batch = InventoryBatch { worker_id, block_ids, incarnation, damaged_block_ids };
+        // One of a former start is refused.
+        let _ = self.fixture.cluster.take_inventory(&batch).await;
+    }
+
+    pub fn kill(&mut self, at: usize) {
+        self.machines[at].is_alive = false;
+    }
+
+    /// The process starts again over its disk.
+    pub async fn start(&mut self, at: usize) {
+        let machine = &mut self.machines[at];
+        if machine.is_alive {
+            return;
+        }
+        let Machine { worker_id, zone, incarnation, blocks, quarantined, .. } = std::mem::take(machine);
+        let incarnation = incarnation + 1;
+        *machine = Machine { worker_id, zone, incarnation, blocks, quarantined, is_alive: true, ..Machine::default() };
+        self.register(at).await;
+    }
+
+    /// A read or a scrub finds the copy damaged.
+    pub fn damage(&mut self, at: usize, block_id: u64) {
+        let machine = &mut self.machines[at];
+        if machine.blocks.remove(&block_id) {
+            machine.quarantined.insert(block_id);
+            machine.damaged.insert(block_id);
+        }
+    }
+
+    /// An object of one block on some workers, of which `wanted` should have it. Returns the block's id.
+    pub async fn put(&mut self, on: &[usize], wanted: u32) -> u64 {
+        self.put_count += 1;
+        let ids: Vec<u64> = on.iter().map(|at| self.id(*at)).collect();
+        let key = format!("object-{}", self.put_count);
+        let block_id = self.fixture.put_on("photos", &key, &ids, wanted).await;
+        for at in on {
+            self.machines[*at].blocks.insert(block_id);
+        }
+        block_id
+    }
+
+    /// Time passes; the living heartbeat in it.
+    pub async fn pass(&mut self, by_ms: i64) {
+        for _ in 0..by_ms / 1_000 {
+            self.fixture.clock.advance(1_000);
+            self.round().await;
+        }
+    }
+
+    /// All do what they have to, once.
+    pub async fn round(&mut self) {
+        for at in 0..self.machines.len() {
+            self.work(at);
+            self.beat(at).await;
+        }
+        self.fixture.cluster.repair_turn().await.unwrap();
+    }
+
+    /// Looks at all blocks and has everything done that is found, as long as there is something.
+    pub async fn settle(&mut self) {
+        for _ in 0..100 {
+            self.fixture.cluster.sweep_all().await;
+            for _ in 0..8 {
+                self.fixture.clock.advance(500);
+                self.round().await;
+            }
+            let redundancy = self.fixture.cluster.redundancy();
+            let (queued, ordered) = (redundancy.queued_block_count, redundancy.ordered_block_count);
+            if queued + ordered == 0 && !self.fixture.cluster.sweep.has_plan() {
+                break;
+            }
+        }
+        self.fixture.cluster.sweep_all().await;
+    }
+
+    /// Who has a whole copy on its disk, by position.
+    pub fn on_disk(&self, block_id: u64) -> Vec<usize> {
+        (0..self.machines.len()).filter(|at| self.machines[*at].blocks.contains(&block_id)).collect()
+    }
+
+    pub fn block_counts(&self) -> Vec<usize> {
+        self.machines.iter().map(|machine| machine.blocks.len()).collect()
+    }
+
+    /// The metaserver starts anew.
+    pub async fn restart_metaserver(mut self) -> Self {
+        self.fixture = self.fixture.restart().await;
+        self
+    }
+}
+
+impl Machine {
+    fn used_bytes(&self) -> u64 {
+        self.blocks.len() as u64 * BLOCK_BYTES
+    }
+}

@@ -1,0 +1,354 @@
+//! The primary's side: the standby that follows, how far it is, and when a commit may be answered.
+
+use super::notes::{Alone, PrimaryNote};
+use super::{Frame, StandbyOptions, ToStandby};
+use crate::store::StoreError;
+use crate::store::embedded::shared::Shared;
+use parking_lot::{Condvar, Mutex, MutexGuard};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::mpsc::Sender;
+use weir_service::clock::Clock;
+use weir_service::config::StandbyMode;
+use weir_service::disk::Disk;
+
+/// How often the writer, while it waits, looks whether the store is being closed.
+const WAIT_INTERVAL: Duration = Duration::from_millis(50);
+
+/// How far a standby is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// It gets a checkpoint.
+    Seeding,
+    /// It gets the journal.
+    CatchingUp,
+    /// Commits wait for it.
+    InSync,
+    /// It does not follow.
+    Away,
+}
+
+/// What operators see of the standby.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Standing {
+    pub mode: StandbyMode,
+    pub phase: Phase,
+    /// Of the standby that follows, or that followed last; empty: there was none.
+    pub standby_id: String,
+    pub address: String,
+    /// The last commit that it has acknowledged.
+    pub acknowledged: u64,
+    /// The last commit here.
+    pub last: u64,
+    /// The standby was let go: commits were answered that it does not have.
+    pub alone: Option<Alone>,
+}
+
+/// Why a standby is not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum FollowError {
+    #[error("metaserver.standby is none: this metaserver takes no standby")]
+    NotWanted,
+    #[error("another standby follows already: {address}")]
+    Taken { address: String },
+    #[error("this is a standby itself: it can't be followed")]
+    Standby,
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Who is attached, named by a number that is not used again: calls about one that was let go change nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Attachment(u64);
+
+/// Shared by the writer, the feed and whoever talks to the standby.
+pub(in super::super) struct Followers {
+    options: StandbyOptions,
+    disk: Arc<dyn Disk>,
+    data: PathBuf,
+    clock: Arc<dyn Clock>,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+struct State {
+    /// Commits are for clients, and wait for the standby.
+    enforcing: bool,
+    /// The last commit that is durable here.
+    durable: u64,
+    /// A frame is being written.
+    writing: bool,
+    /// That frame, if a standby was there when it was begun.
+    current: Option<Frame>,
+    follower: Option<Follower>,
+    attachments: u64,
+    note: Option<PrimaryNote>,
+}
+
+struct Follower {
+    attachment: Attachment,
+    standby_id: String,
+    address: String,
+    phase: Phase,
+    acknowledged: u64,
+    sender: Sender<ToStandby>,
+}
+
+impl Followers {
+    /// # Errors
+    /// The note of the last standby can't be read.
+    pub fn open(
+        options: StandbyOptions,
+        disk: Arc<dyn Disk>,
+        data: PathBuf,
+        clock: Arc<dyn Clock>,
+        durable: u64,
+    ) -> Result<Self, StoreError> {
+        let note = PrimaryNote::read(&*disk, &data)?;
+        let state =
+            State { enforcing: false, durable, writing: false, current: None, follower: None, attachments: 0, note };
+        Ok(Self { options, disk, data, clock, state: Mutex::new(state), changed: Condvar::new() })
+    }
+
+    /// From now on commits are for clients: what the mode promises holds for them. Those before, which a metaserver makes
+    /// when it starts, nobody was told of.
+    ///
+    /// # Errors
+    /// It can't be noted that a standby is done without.
+    pub fn enforce(&self) -> Result<(), StoreError> {
+        let mut state = self.state.lock();
+        state.enforcing = true;
+        let durable = state.durable;
+        if self.options.mode == StandbyMode::None { self.go_on_alone(&mut state, durable) } else { Ok(()) }
+    }
+
+    /// Whether commits are taken now.
+    ///
+    /// # Errors
+    /// [`StoreError::StandbyAway`]: they need a standby that is not in sync.
+    pub fn admit(&self) -> Result<(), StoreError> {
+        if self.options.mode != StandbyMode::Required {
+            return Ok(());
+        }
+        let state = self.state.lock();
+        if !state.enforcing || state.is_in_sync() { Ok(()) } else { Err(StoreError::StandbyAway) }
+    }
+
+    /// Takes a standby, in place of an earlier connection of the same one.
+    ///
+    /// # Errors
+    /// [`FollowError`].
+    pub fn attach(
+        &self,
+        standby_id: String,
+        address: String,
+        sender: Sender<ToStandby>,
+    ) -> Result<Attachment, FollowError> {
+        if self.options.mode == StandbyMode::None {
+            return Err(FollowError::NotWanted);
+        }
+        let mut state = self.state.lock();
+        if let Some(other) = state.follower.as_ref().filter(|follower| follower.standby_id != standby_id) {
+            return Err(FollowError::Taken { address: other.address.clone() });
+        }
+        state.attachments += 1;
+        let attachment = Attachment(state.attachments);
+        tracing::info!(address, "a standby follows");
+        let phase = Phase::CatchingUp;
+        state.follower = Some(Follower { attachment, standby_id, address, phase, acknowledged: 0, sender });
+        self.changed.notify_all();
+        Ok(attachment)
+    }
+
+    /// The connection to a standby is lost.
+    pub fn detach(&self, attachment: Attachment, reason: &str) {
+        let mut state = self.state.lock();
+        if let Some(follower) = state.follower.take_if(|follower| follower.attachment == attachment) {
+            tracing::warn!(address = follower.address, reason, "the standby has fallen away");
+            self.changed.notify_all();
+        }
+    }
+
+    pub fn is_attached(&self, attachment: Attachment) -> bool {
+        self.state.lock().of(attachment).is_some()
+    }
+
+    /// The last commit that a standby has acknowledged; `None`: it does not follow any more.
+    pub fn acknowledged(&self, attachment: Attachment) -> Option<u64> {
+        self.state.lock().of(attachment).map(|follower| follower.acknowledged)
+    }
+
+    pub fn set_phase(&self, attachment: Attachment, phase: Phase) {
+        if let Some(follower) = self.state.lock().of(attachment) {
+            follower.phase = phase;
+        }
+    }
+
+    /// The standby has everything up to a commit on its disk.
+    ///
+    /// # Errors
+    /// [`StoreError::Refused`]: it acknowledges what it was not given.
+    pub fn acknowledge(&self, attachment: Attachment, sequence: u64) -> Result<(), StoreError> {
+        let mut state = self.state.lock();
+        let given = state.current.as_ref().map_or(state.durable, |frame| frame.last);
+        let Some(follower) = state.of(attachment) else { return Ok(()) };
+        if sequence > given {
+            return Err(super::refused(format!("commit {sequence} was acknowledged, and {given} is the last")));
+        }
+        follower.acknowledged = follower.acknowledged.max(sequence);
+        self.changed.notify_all();
+        Ok(())
+    }
+
+    /// The last commit that can be read from the journal.
+    pub fn durable(&self) -> u64 {
+        self.state.lock().durable
+    }
+
+    /// A standby that was given everything up to `sequence` counts from now on, unless there is more. Returns whether it
+    /// does.
+    ///
+    /// # Errors
+    /// It can't be noted: the store must stop.
+    pub fn join(&self, attachment: Attachment, sequence: u64) -> Result<bool, StoreError> {
+        let mut state = self.state.lock();
+        let State { current, durable, writing, follower, .. } = &mut *state;
+        let target = current.as_ref().map_or(*durable, |frame| frame.first - 1);
+        let is_known = current.is_some() || !*writing;
+        let Some(follower) = follower.as_mut().filter(|follower| follower.attachment == attachment) else {
+            return Ok(false);
+        };
+        // Room for the two messages that follow.
+        if target != sequence || !is_known || follower.sender.capacity() < 2 {
+            return Ok(false);
+        }
+        follower.phase = Phase::InSync;
+        let (standby_id, address) = (follower.standby_id.clone(), follower.address.clone());
+        if let Some(frame) = current {
+            let _ = follower.sender.try_send(ToStandby::Frame(frame.clone()));
+        }
+        let sender = follower.sender.clone();
+        // Only when this is durable does the standby hear of it: what it believes is never more than what holds.
+        self.note(&mut state, PrimaryNote { standby_id, address, alone: None })?;
+        let _ = sender.try_send(ToStandby::InSync { sequence });
+        tracing::info!(sequence, "the standby is in sync");
+        self.changed.notify_all();
+        Ok(true)
+    }
+
+    /// A frame is about to be written: whoever is in sync gets it now. `frame` is called if there is anyone.
+    pub fn begin(&self, frame: impl FnOnce() -> Option<Frame>) {
+        if self.options.mode == StandbyMode::None {
+            return;
+        }
+        let mut state = self.state.lock();
+        state.writing = true;
+        if state.follower.is_none() {
+            return;
+        }
+        state.current = frame();
+        let State { current: Some(frame), follower: Some(follower), .. } = &mut *state else { return };
+        if follower.phase == Phase::InSync && follower.sender.try_send(ToStandby::Frame(frame.clone())).is_err() {
+            // When it comes back, the journal tells it.
+            tracing::warn!(address = follower.address, "the standby takes nothing");
+            state.follower = None;
+        }
+    }
+
+    /// The frame is durable here.
+    pub fn written(&self, last: u64) {
+        if self.options.mode == StandbyMode::None {
+            return;
+        }
+        let mut state = self.state.lock();
+        (state.durable, state.writing, state.current) = (last, false, None);
+    }
+
+    /// Waits until the commits after `before` up to `last` may be answered: the standby has them too, or may be done
+    /// without and it is noted that it is.
+    ///
+    /// # Errors
+    /// [`StoreError::Stopped`]: the store is being closed, and with [`StandbyMode::Required`] the standby has not
+    /// acknowledged. An error of the disk: the store must stop.
+    pub fn wait(&self, before: u64, last: u64, shared: &Shared) -> Result<(), StoreError> {
+        if self.options.mode == StandbyMode::None {
+            return Ok(());
+        }
+        let deadline = Instant::now() + self.options.timeout;
+        let mut state = self.state.lock();
+        loop {
+            if !state.enforcing || state.follower.as_ref().is_some_and(|follower| follower.acknowledged >= last) {
+                return Ok(());
+            }
+            let is_late = Instant::now() >= deadline;
+            if state.is_in_sync() && is_late {
+                let follower = state.follower.take();
+                let address = follower.map(|follower| follower.address).unwrap_or_default();
+                tracing::error!(address, timeout = ?self.options.timeout, "the standby does not acknowledge");
+            }
+            // One that is away for a moment is waited for, one that was let go is not.
+            let counts = state.note.as_ref().is_some_and(|note| note.alone.is_none());
+            if self.options.mode == StandbyMode::Optional && !state.is_in_sync() && (is_late || !counts) {
+                return self.go_on_alone(&mut state, before);
+            }
+            if shared.is_closing() || shared.has_stopped() {
+                let reason = "it is closed while a commit waits for the standby".into();
+                return Err(StoreError::Stopped { reason });
+            }
+            self.changed.wait_for(&mut state, WAIT_INTERVAL);
+        }
+    }
+
+    /// Notes that commits after `sequence` are answered without the standby.
+    fn go_on_alone(&self, state: &mut MutexGuard<'_, State>, sequence: u64) -> Result<(), StoreError> {
+        // Where there never was one, nothing is missing anywhere.
+        let Some(note) = state.note.clone().filter(|note| note.alone.is_none()) else { return Ok(()) };
+        let alone = Alone { sequence, at_ms: self.clock.now_ms() };
+        tracing::error!(sequence, address = note.address, "the standby is let go: commits go on without it");
+        self.note(state, PrimaryNote { alone: Some(alone), ..note })
+    }
+
+    fn note(&self, state: &mut MutexGuard<'_, State>, note: PrimaryNote) -> Result<(), StoreError> {
+        if state.note.as_ref() != Some(&note) {
+            note.write(&*self.disk, &self.data)?;
+            state.note = Some(note);
+        }
+        Ok(())
+    }
+
+    /// Ends the connection to whoever follows.
+    pub fn dismiss(&self) {
+        self.state.lock().follower = None;
+        self.changed.notify_all();
+    }
+
+    pub fn standing(&self, last: u64) -> Standing {
+        let state = self.state.lock();
+        let note = state.note.as_ref();
+        let (standby_id, address) = match (&state.follower, note) {
+            (Some(follower), _) => (follower.standby_id.clone(), follower.address.clone()),
+            (None, Some(note)) => (note.standby_id.clone(), note.address.clone()),
+            (None, None) => Default::default(),
+        };
+        Standing {
+            mode: self.options.mode,
+            phase: state.follower.as_ref().map_or(Phase::Away, |follower| follower.phase),
+            standby_id,
+            address,
+            acknowledged: state.follower.as_ref().map_or(0, |follower| follower.acknowledged),
+            last,
+            alone: note.and_then(|note| note.alone),
+        }
+    }
+}
+
+impl State {
+    fn is_in_sync(&self) -> bool {
+        self.follower.as_ref().is_some_and(|follower| follower.phase == Phase::InSync)
+    }
+
+    fn of(&mut self, attachment: Attachment) -> Option<&mut Follower> {
+        self.follower.as_mut().filter(|follower| follower.attachment == attachment)
+    }
+}

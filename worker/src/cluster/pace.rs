@@ -1,0 +1,51 @@
+//! So many bytes a second, and not more, whoever asks.
+
+use parking_lot::Mutex;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// A limit that several share.
+pub struct Pace {
+    bytes_per_second: u64,
+    /// When all bytes that were asked for have had their time.
+    paid: Mutex<Option<Instant>>,
+}
+
+impl Pace {
+    pub fn new(bytes_per_second: u64) -> Self {
+        Self { bytes_per_second: bytes_per_second.max(1), paid: Mutex::new(None) }
+    }
+
+    /// Waits until the bytes before these have had their time.
+    pub async fn wait_for(&self, bytes: u64) {
+        let begin = {
+            let mut paid = self.paid.lock();
+            let now = Instant::now();
+            let begin = paid.map_or(now, |paid| paid.max(now));
+            *paid = Some(begin + Duration::from_secs_f64(bytes as f64 / self.bytes_per_second as f64));
+            begin
+        };
+        tokio::time::sleep_until(begin).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn bytes_wait_for_those_before_them() {
+        let (pace, begun) = (Pace::new(10_000), Instant::now());
+        pace.wait_for(500).await;
+        assert!(begun.elapsed() < Duration::from_millis(50), "the first wait for nobody");
+        for waited_ms in [50, 100, 150] {
+            pace.wait_for(500).await;
+            assert!(begun.elapsed() >= Duration::from_millis(waited_ms));
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        let idle = Instant::now();
+        pace.wait_for(1_000).await;
+        pace.wait_for(1).await;
+        assert!(idle.elapsed() >= Duration::from_millis(100), "time that nobody used is not saved up");
+    }
+}
