@@ -51,7 +51,7 @@ use parking_lot::Mutex;
 use prometheus_client::registry::Registry;
 use queue::{Pending, Queue, Work};
 use recovery::{Recovered, Recovery};
-use replication::{Attachment, FollowError, Followers, Frame, FrameId, Position, StandbyOptions, Standing, ToStandby};
+use replication::{Followers, StandbyOptions};
 use shared::Shared;
 use state::{FILE as STATE_FILE, State};
 use std::collections::HashMap;
@@ -62,7 +62,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc;
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use tokio::sync::oneshot;
 use weir_service::clock::Clock;
 use weir_service::config::MetaserverSettings;
@@ -75,10 +75,6 @@ const CHECKPOINT_FOLDER: &str = "checkpoints";
 const INDEX_FOLDER: &str = "index";
 const LOCK_FILE: &str = "lock";
 const RESTORED_FILE: &str = "restored";
-/// Messages that wait for the standby. Each is a frame at most; once it is in sync there is one at a time.
-const TO_STANDBY_MAX_COUNT: usize = 8;
-/// Between two looks whether the last commits are done.
-const STEP_DOWN_INTERVAL: Duration = Duration::from_millis(5);
 /// Lies there while a backup is restored.
 const RESTORING_FILE: &str = "restoring";
 
@@ -300,116 +296,6 @@ impl EmbeddedStore {
         .await?;
         self.unlock();
         Ok(())
-    }
-}
-
-/// A store that another one follows, or that follows another one.
-impl EmbeddedStore {
-    fn check_takes_commits(&self) -> Result<(), StoreError> {
-        if !self.is_following.load(Ordering::Acquire) {
-            return Ok(());
-        }
-        Err(StoreError::Following { data: self.data.display().to_string(), address: "another".into() })
-    }
-
-    /// Takes a standby whose store ends at a position. What is for it comes out of the receiver, which is dropped when it
-    /// is gone.
-    ///
-    /// # Errors
-    /// [`FollowError`].
-    pub fn attach(
-        &self,
-        standby_id: String,
-        address: String,
-        position: Position,
-    ) -> Result<(Attachment, tokio::sync::mpsc::Receiver<ToStandby>), FollowError> {
-        if self.is_following.load(Ordering::Acquire) {
-            return Err(FollowError::Standby);
-        }
-        self.shared.check_running()?;
-        let (sender, receiver) = tokio::sync::mpsc::channel(TO_STANDBY_MAX_COUNT);
-        let attachment = self.followers.attach(standby_id, address, sender.clone())?;
-        let feed = replication::Feed {
-            followers: Arc::clone(&self.followers),
-            checkpoints: Arc::clone(&self.checkpoints),
-            shared: Arc::clone(&self.shared),
-            attachment,
-            sender,
-            position,
-        };
-        let thread = std::thread::Builder::new().name("weir-standby-feed".into()).spawn(move || feed.run());
-        thread.map_err(io_error("start a thread for", &self.data))?;
-        Ok((attachment, receiver))
-    }
-
-    /// The standby has everything up to a commit.
-    ///
-    /// # Errors
-    /// [`StoreError::Refused`]: it was not given that.
-    pub fn acknowledge(&self, attachment: Attachment, sequence: u64) -> Result<(), StoreError> {
-        self.followers.acknowledge(attachment, sequence)
-    }
-
-    /// The connection to a standby is lost.
-    pub fn detach(&self, attachment: Attachment, reason: &str) {
-        self.followers.detach(attachment, reason);
-    }
-
-    /// Ends the connection to whoever follows.
-    pub fn dismiss_standby(&self) {
-        self.followers.dismiss();
-    }
-
-    /// How the standby is.
-    pub fn standing(&self) -> Standing {
-        self.followers.standing(self.shared.applied())
-    }
-
-    /// Takes a frame of the store that this one follows. The answer comes when it is durable.
-    ///
-    /// # Errors
-    /// [`StoreError::Refused`]: it is no frame, or this store follows none. [`StoreError::Busy`].
-    fn follow(&self, frame: Frame) -> Result<oneshot::Receiver<Result<Sequence, CommitError>>, StoreError> {
-        frame.check()?;
-        if !self.is_following.load(Ordering::Acquire) {
-            return Err(replication::refused("this store follows none"));
-        }
-        self.shared.check_running()?;
-        let (answer, answered) = oneshot::channel();
-        let bytes = frame.payload.len();
-        let trace = Trace::default();
-        self.queue.push(Pending { work: Work::Frame(frame), bytes, queued: Instant::now(), trace, answer })?;
-        Ok(answered)
-    }
-
-    /// Where this store ends; `base` is what it was made from.
-    fn position(&self, base: Option<FrameId>) -> Position {
-        let sequence = self.shared.applied();
-        let frame = self.shared.last_frame.lock().or(base).filter(|frame| frame.last == sequence);
-        Position { sequence, frame }
-    }
-
-    /// From now on it takes commits, under an epoch, and counts as restored if it may lack some.
-    fn lead(&self, epoch: u64, restored: bool) {
-        self.epoch_min.store(epoch, Ordering::Release);
-        self.restored.fetch_or(restored, Ordering::AcqRel);
-        self.is_following.store(false, Ordering::Release);
-    }
-
-    /// Takes no more commits: another store takes them, under a higher epoch. What waits is still done. Durable when it
-    /// returns; returns the last commit.
-    ///
-    /// # Errors
-    /// It can't be noted.
-    pub async fn step_down(&self, epoch: u64) -> Result<u64, StoreError> {
-        self.queue.hand_over(self.data.display().to_string(), epoch);
-        let (disk, data) = (Arc::clone(&self.disk), self.data.clone());
-        blocking(move || replication::write_replaced(&*disk, &data, epoch)).await?;
-        while !self.queue.is_idle() {
-            self.shared.check_running()?;
-            tokio::time::sleep(STEP_DOWN_INTERVAL).await;
-        }
-        Ok(self.shared.applied())
     }
 }
 

@@ -5,6 +5,7 @@ use super::memory_disk::{MemoryDisk, Random};
 use super::*;
 use crate::store::conformance::{add, bytes, everything, put, writes};
 use std::sync::atomic::AtomicU64;
+use std::time::Duration;
 use weir_service::clock::SystemClock;
 use weir_service::config::StandbyMode;
 

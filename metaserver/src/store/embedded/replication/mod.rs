@@ -13,6 +13,7 @@ mod followers;
 mod following;
 mod notes;
 mod standby;
+mod store;
 #[cfg(test)]
 mod tests;
 
@@ -24,7 +25,8 @@ pub use following::Primary;
 pub use notes::Alone;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(super) use notes::fuzzed_notes;
-pub(super) use notes::{check_may_serve, epoch_min, write_replaced};
+use notes::write_replaced;
+pub(super) use notes::{check_may_serve, epoch_min};
 pub use standby::{Belief, StandbyStore};
 
 use super::changes;
