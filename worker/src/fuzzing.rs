@@ -1,6 +1,6 @@
 //! The worker's fuzz targets: whatever lies on its disk is read by one of them.
 
-use crate::cluster::identity::Identity;
+use crate::disks::identity::Identity;
 use crate::store::crc32c;
 use crate::store::fuzzing::{block_file, segment, segment_index};
 use std::path::Path;
