@@ -162,7 +162,10 @@ fn a_disk_that_goes_away_is_done_without_and_missed_at_the_next_start() {
     house.cluster.kill(WORKER);
     let flags = ["--data", &text(&house.second)];
     let said = house.cluster.refusal(WORKER, &flags);
-    assert!(said.contains("is missing, and there is an empty folder") && said.contains("worker.forget_disks"), "{said}");
+    assert!(
+        said.contains("is missing, and there is an empty folder") && said.contains("worker.forget_disks"),
+        "{said}"
+    );
     fs::remove_dir(&house.second).expect("it is empty");
     fs::rename(&away, &house.second).expect("a folder can be moved");
     house.cluster.restart_with(WORKER, &flags);

@@ -11,12 +11,12 @@
 mod choose;
 mod failure;
 pub mod identity;
-mod label;
+pub mod label;
 mod metrics;
 mod muster;
 mod report;
 #[cfg(test)]
-mod tests;
+pub mod tests;
 mod text_file;
 mod watch;
 mod write;
