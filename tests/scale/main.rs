@@ -1,8 +1,12 @@
 //! `weir-scale` shows how far Weir scales, one question a command, against servers of its own. It prints tables of what
 //! it measured and ends with an error if a bound was not kept. docs/scaling.md has the figures of one run.
 
+mod gateways;
 mod members;
+mod metaserver;
+mod objects;
 mod soak;
+mod wire;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -16,6 +20,8 @@ struct Args {
 
 #[derive(Subcommand)]
 enum Question {
+    Gateways(gateways::Args),
+    Objects(objects::Args),
     Members(members::Args),
     Soak(soak::Args),
 }
@@ -28,6 +34,8 @@ fn main() -> ExitCode {
     }
     weir_service::open_files::raise();
     let failures = match &args.question {
+        Question::Gateways(args) => gateways::run(args),
+        Question::Objects(args) => objects::run(args),
         Question::Members(args) => members::run(args),
         Question::Soak(args) => soak::run(args),
     };

@@ -1,6 +1,6 @@
 //! The blocks that the workers hold: committed as gateways commit them, in large objects.
 
-use super::metaserver::Metaserver;
+use crate::metaserver::Metaserver;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use tonic::Status;
 use weir_proto::v1::content::Where;

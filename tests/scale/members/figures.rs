@@ -1,6 +1,6 @@
 //! What the members count, and a row of the table.
 
-use super::metaserver::Cost;
+use crate::metaserver::Cost;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;

@@ -1,21 +1,23 @@
 //! A thousand workers and a hundred gateways that are members of a cluster and do nothing else: what that costs the
 //! metaserver. The metaserver is a real process; registrations, heartbeats and inventories are real calls over
-//! connections of their own, with the proof of the cluster's secret.
+//! TCP, with the proof of the cluster's secret.
 
 mod blocks;
 mod figures;
 mod gateway;
-mod metaserver;
 mod worker;
 
+use crate::metaserver::Metaserver;
 use blocks::Blocks;
 use figures::{Figures, Row};
-use metaserver::Metaserver;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// More of one core than this, on average, is too much.
 const CORES_MAX: f64 = 1.0;
+/// Each worker has a connection of its own. The gateways share these: all come from one address, which gets no more than
+/// 1,024.
+const GATEWAY_CONNECTIONS: usize = 10;
 const REGISTRATION_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// Members' registrations, heartbeats and inventories: the metaserver's CPU and memory, and what its answers weigh.
@@ -64,8 +66,9 @@ async fn measure(args: &Args, metaserver: &Metaserver) -> Result<Vec<String>, to
         let worker = worker::Worker::new(metaserver, at, registered, args.dying, blocks.clone(), figures.clone());
         tokio::spawn(worker.run());
     }
+    let shared: Vec<_> = (0..GATEWAY_CONNECTIONS).map(|_| metaserver.channel()).collect();
     for at in 0..args.gateways {
-        tokio::spawn(gateway::run(metaserver.channel(), at, figures.clone()));
+        tokio::spawn(gateway::run(shared[at % shared.len()].clone(), at, figures.clone()));
     }
     let deadline = Instant::now() + REGISTRATION_TIMEOUT;
     while figures.present() < args.workers * 9 / 10 && Instant::now() < deadline {

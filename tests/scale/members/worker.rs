@@ -3,7 +3,7 @@
 
 use super::blocks::Blocks;
 use super::figures::Figures;
-use super::metaserver::Metaserver;
+use crate::metaserver::Metaserver;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use std::sync::Arc;
 use std::time::{Duration, Instant};

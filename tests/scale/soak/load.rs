@@ -1,12 +1,12 @@
 //! The objects that come and go.
 
+use crate::wire::Wire;
 use std::collections::VecDeque;
-use std::io;
 use std::net::SocketAddr;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
-use weir_tests::{Answer, Connection, noise};
+use weir_tests::noise;
 
 pub const BUCKET: &str = "soak";
 const LARGEST_BYTES: usize = 1 << 20;
@@ -116,38 +116,6 @@ fn mixed(number: u64) -> u64 {
     mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
     mixed ^ (mixed >> 31)
-}
-
-/// A thread's connections, one to each server.
-#[derive(Default)]
-struct Wire {
-    connections: Vec<(SocketAddr, Connection)>,
-}
-
-impl Wire {
-    fn exchange(&mut self, address: SocketAddr, method: &str, path: &str, body: &[u8]) -> io::Result<Answer> {
-        let at = match self.connections.iter().position(|(there, _)| *there == address) {
-            Some(at) => at,
-            None => {
-                self.connections.push((address, Connection::open(address)?));
-                self.connections.len() - 1
-            }
-        };
-        let connection = &mut self.connections[at].1;
-        let head = format!(
-            "{method} {path} HTTP/1.1\r\nhost: {address}\r\ncontent-length: {length}\r\n\r\n",
-            length = body.len()
-        );
-        let answer = connection
-            .send(&[head.as_bytes(), body].concat())
-            .and_then(|()| connection.read_answer(method))
-            .inspect(|answer| assert!(answer.status >= 200, "an answer is final"));
-        let is_over = answer.as_ref().map_or(true, |answer| answer.header("connection") == Some("close"));
-        if is_over {
-            self.connections.swap_remove(at);
-        }
-        answer
-    }
 }
 
 #[cfg(test)]
