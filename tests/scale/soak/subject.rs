@@ -14,7 +14,7 @@ const LOOK: Duration = Duration::from_secs(2);
 const QUIET: Duration = Duration::from_secs(70);
 
 pub enum Subject {
-    Standalone(Server),
+    Standalone(Box<Server>),
     Cluster(Cluster),
 }
 
@@ -39,7 +39,7 @@ impl Subject {
     /// With no keys, and a bucket. `workers` 0: a standalone.
     pub fn start(workers: u16) -> Self {
         let subject = match workers {
-            0 => Self::Standalone(Server::start()),
+            0 => Self::Standalone(Box::new(Server::start())),
             workers => Self::Cluster(Cluster::start_with(Options { workers, ..Options::default() })),
         };
         let made = Client::new(subject.addresses()[0], "").put(&format!("/{BUCKET}"), "");
