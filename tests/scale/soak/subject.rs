@@ -68,7 +68,9 @@ impl Subject {
     fn metadata(&self) -> PathBuf {
         match self {
             Self::Standalone(server) => server.data().join("meta"),
-            Self::Cluster(cluster) => cluster.process("metaserver").data.unwrap_or_default(),
+            Self::Cluster(cluster) => {
+                cluster.of_role("metaserver").remove(0).data.expect("a metaserver has a folder of its own")
+            }
         }
     }
 
