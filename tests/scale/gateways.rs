@@ -31,9 +31,9 @@ pub struct Args {
     /// How long each kind of request is measured
     #[arg(long, default_value_t = 10)]
     seconds: u64,
-    /// Requests in flight
-    #[arg(long, default_value_t = 16)]
-    concurrency: u64,
+    /// Requests in flight at each gateway: what one does for several at a time costs each of them less
+    #[arg(long, default_value_t = 8)]
+    concurrency: usize,
 }
 
 /// A kind of request: its name, method, bytes of the object, how many objects there are.
@@ -114,7 +114,7 @@ fn measure(cluster: &Cluster, kind: &Kind, args: &Args, idle: [f64; 3]) -> Cost 
     let began = Instant::now();
     let deadline = began + Duration::from_secs(args.seconds);
     std::thread::scope(|scope| {
-        for _ in 0..args.concurrency {
+        for _ in 0..args.concurrency * addresses.len() {
             scope.spawn(|| {
                 let mut wire = Wire::default();
                 while Instant::now() < deadline {
