@@ -14,6 +14,8 @@ const ROLES: [&str; 3] = ["gateway", "metaserver", "worker"];
 /// A request may cost so much more CPU time with the most gateways than with the fewest, in percent: the roles share
 /// the cores with the load, and the more processes there are, the less of a cache each finds.
 const GROWTH_MAX_PERCENT: f64 = 30.0;
+/// How long it is watched without requests.
+const IDLE: Duration = Duration::from_secs(5);
 /// Objects that are there to be read.
 const OBJECTS: u64 = 1_000;
 const LARGE_OBJECTS: u64 = 64;
@@ -29,9 +31,9 @@ pub struct Args {
     /// How long each kind of request is measured
     #[arg(long, default_value_t = 10)]
     seconds: u64,
-    /// Requests in flight
-    #[arg(long, default_value_t = 16)]
-    concurrency: u64,
+    /// Requests in flight at each gateway: what one does for several at a time costs each of them less
+    #[arg(long, default_value_t = 8)]
+    concurrency: usize,
 }
 
 /// A kind of request: its name, method, bytes of the object, how many objects there are.
@@ -56,8 +58,9 @@ pub fn run(args: &Args) -> Vec<String> {
         let cluster = Cluster::start_with(Options { workers: args.workers, gateways, ..Options::default() });
         let made = cluster.client(1).put(&format!("/{BUCKET}"), "");
         assert_eq!(made.status, 200, "a bucket can be made");
+        let idle = idle(&cluster);
         for (at, kind) in KINDS.iter().enumerate() {
-            let cost = measure(&cluster, kind, args);
+            let cost = measure(&cluster, kind, args, idle);
             println!("{}", cost.row(kind.0, gateways));
             let together_us: f64 = cost.cpu_us.iter().sum();
             match first.get(at) {
@@ -93,7 +96,17 @@ impl Cost {
     }
 }
 
-fn measure(cluster: &Cluster, kind: &Kind, args: &Args) -> Cost {
+/// CPU seconds a second of each role without any request: heartbeats and what goes on in the background.
+fn idle(cluster: &Cluster) -> [f64; 3] {
+    let before = ROLES.map(|role| cpu(cluster, role));
+    let began = Instant::now();
+    std::thread::sleep(IDLE);
+    let seconds = began.elapsed().as_secs_f64();
+    [0, 1, 2].map(|at| cpu(cluster, ROLES[at]).saturating_sub(before[at]).as_secs_f64() / seconds)
+}
+
+/// What requests of a kind cost beyond what the cluster costs without.
+fn measure(cluster: &Cluster, kind: &Kind, args: &Args, idle: [f64; 3]) -> Cost {
     let addresses: Vec<SocketAddr> = cluster.of_role("gateway").iter().map(|gateway| gateway.address).collect();
     let body = noise(1, kind.2);
     let (next, done, failed) = (AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0));
@@ -101,7 +114,7 @@ fn measure(cluster: &Cluster, kind: &Kind, args: &Args) -> Cost {
     let began = Instant::now();
     let deadline = began + Duration::from_secs(args.seconds);
     std::thread::scope(|scope| {
-        for _ in 0..args.concurrency {
+        for _ in 0..args.concurrency * addresses.len() {
             scope.spawn(|| {
                 let mut wire = Wire::default();
                 while Instant::now() < deadline {
@@ -114,12 +127,9 @@ fn measure(cluster: &Cluster, kind: &Kind, args: &Args) -> Cost {
     });
     let seconds = began.elapsed().as_secs_f64();
     let done = done.into_inner() as f64;
-    let spent = |at: usize| (cpu(cluster, ROLES[at]).saturating_sub(before[at])).as_secs_f64() * 1e6;
-    Cost {
-        per_second: done / seconds,
-        cpu_us: [0, 1, 2].map(|at| spent(at) / done.max(1.0)),
-        failed: failed.into_inner(),
-    }
+    let spent = |at: usize| cpu(cluster, ROLES[at]).saturating_sub(before[at]).as_secs_f64() - idle[at] * seconds;
+    let cpu_us = [0, 1, 2].map(|at| spent(at).max(0.0) * 1e6 / done.max(1.0));
+    Cost { per_second: done / seconds, cpu_us, failed: failed.into_inner() }
 }
 
 /// One request, to the gateway whose turn it is. Those that read find what the PUTs before them have written.

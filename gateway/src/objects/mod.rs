@@ -81,6 +81,8 @@ impl Objects {
         shutdown: &Shutdown,
     ) -> Result<Self, Failure> {
         options.remember_requests &= !workers.is_in_process();
+        // A worker in this very process is no nearer by its files.
+        options.local_reads &= !workers.is_in_process();
         let (abandon, abandoned) = mpsc::unbounded_channel();
         let session = Session::open(metaserver.clone(), options.clone(), abandon, shutdown).await?;
         let session = Arc::new(session);
