@@ -8,6 +8,7 @@
 //! | `pipeline` | a body becomes blocks |
 //! | `copies` | which workers a block goes to, and what is done about those that fail |
 //! | `session`, `term`, `leases` | the session; what is in flight under it; what becomes of a block |
+//! | `workers` | the table of workers, as heartbeats keep it |
 
 mod calls;
 mod copies;
@@ -24,6 +25,7 @@ mod term;
 #[cfg(test)]
 mod testing;
 mod types;
+mod workers;
 
 pub use get::ContentStream;
 pub use types::{CopyObject, CopyPart, GetObject, ObjectsError, ObjectsOptions, OpenedObject, PutObject, PutPart};
