@@ -27,25 +27,27 @@ segment_bytes = \"1 MiB\"
 
 /// A cluster whose first worker has a second folder.
 struct House {
+    /// Let go before the cluster removes its folders.
+    mounted: Option<Mounted>,
     cluster: Cluster,
     second: PathBuf,
 }
 
 impl House {
     fn start() -> Self {
-        Self::start_over(|_| {})
+        Self::start_over(|_| None)
     }
 
-    /// With something done to the second folder before it is used.
-    fn start_over(prepare: impl FnOnce(&Path)) -> Self {
+    /// With something mounted on the second folder before it is used.
+    fn start_over(mount: impl FnOnce(&Path) -> Option<Mounted>) -> Self {
         let mut cluster = Cluster::start_with(Options { gateways: 1, ..Options::default().with_settings(SETTINGS) });
         let second = cluster.data().join("second");
         fs::create_dir(&second).expect("a folder can be made");
-        prepare(&second);
+        let mounted = mount(&second);
         cluster.kill(WORKER);
         cluster.restart_with(WORKER, &["--data", &text(&second)]);
         assert_eq!(cluster.client(1).request("PUT", "/photos").send().status, 200);
-        Self { cluster, second }
+        Self { mounted, cluster, second }
     }
 
     fn client(&self) -> Client {
@@ -177,11 +179,9 @@ fn a_disk_that_goes_away_is_done_without_and_missed_at_the_next_start() {
 
 #[test]
 fn a_disk_that_is_full_gets_nothing_and_no_write_fails() {
-    let mut mounted = None;
-    let house = House::start_over(|second| {
-        mounted = Mounted::new(second, &["-t", "tmpfs", "-o", "size=16m,mode=0700", "tmpfs"]);
-    });
-    if mounted.is_none() {
+    let small = |second: &Path| Mounted::new(second, &["-t", "tmpfs", "-o", "size=16m,mode=0700", "tmpfs"]);
+    let house = House::start_over(small);
+    if house.mounted.is_none() {
         eprintln!("not run: it mounts, which takes root");
         return;
     }
@@ -201,17 +201,15 @@ fn a_disk_that_is_full_gets_nothing_and_no_write_fails() {
 
 #[test]
 fn the_blocks_of_a_disk_that_dies_get_copies_elsewhere_and_no_read_fails() {
-    let mut mounted = None;
     let mut house = House::start_over(|second| {
         let image = second.with_extension("image");
         let made = fs::File::create(&image).and_then(|file| file.set_len(256 << 20));
         made.expect("a file can be made");
         let formatted = Command::new("mkfs.ext4").args(["-q", "-F"]).arg(&image).stderr(Stdio::null()).status();
-        if formatted.is_ok_and(|status| status.success()) {
-            mounted = Mounted::new(second, &["-o", "loop", &text(&image)]);
-        }
+        let is_formatted = formatted.is_ok_and(|status| status.success());
+        is_formatted.then(|| Mounted::new(second, &["-o", "loop", &text(&image)])).flatten()
     });
-    if mounted.is_none() {
+    if house.mounted.is_none() {
         eprintln!("not run: it mounts a file, which takes root and mkfs.ext4");
         return;
     }
@@ -228,7 +226,7 @@ fn the_blocks_of_a_disk_that_dies_get_copies_elsewhere_and_no_read_fails() {
 
     // A new one is put in its place.
     house.cluster.kill(WORKER);
-    drop(mounted);
+    house.mounted = None;
     let second = text(&house.second);
     let said = house.cluster.refusal(WORKER, &["--data", &second]);
     let id = said.split("worker.forget_disks to ").nth(1).and_then(|rest| rest.get(..16)).expect("it names the disk");
