@@ -10,7 +10,7 @@ use crate::records::key::successor;
 use crate::records::worker::{self, Duty, WorkerRecord};
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, VecDeque};
-use weir_proto::v1::{Worker, WorkerHeartbeatRequest, WorkerState};
+use weir_proto::v1::{Worker, WorkerDisk, WorkerHeartbeatRequest, WorkerState};
 
 /// Blocks that a worker can be about to be asked for. More wait for the next look at all blocks.
 const MAX_QUESTIONS: usize = 200_000;
@@ -45,6 +45,7 @@ pub(super) struct State {
     /// Every block that it should have is to be asked for with the next look at all blocks.
     pub check_wanted: bool,
     pub questions: VecDeque<u64>,
+    pub disks: Vec<WorkerDisk>,
     /// As gateways were told of it; none: no one was.
     pub told: Option<Told>,
 }
@@ -143,6 +144,16 @@ impl Workers {
         workers
     }
 
+    /// All of them, each with its disks.
+    pub fn with_disks(&self, namespace: &Namespace) -> Vec<Worker> {
+        let mut workers = self.list(namespace);
+        let states = self.states.lock();
+        for worker in &mut workers {
+            worker.disks = states.get(&worker.worker_id).map(|state| state.disks.clone()).unwrap_or_default();
+        }
+        workers
+    }
+
     /// Some of all workers, by id; one that is not known has nothing but its id.
     pub fn by_ids(&self, namespace: &Namespace, ids: &[u64]) -> Vec<Worker> {
         let (now_ms, patience) = (namespace.clock.now_ms(), patience(namespace));
@@ -223,6 +234,7 @@ impl Workers {
         state.worker.used_bytes = request.used_bytes;
         state.worker.free_bytes = request.free_bytes;
         state.worker.block_count = request.block_count;
+        state.disks.clone_from(&request.disks);
         state.worker.last_heartbeat_ms = now_ms;
         state.heard_ms = now_ms;
         let due = now_ms.saturating_sub(state.last_inventory_ms) >= interval_ms;
