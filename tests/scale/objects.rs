@@ -18,7 +18,7 @@ const START_MAX: Duration = Duration::from_secs(5);
 const START_MAX_COUNT: u64 = 1_000_000;
 const BUCKET: &str = "objects";
 /// Between two grants the session is kept alive.
-const GRANT_COUNT: u32 = 10_000;
+const GRANT_COUNT: u32 = 2_000;
 const BLOCK_BYTES: u64 = 1 << 20;
 const WORKER_IDS: [u64; 3] = [1, 2, 3];
 const LOOKUPS: u64 = 50_000;
