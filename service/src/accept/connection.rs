@@ -140,7 +140,7 @@ where
         let mut connection = resting.connection(activity, &terms.limits);
         let driven = Box::pin(drive(Pin::new(&mut *connection), activity, &terms.limits, &terms.shutdown)).await;
         let End::Resting = driven else { return note(driven, peer, is_ambiguous.load(Relaxed), &terms.limits) };
-        let Some(rested) = Resting::new(*connection, peer) else { return };
+        let Some(rested) = Resting::new(connection, peer) else { return };
         *resting = rested;
         if !resting.wakes(activity, terms).await {
             return;
@@ -157,7 +157,8 @@ impl<S> Resting<S> {
 
     /// Takes a connection of hyper's apart, with all its buffers. None: a body was neither read nor dropped by the
     /// service, and no request is read out of it.
-    fn new<B>(connection: http1::Connection<WatchedIo, S>, peer: Peer) -> Option<Self>
+    #[allow(clippy::boxed_local, reason = "moved out of, the box would live as long as its variable: while it rests")]
+    fn new<B>(connection: Box<http1::Connection<WatchedIo, S>>, peer: Peer) -> Option<Self>
     where
         S: Service<Request<Incoming>, Response = Response<B>>,
         S::Error: Into<BoxError>,
