@@ -1,5 +1,7 @@
 //! The binary as its users start and stop it.
 
+mod http;
+
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -84,17 +86,7 @@ fn standalone() -> Standalone {
 
 /// Status and body of one request.
 fn request(address: &str, head: &str, body: &str) -> std::io::Result<(u16, String)> {
-    let mut stream = TcpStream::connect(address)?;
-    let length = body.len();
-    write!(
-        stream,
-        "{head} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}"
-    )?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer)?;
-    let status = answer.get(9..12).and_then(|digits| digits.parse().ok()).unwrap_or(0);
-    let body = answer.split_once("\r\n\r\n").map_or_else(String::new, |(_, body)| body.to_owned());
-    Ok((status, body))
+    http::request(address, head, body).map(|(status, _, body)| (status, body))
 }
 
 #[test]

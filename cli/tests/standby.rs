@@ -1,9 +1,11 @@
 //! A metaserver with its standby, workers and a gateway, as processes: the metaserver dies, the standby takes over.
 
+mod http;
+
+use http::request;
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::{Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -138,22 +140,6 @@ fn until(what: &str, is_so: impl Fn() -> bool) {
         assert!(begun.elapsed() < PATIENCE, "{what}: it does not come to that");
         thread::sleep(Duration::from_millis(50));
     }
-}
-
-/// Status, head and body of one request.
-fn request(address: &str, head: &str, body: &str) -> std::io::Result<(u16, String, String)> {
-    let mut stream = TcpStream::connect(address)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
-    let length = body.len();
-    write!(
-        stream,
-        "{head} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}"
-    )?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer)?;
-    let status = answer.get(9..12).and_then(|digits| digits.parse().ok()).unwrap_or(0);
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_default();
-    Ok((status, head.to_lowercase(), body.to_owned()))
 }
 
 fn status(address: &str, head: &str, body: &str) -> u16 {
