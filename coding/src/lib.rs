@@ -6,5 +6,5 @@ mod layout;
 mod scheme;
 
 pub use codec::{Codec, CodecError};
-pub use layout::{Layout, LayoutError, Place, Row};
+pub use layout::{LINE_BYTES, Layout, LayoutError, Place, Row};
 pub use scheme::{DATA_MAX, PARITY_MAX, SHARDS_MAX, Scheme, SchemeError};

@@ -181,6 +181,7 @@ impl Fixture {
                 }),
                 worker_ids: vec![self.worker_id],
                 replication: 0,
+                coded: None,
             })
             .collect()
     }

@@ -9,6 +9,7 @@
 //! | `copies` | which workers a block goes to, and what is done about those that fail |
 //! | `session`, `term`, `leases` | the session; what is in flight under it; what becomes of a block |
 
+mod block_stream;
 mod calls;
 mod copies;
 mod copy;
@@ -20,13 +21,16 @@ mod pipeline;
 mod precondition;
 mod put;
 mod session;
+mod shards;
 mod term;
 #[cfg(test)]
 mod testing;
 mod types;
 
 pub use get::ContentStream;
-pub use types::{CopyObject, CopyPart, GetObject, ObjectsError, ObjectsOptions, OpenedObject, PutObject, PutPart};
+pub use types::{
+    CopyObject, CopyPart, GetObject, Keeping, ObjectsError, ObjectsOptions, OpenedObject, PutObject, PutPart,
+};
 
 use crate::blocks::{LocalReads, Nearness, ReadBudget, ReadSources, WorkerConnector, WorkerHealth};
 use metrics::Metrics;

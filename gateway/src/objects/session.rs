@@ -3,6 +3,7 @@
 
 use super::leases::{AbandonedBlock, BlockLease};
 use super::term::{BlockInFlight, Term};
+use super::types::Keeping;
 use super::types::ObjectsOptions;
 use crate::blocks::{Copies, WorkerMap};
 use parking_lot::{Mutex, RwLock};
@@ -105,10 +106,15 @@ impl Session {
         self.workers.read().clone()
     }
 
-    /// How many copies the blocks of a bucket are to have that says so; 0: it does not say.
-    pub fn copies(&self, replication: u32) -> Copies {
+    /// How many copies the blocks of a bucket are to have; those that are too short to be coded survive as many losses
+    /// as the others.
+    pub fn copies(&self, keeping: Keeping) -> Copies {
         let workers = self.workers.read();
-        let wanted = if replication == 0 { workers.replication } else { replication };
+        let wanted = match (keeping.coding, keeping.replication) {
+            (Some(scheme), _) => u32::try_from(scheme.parity() + 1).unwrap_or(u32::MAX),
+            (None, 0) => workers.replication,
+            (None, replication) => replication,
+        };
         Copies::new(wanted, workers.replication_min)
     }
 

@@ -8,6 +8,7 @@ mod inventory;
 mod orders;
 mod pace;
 pub mod peers;
+mod rebuild;
 
 use crate::error::{WorkerError, off_thread};
 use crate::metrics::Metrics;
