@@ -16,7 +16,7 @@ use tokio::runtime::Runtime;
 use weir_gateway::auth::ACCOUNT;
 use weir_gateway::blocks::FixedWorkers;
 use weir_gateway::body::{BodyLimits, BodyPlan, IncomingBody};
-use weir_gateway::objects::{Objects, ObjectsOptions, PutObject, PutPart};
+use weir_gateway::objects::{Keeping, Objects, ObjectsOptions, PutObject, PutPart};
 use weir_metaserver::Metaserver;
 use weir_metaserver::store::memory::MemoryStore;
 use weir_proto::{BucketName, ObjectKey, v1};

@@ -98,7 +98,7 @@ pub async fn put(house: &House, id: u64, length: usize) {
 }
 
 pub async fn put_bytes(house: &House, id: u64, bytes: &[u8]) {
-    write(&mut house.client(), whole(id, bytes.len() as u64, bytes, MIB)).await.unwrap();
+    write(&mut house.client(), whole(id, bytes.len() as u64, &Bytes::copy_from_slice(bytes), MIB)).await.unwrap();
 }
 
 pub fn has(house: &House, id: u64) -> bool {
