@@ -91,6 +91,7 @@ impl Cluster {
         command.current_dir(self.folder.path()).args(arguments);
         command.env("WEIR_ADMIN_LISTEN", "").env("WEIR_CLUSTER_SECRET", SECRET);
         command.env("WEIR_METASERVER_ADDRESS", format!("{},{}", self.one, self.other));
+        command.env("WEIR_METASERVER_REPLICATION", "1");
         command.env("WEIR_METASERVER_STANDBY", self.mode).env("WEIR_METASERVER_STANDBY_TIMEOUT_MS", "2000");
         command
     }

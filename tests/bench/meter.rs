@@ -1,4 +1,4 @@
-//! What is measured: latencies, bytes, and the server's CPU and memory as /proc tells them.
+//! What is measured: latencies, bytes, and the server's CPU and memory.
 
 use std::time::{Duration, Instant};
 
@@ -16,41 +16,6 @@ impl Tally {
         self.latencies_us.push(u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX));
         self.bytes += bytes;
         self.items += items;
-    }
-}
-
-/// CPU and memory of the server's process.
-#[derive(Clone, Copy, Debug)]
-pub struct Process {
-    pid: u32,
-    ticks_per_second: u64,
-}
-
-impl Process {
-    pub fn new(pid: u32) -> Self {
-        Self { pid, ticks_per_second: rustix::param::clock_ticks_per_second() }
-    }
-
-    /// User and system time of all its threads so far.
-    pub fn cpu(&self) -> Option<Duration> {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid)).ok()?;
-        // Fields are counted after the name, which may itself hold spaces and parentheses.
-        let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
-        let ticks = fields.get(11)?.parse::<u64>().ok()? + fields.get(12)?.parse::<u64>().ok()?;
-        Some(Duration::from_millis(ticks * 1000 / self.ticks_per_second))
-    }
-
-    /// Its peak resident memory since it began or since [`Process::reset_peak`], in bytes.
-    pub fn peak_bytes(&self) -> Option<u64> {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid)).ok()?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-        Some(line.trim().trim_end_matches("kB").trim().parse::<u64>().ok()? * 1024)
-    }
-
-    /// Lets the peak begin anew, where the kernel allows it.
-    pub fn reset_peak(&self) {
-        // Without permission the peak is that of the whole life, which is a larger number, not a wrong one.
-        let _ = std::fs::write(format!("/proc/{}/clear_refs", self.pid), "5");
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::args::{Args, Workload};
 use crate::connection::{BenchError, Body, Connection};
-use crate::meter::{Process, Report, Tally};
+use crate::meter::{Report, Tally};
 use crate::workload::{self, Plan, RANGE_OBJECT_BYTES, noise};
 use base64::Engine as _;
 use http::Method;
@@ -10,6 +10,7 @@ use md5::{Digest as _, Md5};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
+use weir_tests::process::Process;
 
 /// A row of the README's table: name, workload, bytes of an object, requests in flight, objects to find.
 type Row = (&'static str, Workload, u64, usize, usize);

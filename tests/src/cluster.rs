@@ -229,7 +229,21 @@ impl Cluster {
     /// more: [`Cluster::stop`] ends it first.
     #[track_caller]
     pub fn restart(&mut self, name: &str) {
-        self.restart_by(name, None);
+        self.restart_with(name, &[]);
+    }
+
+    /// The same with more flags.
+    #[track_caller]
+    pub fn restart_with(&mut self, name: &str, flags: &[&str]) {
+        self.restart_by(name, flags, None);
+    }
+
+    /// Starts a dead process again, with more flags, in vain: what it says before it ends by itself.
+    #[track_caller]
+    pub fn refusal(&self, name: &str, flags: &[&str]) -> String {
+        let output = self.command(&self.process(name), flags, None).output().expect("weir starts");
+        assert!(!output.status.success(), "{name} starts with {flags:?}");
+        String::from_utf8_lossy(&output.stderr).into_owned()
     }
 
     /// The same under another user, to whom the process's folder is given first. Takes root.
@@ -243,15 +257,29 @@ impl Cluster {
         fs::copy(self.data().join("cluster-secret"), &secret).expect("there is a secret");
         give(&secret, user);
         process.data.iter().for_each(|data| give(data, user));
-        self.restart_by(name, Some((user, secret)));
+        self.restart_by(name, &[], Some((user, secret)));
     }
 
     #[track_caller]
-    fn restart_by(&mut self, name: &str, user: Option<(u32, PathBuf)>) {
+    fn restart_by(&mut self, name: &str, flags: &[&str], user: Option<(u32, PathBuf)>) {
         let process = self.process(name);
-        assert_eq!(process.pid, None, "{name} runs");
+        let mut command = self.command(&process, flags, user);
+        let log = File::options().append(true).open(&process.log).expect("there is a log");
+        let errors = log.try_clone().expect("a file can be shared");
+        let child = command.stdout(log).stderr(errors).spawn().expect("weir starts");
+        self.restarted.push((name.to_owned(), child));
+        eventually(START_SECONDS, "a process that is started again serves", || {
+            let ready = Client::new(process.admin_address, "").request("GET", "/readyz").try_send();
+            ready.is_ok_and(|answer| answer.status == 200)
+        });
+    }
+
+    /// What starts a dead process.
+    #[track_caller]
+    fn command(&self, process: &Process, flags: &[&str], user: Option<(u32, PathBuf)>) -> Command {
+        assert_eq!(process.pid, None, "{} runs", process.name);
         let mut command = Command::new(&process.command[0]);
-        command.args(&process.command[1..]).current_dir(self.folder.path());
+        command.args(&process.command[1..]).args(flags).current_dir(self.folder.path()).stdin(Stdio::null());
         for (variable, value) in &self.options.environment {
             command.env(variable, value);
         }
@@ -260,14 +288,7 @@ impl Cluster {
         } else if self.options.environment.iter().all(|(variable, _)| !variable.starts_with("WEIR_CLUSTER_SECRET")) {
             command.env(SECRET_VARIABLE, self.data().join("cluster-secret"));
         }
-        let log = File::options().append(true).open(&process.log).expect("there is a log");
-        let errors = log.try_clone().expect("a file can be shared");
-        let child = command.stdin(Stdio::null()).stdout(log).stderr(errors).spawn().expect("weir starts");
-        self.restarted.push((name.to_owned(), child));
-        eventually(START_SECONDS, "a process that is started again serves", || {
-            let ready = Client::new(process.admin_address, "").request("GET", "/readyz").try_send();
-            ready.is_ok_and(|answer| answer.status == 200)
-        });
+        command
     }
 
     /// Asks the cluster to end, and waits for it.

@@ -16,6 +16,7 @@ pub mod http;
 pub mod latency;
 pub mod linear;
 pub mod oidc_issuer;
+pub mod process;
 pub mod server;
 pub mod sign;
 pub mod tls;

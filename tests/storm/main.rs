@@ -29,9 +29,10 @@ const GATEWAYS: u16 = 2;
 const WRITES_RECOVER: Duration = Duration::from_secs(10);
 /// Every block must have all its copies again after so long.
 const COPIES_RETURN: Duration = Duration::from_secs(180);
+/// Two looks of the metaserver at all blocks.
+const SCANS: Duration = Duration::from_secs(3);
 /// Sooner than by default, so that a run does not take a day. The small disk needs a small reserve.
-const SETTINGS: &str =
-    "[metaserver]\nworker_timeout_ms = 5000\nrepair_delay_ms = 3000\n[worker]\nreserve_bytes = \"32 MiB\"\n";
+const SETTINGS: &str = "[metaserver]\nworker_timeout_ms = 5000\nrepair_delay_ms = 3000\nrepair_scan_interval_ms = 1000\n[worker]\nreserve_bytes = \"32 MiB\"\n";
 
 /// A cluster under faults, and whether its clients could tell.
 #[derive(Parser)]
@@ -137,10 +138,12 @@ fn run(fault: &Fault, cluster: &mut Cluster, board: &Board, seconds: u64) -> Vec
 /// Waits until the metaserver has looked at all blocks and found every copy. False: it took too long.
 fn copies_return(cluster: &Cluster) -> bool {
     let began = Instant::now();
+    // The metaserver notices first that something is wrong, and then that it is not any more.
+    std::thread::sleep(SCANS);
     while began.elapsed() < COPIES_RETURN {
         let metric = |name: &str| cluster.metric("metaserver-1", name);
         let missing = metric("weir_metaserver_under_replicated_blocks") + metric("weir_metaserver_lost_blocks");
-        if missing == 0.0 && metric("weir_metaserver_live_workers") == f64::from(WORKERS) {
+        if missing == 0.0 && metric("weir_metaserver_workers_live") == f64::from(WORKERS) {
             return true;
         }
         std::thread::sleep(Duration::from_millis(200));

@@ -17,6 +17,7 @@ mod conditions;
 mod connections;
 mod copy;
 mod disconnects;
+mod disks;
 mod durability;
 mod earlier;
 mod hostile;

@@ -10,7 +10,8 @@ use weir_tests::{Client, eventually, noise};
 /// Of a histogram.
 const SERIES: [&str; 3] = ["_bucket", "_sum", "_count"];
 /// Labels whose values are few.
-const LABELS: [&str; 9] = ["operation", "status", "code", "reason", "method", "of", "le", "version", "certificate"];
+const LABELS: [&str; 10] =
+    ["operation", "status", "code", "reason", "method", "of", "le", "version", "certificate", "disk"];
 
 #[derive(Debug, PartialEq, Eq)]
 struct Metric {

@@ -130,7 +130,7 @@ fn a_damaged_block_file_and_one_that_is_gone_are_repaired() {
     cluster.restart("worker-2");
     eventually(REPAIR_SECONDS, "a read finds the damage, and gives what was put", || {
         check_all(&cluster);
-        fs::read(&blocks[0]).map_or(true, |now| now != damaged)
+        !fs::read(&blocks[0]).is_ok_and(|now| now == damaged)
     });
     await_whole(&cluster);
     let is_set_aside = |path: &PathBuf| path.components().any(|part| part.as_os_str() == "quarantine");

@@ -134,7 +134,7 @@ fn a_trace_goes_through_all_roles_and_their_logs_name_the_request() {
     let collector = Collector::start();
     let settings = format!(
         "otlp_endpoint = \"{}\"\ntrace_sample_ratio = 0\nlog_format = \"json\"\n\
-         log = \"warn,weir_gateway=debug,weir_worker=debug\"",
+         log = \"warn,weir_gateway=debug,weir_worker=debug\"\n[gateway]\nlocal_reads = false\n",
         collector.endpoint()
     );
     let cluster = Cluster::start_with(Options { workers: 1, gateways: 1, settings, ..Default::default() });

@@ -13,6 +13,15 @@ pub enum WorkerError {
     Store(#[from] StoreError),
     #[error("the identity in {} is damaged: {fault}", path.display())]
     Identity { path: PathBuf, fault: &'static str },
+    #[error(
+        "disk {id} of this worker, last in {folder}, is missing, and there is {found}. Is it mounted? If it is gone for \
+         good, set worker.forget_disks to {id}"
+    )]
+    MissingDisk { id: String, folder: String, found: String },
+    #[error("{} belongs to {theirs}, but {} to {ours}", path.display(), first.display())]
+    OtherWorker { path: PathBuf, theirs: String, first: PathBuf, ours: String },
+    #[error("{} and {} are the same disk {id}, or one is a copy of the other", first.display(), path.display())]
+    SameDisk { id: String, path: PathBuf, first: PathBuf },
     #[error("the metaserver refused this worker: {0}")]
     WrongCluster(Arc<str>),
     #[error("the process is ending")]
@@ -43,7 +52,11 @@ pub(crate) fn failure(id: BlockId, error: &WorkerError) -> Failure {
             StoreError::Failed(_) | StoreError::Io { .. } => Reason::StoreFailed,
         },
         WorkerError::Stopped => Reason::Unavailable,
-        WorkerError::Identity { .. } | WorkerError::WrongCluster(_) => Reason::StoreFailed,
+        WorkerError::Identity { .. }
+        | WorkerError::MissingDisk { .. }
+        | WorkerError::OtherWorker { .. }
+        | WorkerError::SameDisk { .. }
+        | WorkerError::WrongCluster(_) => Reason::StoreFailed,
     };
     Failure::new(reason, format!("block {id}"), error.to_string())
 }

@@ -1,9 +1,10 @@
 //! The worker: blocks on disks.
 //!
-//! [`store`] keeps the blocks, [`rpc`] serves them, [`cluster`] makes the worker known to the metaserver and carries
+//! [`store`] keeps the blocks of one folder, [`disks`] those of all folders; [`rpc`] serves them, [`cluster`] makes the worker known to the metaserver and carries
 //! out its orders, [`maintenance`] compacts and scrubs.
 
 mod cluster;
+mod disks;
 mod error;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;

@@ -1,7 +1,8 @@
 //! What a worker does by itself: compaction and scrubbing.
 
+use crate::disks::{self, Disks};
 use crate::error::{WorkerError, off_thread};
-use crate::store::{BlockStore, ScrubReport};
+use crate::store::ScrubReport;
 use std::sync::Arc;
 use std::time::Duration;
 use weir_proto::BlockId;
@@ -12,51 +13,61 @@ use weir_service::shutdown::Shutdown;
 /// A start has better things to do than to scrub.
 const FIRST_SCRUB_MS: u64 = 600_000;
 
-/// Starts both, until shutdown.
-pub fn start(store: &Arc<BlockStore>, settings: &WorkerSettings, clock: &Arc<dyn Clock>, shutdown: &Shutdown) {
-    let (each, stop) = (store.clone(), shutdown.clone());
+/// Starts both, and the watch over the disks, until shutdown.
+pub fn start(disks: &Arc<Disks>, settings: &WorkerSettings, clock: &Arc<dyn Clock>, shutdown: &Shutdown) {
+    let (watched, stop) = (disks.clone(), shutdown.clone());
+    shutdown.spawn(async move {
+        tokio::select! {
+            () = stop.begun() => {}
+            () = disks::watch(watched) => {}
+        }
+    });
+    let (each, stop) = (disks.clone(), shutdown.clone());
     let interval = Duration::from_millis(settings.compaction_interval_ms.max(1));
     shutdown.spawn(async move {
         tokio::select! {
-            () = stop.begun() => each.end_compaction(),
+            () = stop.begun() => each.all_stores().for_each(|store| store.end_compaction()),
             () = compact_for_ever(each.clone(), interval) => {}
         }
     });
     if settings.scrub_interval_ms == 0 {
         return;
     }
-    let (store, clock, settings, stop) = (store.clone(), clock.clone(), settings.clone(), shutdown.clone());
+    let (disks, clock, settings, stop) = (disks.clone(), clock.clone(), settings.clone(), shutdown.clone());
     shutdown.spawn(async move {
         tokio::select! {
             () = stop.begun() => {}
-            () = scrub_for_ever(&store, &settings, &*clock) => {}
+            () = scrub_for_ever(&disks, &settings, &*clock) => {}
         }
     });
 }
 
-async fn compact_for_ever(store: Arc<BlockStore>, interval: Duration) {
+async fn compact_for_ever(disks: Arc<Disks>, interval: Duration) {
     loop {
         tokio::time::sleep(interval).await;
-        let compacted = store.clone();
-        match off_thread(move || compacted.compact()).await {
-            Ok(Ok(done)) if done.removed_segments > 0 => {
-                let (segments, blocks) = (done.removed_segments, done.copied_blocks);
-                tracing::info!(segments, blocks, freed_bytes = done.freed_bytes, "compacted");
+        for (disk, store) in disks.stores() {
+            match off_thread(move || store.compact()).await {
+                Ok(Ok(done)) if done.removed_segments > 0 => {
+                    let (segments, blocks) = (done.removed_segments, done.copied_blocks);
+                    tracing::info!(disk, segments, blocks, freed_bytes = done.freed_bytes, "compacted");
+                }
+                Ok(Ok(_)) => {}
+                Ok(Err(error)) => {
+                    tracing::warn!(disk, %error, "compaction failed");
+                    disks.note(disk, &error);
+                }
+                Err(_) => return,
             }
-            Ok(Ok(_)) => {}
-            Ok(Err(error)) => tracing::warn!(%error, "compaction failed"),
-            Err(_) => return,
         }
     }
 }
 
-async fn scrub_for_ever(store: &Arc<BlockStore>, settings: &WorkerSettings, clock: &dyn Clock) {
+async fn scrub_for_ever(disks: &Arc<Disks>, settings: &WorkerSettings, clock: &dyn Clock) {
     let interval = Duration::from_millis(settings.scrub_interval_ms);
     tokio::time::sleep(interval.min(Duration::from_millis(FIRST_SCRUB_MS))).await;
     loop {
         let began = tokio::time::Instant::now();
-        let start = BlockId(clock.random_u64() % (store.highest_id().0 + 1));
-        match scrub_pass(store, start, Some(settings.scrub_bytes_per_second.max(1))).await {
+        match scrub_pass(disks, || clock.random_u64(), Some(settings.scrub_bytes_per_second.max(1))).await {
             Ok(report) => tracing::info!(
                 blocks = report.checked_blocks,
                 bytes = report.checked_bytes,
@@ -69,19 +80,27 @@ async fn scrub_for_ever(store: &Arc<BlockStore>, settings: &WorkerSettings, cloc
     }
 }
 
-/// One pass over all blocks, at most so many bytes a second.
+/// One pass over all blocks of the disks that are well, one disk after the other, at most so many bytes a second. Each
+/// begins at a place that `random` gives.
 pub async fn scrub_pass(
-    store: &Arc<BlockStore>,
-    start: BlockId,
+    disks: &Disks,
+    random: impl Fn() -> u64,
     bytes_per_second: Option<u64>,
 ) -> Result<ScrubReport, WorkerError> {
-    let mut scrub = store.scrub(start);
-    loop {
-        let (step, next) = off_thread(move || (scrub.step(), scrub)).await?;
-        scrub = next;
-        let Some(bytes) = step else { return Ok(scrub.report) };
-        if let Some(rate) = bytes_per_second {
-            tokio::time::sleep(Duration::from_secs_f64(bytes as f64 / rate as f64)).await;
+    let mut total = ScrubReport::default();
+    for (_, store) in disks.stores() {
+        let mut scrub = store.scrub(BlockId(random() % (store.highest_id().0 + 1)));
+        loop {
+            let (step, next) = off_thread(move || (scrub.step(), scrub)).await?;
+            scrub = next;
+            let Some(bytes) = step else { break };
+            if let Some(rate) = bytes_per_second {
+                tokio::time::sleep(Duration::from_secs_f64(bytes as f64 / rate as f64)).await;
+            }
         }
+        total.checked_blocks += scrub.report.checked_blocks;
+        total.checked_bytes += scrub.report.checked_bytes;
+        total.damaged_blocks += scrub.report.damaged_blocks;
     }
+    Ok(total)
 }

@@ -1,13 +1,7 @@
 //! What a worker tells Prometheus.
 
-use crate::store::BlockStore;
-use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
-use prometheus_client::metrics::counter::{ConstCounter, Counter};
-use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::metrics::counter::Counter;
 use prometheus_client::registry::{Registry, Unit};
-use std::fmt;
-use std::sync::{Arc, Weak};
 
 /// Counted where blocks come and go.
 #[derive(Default)]
@@ -48,54 +42,5 @@ impl Metrics {
             &metrics.rebuilt_shards,
         );
         metrics
-    }
-}
-
-/// Asks the store when Prometheus asks. It does not keep the store open.
-pub struct StoreCollector {
-    store: Weak<BlockStore>,
-}
-
-impl StoreCollector {
-    pub fn new(store: &Arc<BlockStore>) -> Self {
-        Self { store: Arc::downgrade(store) }
-    }
-}
-
-impl fmt::Debug for StoreCollector {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("StoreCollector")
-    }
-}
-
-impl Collector for StoreCollector {
-    fn encode(&self, mut encoder: DescriptorEncoder) -> Result<(), fmt::Error> {
-        let Some(store) = self.store.upgrade() else { return Ok(()) };
-        let mut put = |name: &str, help: &str, unit: Option<&Unit>, counter: bool, value: u64| {
-            if counter {
-                let metric = ConstCounter::new(value);
-                metric.encode(encoder.encode_descriptor(name, help, unit, metric.metric_type())?)
-            } else {
-                let metric = ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX));
-                metric.encode(encoder.encode_descriptor(name, help, unit, metric.metric_type())?)
-            }
-        };
-        if let Ok(usage) = store.usage() {
-            let bytes = Some(&Unit::Bytes);
-            put("weir_worker_blocks", "Blocks on the disk", None, false, usage.block_count)?;
-            put("weir_worker_capacity", "Size of the file system", bytes, false, usage.capacity_bytes)?;
-            put("weir_worker_used", "Block files and segments", bytes, false, usage.used_bytes)?;
-            put("weir_worker_free", "Room for blocks, without the reserve", bytes, false, usage.free_bytes)?;
-        }
-        let counters = store.counters();
-        put("weir_worker_segments", "Segment files", None, false, counters.segments)?;
-        put("weir_worker_damaged_blocks", "Damaged blocks that were set aside", None, true, counters.damaged_blocks)?;
-        put("weir_worker_append_batches", "fdatasyncs of segments", None, true, counters.append_batches)?;
-        put("weir_worker_appended_blocks", "Blocks appended to segments", None, true, counters.appended_blocks)?;
-        put("weir_worker_compacted_segments", "Segments compacted away", None, true, counters.compacted_segments)?;
-        put("weir_worker_scrubbed", "Bytes scrubbed", Some(&Unit::Bytes), true, counters.scrubbed_bytes)?;
-        put("weir_worker_scrubs", "Scrubs of all blocks that were finished", None, true, counters.scrub_passes)?;
-        let damaged = counters.scrub_damaged_blocks;
-        put("weir_worker_scrub_damaged_blocks", "Damaged blocks that a scrub found", None, true, damaged)
     }
 }

@@ -1,13 +1,13 @@
 //! The worker as a whole: what the binary and the tests hold.
 
-use crate::cluster::identity::Identity;
 use crate::cluster::peers::Peers;
 use crate::cluster::{self, KeptEpoch, Membership};
+use crate::disks::{Disks, DisksCollector};
 use crate::error::{WorkerError, off_thread};
 use crate::maintenance;
-use crate::metrics::{Metrics, StoreCollector};
+use crate::metrics::Metrics;
 use crate::rpc::BlockService;
-use crate::store::{BlockStore, ScrubReport, StoreOptions};
+use crate::store::ScrubReport;
 use prometheus_client::registry::Registry;
 use std::sync::Arc;
 use tokio::sync::watch;
@@ -22,7 +22,7 @@ use weir_service::epoch::SeenEpoch;
 use weir_service::metrics::CallMetrics;
 use weir_service::shutdown::Shutdown;
 
-/// A worker over one data folder. Cheap to clone; the folder is closed when the last clone is dropped.
+/// A worker over its data folders. Cheap to clone; they are closed when the last clone is dropped.
 #[derive(Clone)]
 pub struct Worker {
     inner: Arc<Inner>,
@@ -30,9 +30,8 @@ pub struct Worker {
 
 struct Inner {
     settings: WorkerSettings,
-    disk: Arc<dyn Disk>,
     clock: Arc<dyn Clock>,
-    store: Arc<BlockStore>,
+    disks: Arc<Disks>,
     service: BlockService,
     calls: CallMetrics,
     metrics: Arc<Metrics>,
@@ -53,18 +52,17 @@ impl Worker {
         registry: &mut Registry,
         shutdown: &Shutdown,
     ) -> Result<Self, WorkerError> {
-        let options = StoreOptions::new(&settings)?;
-        let opened = disk.clone();
-        let store = Arc::new(off_thread(move || BlockStore::open(options, opened)).await??);
+        let (of, its_clock) = (settings.clone(), clock.clone());
+        let disks = Arc::new(off_thread(move || Disks::open(&of, disk, &*its_clock)).await??);
         let metrics = Arc::new(Metrics::register(registry));
-        registry.register_collector(Box::new(StoreCollector::new(&store)));
-        store.register_metrics(registry);
+        registry.register_collector(Box::new(DisksCollector::new(&disks)));
+        disks.common().register_metrics(registry);
         let calls = CallMetrics::register(registry, "weir_worker");
-        maintenance::start(&store, &settings, &clock, shutdown);
-        let service = BlockService::new(store.clone(), metrics.clone());
+        maintenance::start(&disks, &settings, &clock, shutdown);
+        let service = BlockService::new(disks.clone(), metrics.clone());
         let refused = watch::Sender::new(None);
-        let epoch = KeptEpoch::new(SeenEpoch::default(), disk.clone(), settings.data.clone());
-        Ok(Self { inner: Arc::new(Inner { settings, disk, clock, store, service, calls, metrics, epoch, refused }) })
+        let epoch = KeptEpoch::new(SeenEpoch::default(), disks.clone());
+        Ok(Self { inner: Arc::new(Inner { settings, clock, disks, service, calls, metrics, epoch, refused }) })
     }
 
     /// gRPC service `Blocks`.
@@ -85,9 +83,9 @@ impl Worker {
         let inner = self.inner.clone();
         let stop = shutdown.clone();
         shutdown.spawn(async move {
-            let (store, metrics, clock) = (inner.store.clone(), inner.metrics.clone(), inner.clock.clone());
+            let (disks, metrics, clock) = (inner.disks.clone(), inner.metrics.clone(), inner.clock.clone());
             let epoch = inner.epoch.clone();
-            let membership = Membership::new(&inner.settings, store, metrics, clock, metaserver, peers, epoch);
+            let membership = Membership::new(&inner.settings, disks, metrics, clock, metaserver, peers, epoch);
             let result = tokio::select! {
                 () = stop.begun() => return,
                 result = inner.join(membership, &stop) => result,
@@ -99,12 +97,12 @@ impl Worker {
         });
     }
 
-    /// Resolves when this worker can't go on, with the reason: an fsync has failed, or the cluster is not its own. The
-    /// process should stop.
+    /// Resolves when this worker can't go on, with the reason: the last of its disks has failed, or the cluster is not its
+    /// own. The process should stop.
     pub async fn failed(&self) -> Arc<str> {
-        let (mut store, mut cluster) = (self.inner.store.failed(), self.inner.refused.subscribe());
+        let mut cluster = self.inner.refused.subscribe();
         let reason = tokio::select! {
-            reason = store.wait_for(Option::is_some) => reason.ok().and_then(|reason| reason.clone()),
+            reason = self.inner.disks.failed() => reason,
             reason = cluster.wait_for(Option::is_some) => reason.ok().and_then(|reason| reason.clone()),
         };
         reason.unwrap_or_else(|| "the worker is closed".into())
@@ -115,26 +113,26 @@ impl Worker {
     /// # Errors
     /// [`WorkerError::Stopped`] when the process ends meanwhile.
     pub async fn scrub_now(&self) -> Result<ScrubReport, WorkerError> {
-        maintenance::scrub_pass(&self.inner.store, weir_proto::BlockId(0), None).await
+        maintenance::scrub_pass(&self.inner.disks, || 0, None).await
     }
 
     /// The blocks themselves, without the gRPC around them.
-    pub fn store(&self) -> &Arc<BlockStore> {
-        &self.inner.store
+    #[cfg(test)]
+    pub(crate) fn disks(&self) -> &Arc<Disks> {
+        &self.inner.disks
     }
 }
 
 impl Inner {
     async fn join(&self, mut membership: Membership, shutdown: &Shutdown) -> Result<(), WorkerError> {
-        let (disk, data) = (self.disk.clone(), self.settings.data.clone());
-        let mut identity = off_thread(move || Identity::load(&*disk, &data)).await??;
+        let mut identity = self.disks.identity().clone();
         self.epoch.loaded(identity.epoch);
         loop {
             let registered = membership.register(&identity).await?;
             if registered.identity != identity {
                 identity = registered.identity.clone();
-                let (disk, data, saved) = (self.disk.clone(), self.settings.data.clone(), identity.clone());
-                off_thread(move || saved.save(&*disk, &data)).await??;
+                let (disks, saved) = (self.disks.clone(), identity.clone());
+                off_thread(move || disks.save_identity(&saved)).await??;
                 self.epoch.loaded(identity.epoch);
             }
             tracing::info!(worker = identity.worker_id.0, cluster = identity.cluster_id, "registered");

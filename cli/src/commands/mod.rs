@@ -135,6 +135,12 @@ fn folder(path: &Option<PathBuf>) -> Option<String> {
     path.as_ref().map(|path| path.to_string_lossy().into_owned())
 }
 
+/// Several of them, as the text of a list; none: no setting.
+fn folders(paths: &[PathBuf]) -> Option<String> {
+    let texts: Vec<_> = paths.iter().map(|path| path.to_string_lossy()).collect();
+    (!texts.is_empty()).then(|| texts.join(","))
+}
+
 /// An error with its causes, on one line. A cause that the text before it tells already is left out.
 fn told(error: &dyn Error) -> String {
     let mut text = error.to_string();

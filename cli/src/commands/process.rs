@@ -371,7 +371,7 @@ fn planted_disk(config: &Config) -> Result<Arc<dyn Disk>, StartError> {
     let Ok(name) = std::env::var(FAULT_VARIABLE) else { return Ok(Arc::new(SystemDisk)) };
     let fault: PlantedFault = name.parse().map_err(StartError::PlantedFault)?;
     tracing::warn!(fault = name, "this disk breaks its promises: what is written here will be lost");
-    let (metadata, blocks) = (metadata_folder(config), blocks_folder(config));
+    let (metadata, blocks) = (metadata_folder(config), blocks_folder(config)?);
     Ok(Arc::new(FaultyDisk::new(Arc::new(SystemDisk), fault, metadata, blocks)))
 }
 

@@ -61,7 +61,7 @@ async fn start(process: Process) -> Result<(), StartError> {
     metaserver_settings.data = metadata_folder(&config);
     metaserver_settings.replication = replication;
     let mut worker_settings = config.worker.clone();
-    worker_settings.data = blocks_folder(&config);
+    worker_settings.data = vec![blocks_folder(&config)?];
     let mut registry = Registry::default();
     let secret = cluster_secret_of(&config.service, &*process.disk, &*process.clock)?;
     let metaserver = metaserver::open(&process, metaserver_settings, &secret, &mut registry).await?;
@@ -103,10 +103,14 @@ pub fn metadata_folder(config: &Config) -> PathBuf {
 }
 
 /// The worker's folder in a standalone.
-pub fn blocks_folder(config: &Config) -> PathBuf {
-    match config.origin("worker.data") {
-        Origin::Default => config.service.data.join(BLOCKS_NAME),
-        _ => config.worker.data.clone(),
+///
+/// # Errors
+/// [`StartError::StandaloneFolders`] when several are set.
+pub fn blocks_folder(config: &Config) -> Result<PathBuf, StartError> {
+    match (config.origin("worker.data"), config.worker.data.as_slice()) {
+        (Origin::Default, _) => Ok(config.service.data.join(BLOCKS_NAME)),
+        (_, [folder]) => Ok(folder.clone()),
+        (_, several) => Err(StartError::StandaloneFolders(several.len())),
     }
 }
 
@@ -165,8 +169,11 @@ mod tests {
         let args = ConfigArgs { config: Some("/dev/null".into()), ..ConfigArgs::default() };
         let config = args.load(&[("data", Some("/srv/weir".into()), "--data")]).unwrap();
         assert_eq!(metadata_folder(&config), Path::new("/srv/weir/meta"));
-        assert_eq!(blocks_folder(&config), Path::new("/srv/weir/blocks"));
+        assert_eq!(blocks_folder(&config).unwrap(), Path::new("/srv/weir/blocks"));
         let config = args.load(&[("metaserver.data", Some("/fast/meta".into()), "--set")]).unwrap();
         assert_eq!(metadata_folder(&config), Path::new("/fast/meta"));
+        let folders = |folders: &str| args.load(&[("worker.data", Some(folders.into()), "--set")]).unwrap();
+        assert_eq!(blocks_folder(&folders("/fast/blocks")).unwrap(), Path::new("/fast/blocks"));
+        assert!(matches!(blocks_folder(&folders("/a,/b")), Err(StartError::StandaloneFolders(2))));
     }
 }

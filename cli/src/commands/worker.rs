@@ -1,7 +1,7 @@
 //! `weir worker`: blocks of a cluster on this machine's disks.
 
 use super::process::{Process, Role, StartError, listen, run as run_role};
-use super::{ConfigArgs, folder};
+use super::{ConfigArgs, folders};
 use prometheus_client::registry::Registry;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -15,9 +15,9 @@ const ROLE: Role = Role { name: "worker", admin_listen: "127.0.0.1:29998" };
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The folder of the blocks [default: ./weir-data/blocks]
+    /// The folder of the blocks, given once for each disk [default: ./weir-data/blocks]
     #[arg(long, value_name = "DIR")]
-    data: Option<PathBuf>,
+    data: Vec<PathBuf>,
     /// Where gateways are answered [default: 127.0.0.1:29999]
     #[arg(long, value_name = "ADDRESS:PORT")]
     listen: Option<String>,
@@ -30,7 +30,7 @@ pub struct Args {
 
 pub fn run(args: &Args) -> ExitCode {
     let config = args.config.load(&[
-        ("worker.data", folder(&args.data), "--data"),
+        ("worker.data", folders(&args.data), "--data"),
         ("worker.listen", args.listen.clone(), "--listen"),
         ("metaserver.address", args.metaserver.clone(), "--metaserver"),
     ]);
@@ -60,9 +60,11 @@ async fn start(process: Process) -> Result<(), StartError> {
     Ok(())
 }
 
-/// Takes the folder, opens the blocks in it, and ends the process when the worker can't go on.
+/// Takes the folders, opens the blocks in them, and ends the process when the worker can't go on.
 pub async fn open(process: &Process, settings: WorkerSettings, registry: &mut Registry) -> Result<Worker, StartError> {
-    process.take_folder(&settings.data)?;
+    for folder in &settings.data {
+        process.take_folder(folder)?;
+    }
     let worker = Worker::open(settings, process.disk.clone(), process.clock.clone(), registry, &process.back).await?;
     let watched = worker.clone();
     process.watch("the worker", async move { watched.failed().await });

@@ -253,8 +253,12 @@ async fn open_roles(folder: &Path, worker_address: String, shutdown: &Shutdown) 
     let sealer = Arc::new(Sealer::new(&ClusterSecret::new(SECRET).unwrap()));
     let opened = Metaserver::with_store(settings, store, clock.clone(), sealer, &mut registry, shutdown).await;
     let metaserver = opened.unwrap();
-    let settings =
-        WorkerSettings { data: folder.join("blocks"), reserve_bytes: 0, address: worker_address, ..Default::default() };
+    let settings = WorkerSettings {
+        data: vec![folder.join("blocks")],
+        reserve_bytes: 0,
+        address: worker_address,
+        ..Default::default()
+    };
     let worker = Worker::open(settings, disk, clock, &mut registry, shutdown).await.unwrap();
     (metaserver, worker)
 }

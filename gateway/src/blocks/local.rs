@@ -41,12 +41,9 @@ impl LocalReads {
         Self { is_enabled, clock, failed_ms: Mutex::default(), bytes: Counter::default() }
     }
 
-    /// A worker in this very process is no nearer by its files.
     pub fn may_try(&self, worker: &v1::Worker) -> bool {
         let is_out = |at_ms: &i64| (0..REFUSE_MS).contains(&(self.clock.now_ms() - at_ms));
-        self.is_enabled
-            && !worker.address.is_empty()
-            && !self.failed_ms.lock().get(&worker.worker_id).is_some_and(is_out)
+        self.is_enabled && !self.failed_ms.lock().get(&worker.worker_id).is_some_and(is_out)
     }
 
     pub fn failed(&self, worker_id: u64, error: &io::Error) {
@@ -130,6 +127,11 @@ impl LocalBlock {
                 return Err(io::Error::other("a page does not match its checksum"));
             }
         }
-        Ok(Bytes::from(buffer).slice((offset_bytes - start) as usize..(end - start) as usize))
+        let wanted = (offset_bytes - start) as usize..(end - start) as usize;
+        // A small part of what was read must not keep all of it.
+        if 2 * wanted.len() < buffer.len() {
+            return Ok(Bytes::copy_from_slice(&buffer[wanted]));
+        }
+        Ok(Bytes::from(buffer).slice(wanted))
     }
 }

@@ -8,6 +8,7 @@
 //! | `pipeline` | a body becomes blocks |
 //! | `copies` | which workers a block goes to, and what is done about those that fail |
 //! | `session`, `term`, `leases` | the session; what is in flight under it; what becomes of a block |
+//! | `workers` | the table of workers, as heartbeats keep it |
 
 mod block_stream;
 mod calls;
@@ -26,6 +27,7 @@ mod term;
 #[cfg(test)]
 mod testing;
 mod types;
+mod workers;
 
 pub use get::ContentStream;
 pub use types::{
@@ -83,6 +85,8 @@ impl Objects {
         shutdown: &Shutdown,
     ) -> Result<Self, Failure> {
         options.remember_requests &= !workers.is_in_process();
+        // A worker in this very process is no nearer by its files.
+        options.local_reads &= !workers.is_in_process();
         let (abandon, abandoned) = mpsc::unbounded_channel();
         let session = Session::open(metaserver.clone(), options.clone(), abandon, shutdown).await?;
         let session = Arc::new(session);

@@ -3,11 +3,10 @@
 
 use super::leases::{AbandonedBlock, BlockLease};
 use super::term::{BlockInFlight, Term};
-use super::types::Keeping;
-use super::types::ObjectsOptions;
-use crate::blocks::{Copies, WorkerMap};
+use super::types::{Keeping, ObjectsOptions};
+use super::workers::Workers;
+use crate::blocks::Copies;
 use parking_lot::{Mutex, RwLock};
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -15,7 +14,7 @@ use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, sleep, timeout};
 use weir_proto::v1::sessions_client::SessionsClient;
 use weir_proto::v1::{self, Reason};
-use weir_proto::{Failure, MAX_MESSAGE_BYTES, WorkerId};
+use weir_proto::{Failure, MAX_MESSAGE_BYTES};
 use weir_service::channel::Channel;
 use weir_service::shutdown::Shutdown;
 
@@ -46,26 +45,6 @@ pub(super) struct Session {
     abandoned: mpsc::UnboundedSender<AbandonedBlock>,
 }
 
-#[derive(Clone)]
-pub(super) struct Workers {
-    pub all: Arc<[v1::Worker]>,
-    pub by_id: WorkerMap,
-    /// Copies of a block whose bucket does not say, and the fewest; see OpenSessionResponse.
-    replication: u32,
-    replication_min: u32,
-}
-
-impl Workers {
-    fn new(workers: Vec<v1::Worker>, replication: u32, replication_min: u32) -> Self {
-        let by_id: HashMap<_, _> = workers.iter().map(|w| (WorkerId(w.worker_id), w.clone())).collect();
-        Self { all: workers.into(), by_id: Arc::new(by_id), replication, replication_min }
-    }
-
-    fn of_opened(opened: &mut v1::OpenSessionResponse) -> Self {
-        Self::new(std::mem::take(&mut opened.workers), opened.replication, opened.replication_min)
-    }
-}
-
 impl Session {
     /// Opens a session, trying again while the metaserver can't be reached.
     pub async fn open(
@@ -81,7 +60,7 @@ impl Session {
             term: RwLock::new(Arc::new(Term::new(&opened))),
             lease_ms: AtomicU64::new(opened.lease_ms),
             heartbeat_interval: Duration::from_millis(opened.heartbeat_interval_ms.max(1)),
-            workers: RwLock::new(Workers::of_opened(&mut opened)),
+            workers: RwLock::new(Workers::opened(&mut opened)),
             client,
             options,
             renewing: tokio::sync::Mutex::default(),
@@ -109,13 +88,7 @@ impl Session {
     /// How many copies the blocks of a bucket are to have; those that are too short to be coded survive as many losses
     /// as the others.
     pub fn copies(&self, keeping: Keeping) -> Copies {
-        let workers = self.workers.read();
-        let wanted = match (keeping.coding, keeping.replication) {
-            (Some(scheme), _) => u32::try_from(scheme.parity() + 1).unwrap_or(u32::MAX),
-            (None, 0) => workers.replication,
-            (None, replication) => replication,
-        };
-        Copies::new(wanted, workers.replication_min)
+        self.workers.read().copies(keeping)
     }
 
     /// Is there a session, and did the metaserver answer within its lease?
@@ -170,13 +143,17 @@ impl Session {
             let _ = self.renew(&term).await;
             return;
         }
-        let answer = timeout(CALL_TIMEOUT, self.client().heartbeat(term.heartbeat())).await;
+        let workers_version = self.workers.read().version();
+        let request = v1::HeartbeatRequest { workers_version, ..term.heartbeat() };
+        let answer = timeout(CALL_TIMEOUT, self.client().heartbeat(request)).await;
         match answer.map(|answer| answer.map_err(|status| Failure::from_status(&status))) {
             Ok(Ok(response)) => {
                 let response = response.into_inner();
                 term.heard_mark(response.read_mark);
                 self.lease_ms.store(response.lease_ms, Ordering::Relaxed);
-                *self.workers.write() = Workers::new(response.workers, response.replication, response.replication_min);
+                let mut workers = self.workers.write();
+                *workers = workers.after(workers_version, response);
+                drop(workers);
                 *self.answered.lock() = Instant::now();
             }
             Ok(Err(failure)) if failure.reason == Reason::SessionOver => {
@@ -206,7 +183,7 @@ impl Session {
         })?;
         tracing::warn!(ended = ended.session_id, session_id = opened.session_id, "the session was over; a new one");
         let term = Arc::new(Term::new(&opened));
-        *self.workers.write() = Workers::of_opened(&mut opened);
+        *self.workers.write() = Workers::opened(&mut opened);
         *self.answered.lock() = Instant::now();
         *self.term.write() = term.clone();
         Ok(term)

@@ -95,7 +95,7 @@ impl Term {
         state.read_mark = state.read_mark.max(mark);
     }
 
-    /// What the next heartbeat tells.
+    /// What the next heartbeat tells of this session.
     pub fn heartbeat(&self) -> v1::HeartbeatRequest {
         let state = self.state.lock();
         let next_block = state.grants.iter().find(|grant| !grant.is_empty()).map_or(state.granted_to, |g| g.start);
@@ -104,6 +104,7 @@ impl Term {
             lowest_block_in_flight: state.blocks.first().copied().unwrap_or(next_block),
             oldest_read_mark: state.reads.first_key_value().map_or(state.read_mark, |(mark, _)| *mark),
             lowest_request_in_flight: state.requests.first().copied().unwrap_or(state.next_sequence),
+            workers_version: None,
         }
     }
 

@@ -7,13 +7,17 @@ use crate::records::block::{self, BlockRecord};
 use crate::records::{condemned, decode};
 use bytes::Bytes;
 use std::collections::BTreeSet;
-use weir_proto::v1::{WorkerHeartbeatRequest, WorkerHeartbeatResponse};
+use weir_proto::v1::{WorkerDisk, WorkerHeartbeatRequest, WorkerHeartbeatResponse};
+use weir_service::config::FOLDER_MAX_COUNT;
 
 /// Orders to delete that one answer carries.
 const MAX_ORDERS: usize = 10_000;
 
 /// Blocks that one heartbeat reports, of each kind.
 const MAX_REPORTED: usize = 1_000_000;
+
+/// Bytes of each text about a disk.
+const DISK_TEXT_MAX_BYTES: usize = 1024;
 
 /// Reported blocks settled in one commit.
 const SETTLE_BATCH: usize = 500;
@@ -31,6 +35,7 @@ impl Cluster {
         if let Some((what, _)) = reported.into_iter().find(|(_, count)| *count > MAX_REPORTED) {
             return Err(Error::invalid(what, format!("at most {MAX_REPORTED} are reported at a time")));
         }
+        check_disks(&request.disks)?;
         let Some(noted) = self.workers.note(request, &self.namespace) else {
             return Ok(WorkerHeartbeatResponse { register: true, ..Default::default() });
         };
@@ -136,6 +141,20 @@ impl Cluster {
     }
 }
 
+/// What is kept of a worker has an end.
+fn check_disks(disks: &[WorkerDisk]) -> Result<(), Error> {
+    if disks.len() > FOLDER_MAX_COUNT {
+        return Err(Error::invalid("disks", format!("a worker has at most {FOLDER_MAX_COUNT}")));
+    }
+    let texts = disks.iter().flat_map(|disk| [&disk.disk_id, &disk.folder, &disk.failure]);
+    match texts.map(String::len).max() {
+        Some(bytes) if bytes > DISK_TEXT_MAX_BYTES => {
+            Err(Error::invalid("disks", format!("a text about a disk has at most {DISK_TEXT_MAX_BYTES} bytes")))
+        }
+        _ => Ok(()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -156,6 +175,22 @@ mod tests {
         fixture.cluster.worker_heartbeat(&heartbeat(fixture.worker_id)).await.unwrap();
         assert!(is_live());
         assert!(fixture.cluster.worker_heartbeat(&heartbeat(99)).await.unwrap().register);
+    }
+
+    #[tokio::test]
+    async fn disks_show_in_reports_alone_and_are_bounded() {
+        let fixture = Fixture::new().await;
+        let disk = |folder: &str| WorkerDisk { folder: folder.into(), free_bytes: 5, ..Default::default() };
+        let beat = async |disks| {
+            fixture.cluster.worker_heartbeat(&WorkerHeartbeatRequest { disks, ..heartbeat(fixture.worker_id) }).await
+        };
+        beat(vec![disk("/a"), disk("/b")]).await.unwrap();
+        let workers = &fixture.cluster.workers;
+        assert_eq!(workers.with_disks(&fixture.namespace)[0].disks, [disk("/a"), disk("/b")]);
+        assert!(workers.list(&fixture.namespace)[0].disks.is_empty());
+        assert!(matches!(beat(vec![disk("/a"); 65]).await, Err(Error::Invalid { .. })));
+        assert!(matches!(beat(vec![disk(&"a".repeat(2000))]).await, Err(Error::Invalid { .. })));
+        assert_eq!(workers.with_disks(&fixture.namespace)[0].disks.len(), 2, "what was refused changed nothing");
     }
 
     #[tokio::test]

@@ -10,6 +10,7 @@ use crate::namespace::transaction::{Attempts, Transaction};
 use crate::records::block::{self, BlockRecord};
 use crate::records::{condemned, decode};
 use bytes::Bytes;
+use std::cell::LazyCell;
 use weir_proto::v1::InventoryBatch;
 
 /// Workers whose inventories are compared at the same time.
@@ -81,7 +82,8 @@ impl Cluster {
         let values = self.namespace.store.get_many(&keys).await?;
         let mut unwritten = Vec::new();
         let mut surplus = Vec::new();
-        let members = self.workers.members(&self.namespace);
+        // Of a thousand workers it is made once, and mostly not at all.
+        let members = LazyCell::new(|| self.workers.members(&self.namespace));
         for (((&block_id, left_behind), key), value) in block_ids.iter().zip(left_behind).zip(&keys).zip(values) {
             match value {
                 None if left_behind => unwritten.push((block_id, vec![worker_id])),

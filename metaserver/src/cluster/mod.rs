@@ -4,6 +4,7 @@
 pub mod background;
 mod duty;
 pub mod expiry;
+mod following;
 mod heartbeat;
 pub mod inventory;
 mod members;

@@ -34,6 +34,7 @@ impl Cluster {
             host: request.host.clone(),
             state: WorkerState::Live.into(),
             incarnation: request.incarnation,
+            disks: Vec::new(),
         };
         let mut retired = self.workers.with(worker_id, |state| {
             state.retire(request.incarnation);

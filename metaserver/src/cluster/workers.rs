@@ -1,6 +1,7 @@
 //! The workers that have registered: where they are, how full, what operators want of them, and when they were last
 //! heard of.
 
+use super::following::{Changes, Told};
 use super::members::{Member, Members, Patience};
 use crate::error::Error;
 use crate::namespace::Namespace;
@@ -9,7 +10,7 @@ use crate::records::key::successor;
 use crate::records::worker::{self, Duty, WorkerRecord};
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, VecDeque};
-use weir_proto::v1::{Worker, WorkerHeartbeatRequest, WorkerState};
+use weir_proto::v1::{Worker, WorkerDisk, WorkerHeartbeatRequest, WorkerState};
 
 /// Blocks that a worker can be about to be asked for. More wait for the next look at all blocks.
 const MAX_QUESTIONS: usize = 200_000;
@@ -22,7 +23,9 @@ const MAX_RETIRED: usize = 16;
 
 /// All workers that have registered, by id.
 pub(crate) struct Workers {
-    states: Mutex<BTreeMap<u64, State>>,
+    pub(super) states: Mutex<BTreeMap<u64, State>>,
+    /// Taken after `states` by who needs both.
+    pub(super) changes: Mutex<Changes>,
     started_ms: i64,
 }
 
@@ -42,6 +45,9 @@ pub(super) struct State {
     /// Every block that it should have is to be asked for with the next look at all blocks.
     pub check_wanted: bool,
     pub questions: VecDeque<u64>,
+    pub disks: Vec<WorkerDisk>,
+    /// As gateways were told of it; none: no one was.
+    pub told: Option<Told>,
 }
 
 /// How a heartbeat was taken.
@@ -62,7 +68,8 @@ impl State {
         }
     }
 
-    fn shown(&self, patience: Patience, now_ms: i64) -> Worker {
+    /// Whether it is live, and how it stands.
+    pub fn standing(&self, patience: Patience, now_ms: i64) -> (bool, WorkerState) {
         let is_lost = now_ms.saturating_sub(self.heard_ms) > patience.live_ms;
         let state = match self.duty {
             Duty::Draining => WorkerState::Draining,
@@ -70,7 +77,12 @@ impl State {
             Duty::Serving if is_lost => WorkerState::Lost,
             Duty::Serving => WorkerState::Live,
         };
-        Worker { live: self.has_reported && !is_lost, state: state.into(), ..self.worker.clone() }
+        (self.has_reported && !is_lost, state)
+    }
+
+    fn shown(&self, patience: Patience, now_ms: i64) -> Worker {
+        let (live, state) = self.standing(patience, now_ms);
+        Worker { live, state: state.into(), ..self.worker.clone() }
     }
 }
 
@@ -97,7 +109,8 @@ impl Workers {
             })
             .await?;
         namespace.metrics.workers.set(i64::try_from(states.len()).unwrap_or(i64::MAX));
-        Ok(Self { states: Mutex::new(states), started_ms })
+        let changes = Mutex::new(Changes::new(namespace.clock.random_u64()));
+        Ok(Self { states: Mutex::new(states), changes, started_ms })
     }
 
     pub fn is_known(&self, worker_id: u64) -> bool {
@@ -118,6 +131,7 @@ impl Workers {
     pub(super) fn remove(&self, namespace: &Namespace, worker_id: u64) {
         let mut states = self.states.lock();
         states.remove(&worker_id);
+        self.changes.lock().forget();
         namespace.metrics.workers.set(i64::try_from(states.len()).unwrap_or(i64::MAX));
     }
 
@@ -130,13 +144,24 @@ impl Workers {
         workers
     }
 
+    /// All of them, each with its disks.
+    pub fn with_disks(&self, namespace: &Namespace) -> Vec<Worker> {
+        let mut workers = self.list(namespace);
+        let states = self.states.lock();
+        for worker in &mut workers {
+            worker.disks = states.get(&worker.worker_id).map(|state| state.disks.clone()).unwrap_or_default();
+        }
+        workers
+    }
+
     /// Some of all workers, by id; one that is not known has nothing but its id.
     pub fn by_ids(&self, namespace: &Namespace, ids: &[u64]) -> Vec<Worker> {
-        let all = self.list(namespace);
+        let (now_ms, patience) = (namespace.clock.now_ms(), patience(namespace));
+        let states = self.states.lock();
         ids.iter()
-            .map(|id| {
-                let known = all.iter().find(|worker| worker.worker_id == *id).cloned();
-                known.unwrap_or(Worker { worker_id: *id, ..Default::default() })
+            .map(|id| match states.get(id) {
+                Some(state) => state.shown(patience, now_ms),
+                None => Worker { worker_id: *id, ..Default::default() },
             })
             .collect()
     }
@@ -209,6 +234,7 @@ impl Workers {
         state.worker.used_bytes = request.used_bytes;
         state.worker.free_bytes = request.free_bytes;
         state.worker.block_count = request.block_count;
+        state.disks.clone_from(&request.disks);
         state.worker.last_heartbeat_ms = now_ms;
         state.heard_ms = now_ms;
         let due = now_ms.saturating_sub(state.last_inventory_ms) >= interval_ms;
@@ -225,7 +251,7 @@ impl Workers {
     }
 }
 
-fn patience(namespace: &Namespace) -> Patience {
+pub(super) fn patience(namespace: &Namespace) -> Patience {
     let settings = &namespace.settings;
     let ms = |ms: u64| i64::try_from(ms).unwrap_or(i64::MAX);
     Patience {

@@ -27,7 +27,7 @@ impl admin_server::Admin for Service {
             started_ms: self.cluster.started_ms(),
             now_ms: namespace.clock.now_ms(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            workers: self.cluster.workers.list(namespace),
+            workers: self.cluster.workers.with_disks(namespace),
             gateways: namespace.sessions.report(),
             bucket_count,
             object_count,

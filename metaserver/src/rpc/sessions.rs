@@ -13,13 +13,15 @@ impl sessions_server::Sessions for Service {
     ) -> Result<Response<v1::OpenSessionResponse>, Status> {
         let (session_id, read_mark) = self.namespace.open_session(request.get_ref()).await?;
         let settings = &self.namespace.settings;
+        let following = self.cluster.workers.follow(&self.namespace, None);
         Ok(Response::new(v1::OpenSessionResponse {
             session_id,
             lease_ms: settings.session_lease_ms,
             heartbeat_interval_ms: settings.heartbeat_interval_ms,
             cluster_id: self.namespace.ids.cluster_id.clone(),
             read_mark,
-            workers: self.cluster.workers.list(&self.namespace),
+            workers: following.workers,
+            workers_version: Some(following.version),
             replication: settings.replication,
             replication_min: settings.replication_min,
             inline_max_bytes: INLINE_MAX_BYTES as u64,
@@ -30,11 +32,15 @@ impl sessions_server::Sessions for Service {
         &self,
         request: Request<v1::HeartbeatRequest>,
     ) -> Result<Response<v1::HeartbeatResponse>, Status> {
-        self.namespace.heartbeat(request.get_ref())?;
+        let request = request.get_ref();
+        self.namespace.heartbeat(request)?;
         let settings = &self.namespace.settings;
+        let following = self.cluster.workers.follow(&self.namespace, request.workers_version.as_ref());
         Ok(Response::new(v1::HeartbeatResponse {
             read_mark: self.namespace.marks.current(),
-            workers: self.cluster.workers.list(&self.namespace),
+            workers: following.workers,
+            workers_version: Some(following.version),
+            only_changed_workers: following.only_changed,
             lease_ms: settings.session_lease_ms,
             access_version: self.namespace.access.version(),
             replication: settings.replication,

@@ -47,6 +47,11 @@ pub(super) struct Activity {
 }
 
 impl Activity {
+    /// When the connection was accepted.
+    pub fn opened(&self) -> Instant {
+        self.opened
+    }
+
     pub fn new(protocol: Protocol, opened: Instant) -> Arc<Self> {
         Arc::new(Self {
             protocol,

@@ -9,6 +9,7 @@ use super::drive::{End, WatchedIo, drive};
 use super::first_head::{first_head, is_of_http1, next_head, read_piece};
 use super::linger::Lingering;
 use super::screen::{Screen, Screened};
+use super::slots::Slot;
 use super::{Activity, BoxError, Limits, Peer, Protocols, Refusal};
 use crate::shutdown::Shutdown;
 use crate::tls::{ServerTls, Stream};
@@ -69,7 +70,15 @@ struct Resting<S> {
     peer: Peer,
 }
 
-pub(super) async fn serve<S, B>(stream: TcpStream, address: SocketAddr, terms: &Terms, service: S)
+/// The life of a connection. What is boxed here and below is not there all the time: the future is as large as its
+/// largest part, and has no room for its arguments twice.
+pub(super) fn serve<S, B>(
+    stream: TcpStream,
+    address: SocketAddr,
+    terms: Arc<Terms>,
+    service: S,
+    slot: Slot,
+) -> impl Future<Output = ()> + Send
 where
     S: Service<Request<Incoming>, Response = Response<B>> + Send + Sync + 'static,
     S::Future: Send + 'static,
@@ -79,28 +88,42 @@ where
     B::Error: Into<BoxError>,
 {
     let opened = Instant::now();
-    // Boxed here and below is what is not there all the time: the future of a connection is as large as its largest part.
-    let begun = Box::pin(begin(stream, address, opened, terms)).await;
-    let Some((stream, protocol, mut head)) = begun else { return };
-    let activity = Activity::new(protocol, opened);
-    let peer = peer_of(address, &stream);
-    let service = Counted::new(service, activity.clone(), peer, &terms.limits);
-    match protocol {
-        Protocol::Http1 => {
-            let io = Screened::new(Lingering::new(stream), Screen::new(), &mut head);
-            serve_http1(Box::new(Resting { io, head, service, peer }), &activity, terms).await;
+    let begun = Box::pin(begin(stream, address, opened, terms.clone()));
+    async move {
+        if let Some((stream, protocol, head)) = begun.await {
+            let activity = Activity::new(protocol, opened);
+            let peer = peer_of(address, &stream);
+            let service = Counted::new(service, activity.clone(), peer, &terms.limits);
+            match protocol {
+                Protocol::Http1 => serve_http1(Resting::begin(stream, head, service, peer), &activity, &terms).await,
+                Protocol::Http2 => Box::pin(serve_http2(stream, head, service, peer, &activity, &terms)).await,
+            }
         }
-        Protocol::Http2 => {
-            let Ok(_place) = terms.http2_places.try_acquire() else {
-                return Box::pin(send_away(stream, opened, terms)).await;
-            };
-            let io = Screened::new(Lingering::new(stream), Screen::passing(), &mut head);
-            let io = Watched::new(TokioIo::new(io), head, activity.clone());
-            let mut connection = Box::pin(http2(&terms.limits).serve_connection(io, service));
-            let driven = Box::pin(drive(connection.as_mut(), &activity, &terms.limits, &terms.shutdown)).await;
-            note(driven, peer, false, &terms.limits);
-        }
+        drop(slot);
     }
+}
+
+async fn serve_http2<S, B>(
+    stream: Stream,
+    mut head: Vec<u8>,
+    service: S,
+    peer: Peer,
+    activity: &Arc<Activity>,
+    terms: &Terms,
+) where
+    S: Service<Request<Incoming>, Response = Response<B>> + Send + 'static,
+    S::Future: Send + 'static,
+    S::Error: Into<BoxError>,
+    B: Body + Send + 'static,
+    B::Data: Send,
+    B::Error: Into<BoxError>,
+{
+    let Ok(_place) = terms.http2_places.try_acquire() else { return send_away(stream, activity.opened(), terms).await };
+    let io = Screened::new(Lingering::new(stream), Screen::passing(), &mut head);
+    let io = Watched::new(TokioIo::new(io), head, activity.clone());
+    let mut connection = Box::pin(http2(&terms.limits).serve_connection(io, service));
+    let driven = Box::pin(drive(connection.as_mut(), activity, &terms.limits, &terms.shutdown)).await;
+    note(driven, peer, false, &terms.limits);
 }
 
 /// Serves what has come, rests when nothing more does, and so on.
@@ -126,6 +149,12 @@ where
 }
 
 impl<S> Resting<S> {
+    /// A new connection, with its first head.
+    fn begin(stream: Stream, mut head: Vec<u8>, service: S, peer: Peer) -> Box<Self> {
+        let io = Screened::new(Lingering::new(stream), Screen::new(), &mut head);
+        Box::new(Self { io, head, service, peer })
+    }
+
     /// Takes a connection of hyper's apart, with all its buffers. None: a body was neither read nor dropped by the
     /// service, and no request is read out of it.
     fn new<B>(connection: http1::Connection<WatchedIo, S>, peer: Peer) -> Option<Self>
@@ -184,7 +213,7 @@ async fn begin(
     stream: TcpStream,
     address: SocketAddr,
     opened: Instant,
-    terms: &Terms,
+    terms: Arc<Terms>,
 ) -> Option<(Stream, Protocol, Vec<u8>)> {
     let deadline = opened + terms.limits.header_timeout;
     let noted = |error: io::Error| tracing::debug!(%error, %address, "a connection did not begin");

@@ -94,11 +94,7 @@ pub async fn serve<M, S, B>(
             continue;
         };
         let _ = stream.set_nodelay(true);
-        let (terms, service) = (terms.clone(), make_service());
-        shutdown.spawn(async move {
-            connection::serve(stream, address, &terms, service).await;
-            drop(slot);
-        });
+        shutdown.spawn(connection::serve(stream, address, terms.clone(), make_service(), slot));
     }
     drop(listener);
     slots.all_free().await;

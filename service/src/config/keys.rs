@@ -2,7 +2,9 @@
 //! come from [`super::settings`]; a test keeps the two and `docs/configuration.md` in step.
 
 use super::settings::StandbyMode;
-use super::value::Kind::{self, Bytes, Choice, Count, List, Milliseconds, Percent, Ratio, Secret, Switch, Text};
+use super::value::Kind::{
+    self, Bytes, Choice, Count, Folders, List, Milliseconds, Percent, Ratio, Secret, Switch, Text,
+};
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
@@ -15,6 +17,8 @@ const YEAR: u64 = 366 * 24 * HOUR;
 const S3_PUT_MAX: u64 = 5 * GIB;
 /// The store keeps values under 16 KiB; an inline body leaves room for its frame.
 const INLINE_MAX: u64 = 15_000;
+/// Data folders of one worker.
+pub const FOLDER_MAX_COUNT: usize = 64;
 /// Copies of a block.
 pub const REPLICATION_MAX: u32 = 16;
 
@@ -305,7 +309,17 @@ pub const KEYS: &[Key] = &[
     key("worker.address", Text, "address and port where gateways find it; empty: `listen`"),
     key("worker.zone", Text, "a label: copies of a block are spread over as many zones as there are"),
     key("worker.host", Text, "a label: then over as many hosts; empty: the host of `address`"),
-    key("worker.data", Text, "the folder of the blocks; standalone: `blocks` in the data folder unless it is set"),
+    key(
+        "worker.data",
+        Folders,
+        "the folder of the blocks, or several, each on a disk of its own; standalone has one: `blocks` in the data \
+         folder unless it is set",
+    ),
+    key(
+        "worker.forget_disks",
+        List,
+        "ids of disks that are gone for good, so that others may be in their folders: a start names those it misses",
+    ),
     key(
         "worker.segment_block_max_bytes",
         Bytes(0, GIB),

@@ -12,7 +12,7 @@ pub mod show;
 mod validate;
 pub mod value;
 
-pub use keys::REPLICATION_MAX;
+pub use keys::{FOLDER_MAX_COUNT, REPLICATION_MAX};
 pub use load::{Origin, Sources, load};
 pub use secret_files::ExposedFile;
 pub use settings::{GatewaySettings, MetaserverSettings, ServiceSettings, StandbyMode, WorkerSettings};

@@ -278,8 +278,10 @@ pub struct WorkerSettings {
     pub listen: String,
     /// Where gateways find it; empty: `listen`.
     pub address: String,
-    /// The folder of the blocks. Standalone: `blocks` in the data folder.
-    pub data: PathBuf,
+    /// The folders of the blocks, each on a disk of its own. Standalone has one: `blocks` in the data folder.
+    pub data: Vec<PathBuf>,
+    /// Ids of disks that are gone for good.
+    pub forget_disks: Vec<String>,
     /// Labels: copies of a block are spread over zones, then over hosts. An empty host: the one of `address`.
     pub zone: String,
     pub host: String,
@@ -309,7 +311,8 @@ impl Default for WorkerSettings {
         Self {
             listen: "127.0.0.1:29999".into(),
             address: String::new(),
-            data: "./weir-data/blocks".into(),
+            data: vec!["./weir-data/blocks".into()],
+            forget_disks: Vec::new(),
             zone: String::new(),
             host: String::new(),
             segment_block_max_bytes: 256 * KIB,

@@ -81,6 +81,11 @@ pub fn documentation() -> String {
         let default = match (key.kind, defaults.get(key.name)) {
             (Kind::Text | Kind::Secret, Some(Value::String(text))) if text.is_empty() => "empty".to_owned(),
             (Kind::Text | Kind::Choice(_), Some(Value::String(text))) => format!("`{text}`"),
+            (Kind::Folders, Some(Value::Array(folders))) => folders
+                .iter()
+                .map(|folder| format!("`{}`", folder.as_str().unwrap_or_default()))
+                .collect::<Vec<_>>()
+                .join(", "),
             (Kind::List, _) => "empty".to_owned(),
             (Kind::Switch, Some(Value::Boolean(on))) => on.to_string(),
             (Kind::Ratio, Some(Value::Float(ratio))) => ratio.to_string(),

@@ -1,6 +1,6 @@
 //! What a value's kind does not say, and what only several values together show.
 
-use super::keys;
+use super::keys::{self, FOLDER_MAX_COUNT};
 use super::value::Kind;
 use super::{Config, ConfigError, GatewaySettings};
 use crate::accept::TrustedProxies;
@@ -116,14 +116,30 @@ fn texts(config: &Config) -> Result<(), ConfigError> {
         let expected = format!("at least {SECRET_MIN_CHARS} characters, such as `openssl rand -hex 32` makes");
         return Err(wrong(config, "cluster_secret", "", &expected));
     }
-    for (key, path) in
-        [("data", &service.data), ("metaserver.data", &config.metaserver.data), ("worker.data", &config.worker.data)]
-    {
+    for (key, path) in [("data", &service.data), ("metaserver.data", &config.metaserver.data)] {
         if path.as_os_str().is_empty() {
             return Err(wrong(config, key, "", "a folder"));
         }
     }
+    worker_folders(config)?;
     gateway_texts(config)
+}
+
+fn worker_folders(config: &Config) -> Result<(), ConfigError> {
+    let folders = &config.worker.data;
+    if folders.len() > FOLDER_MAX_COUNT {
+        let shown = format!("{} folders", folders.len());
+        return Err(wrong(config, "worker.data", &shown, &format!("at most {FOLDER_MAX_COUNT} folders")));
+    }
+    for (at, folder) in folders.iter().enumerate() {
+        if folder.as_os_str().is_empty() {
+            return Err(wrong(config, "worker.data", "", "a folder"));
+        }
+        if folders[..at].contains(folder) {
+            return Err(wrong(config, "worker.data", &folder.to_string_lossy(), "each folder once"));
+        }
+    }
+    Ok(())
 }
 
 fn gateway_texts(config: &Config) -> Result<(), ConfigError> {

@@ -11,6 +11,8 @@ pub enum Kind {
     Secret,
     /// Texts; in the environment and in flags separated by commas.
     List,
+    /// At least one folder: a list as above, where a single one needs no list.
+    Folders,
     /// One of these.
     Choice(&'static [&'static str]),
     Count(u64, u64),
@@ -32,7 +34,9 @@ impl Kind {
         match self {
             Self::Count(min, max) | Self::Bytes(min, max) | Self::Milliseconds(min, max) => Some((min, max)),
             Self::Percent => Some((0, 100)),
-            Self::Text | Self::Secret | Self::List | Self::Choice(_) | Self::Switch | Self::Ratio => None,
+            Self::Text | Self::Secret | Self::List | Self::Folders | Self::Choice(_) | Self::Switch | Self::Ratio => {
+                None
+            }
         }
     }
 
@@ -53,6 +57,7 @@ impl Kind {
                 let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
                 Some(Value::Array(items.map(|item| Value::String(item.to_owned())).collect()))
             }
+            Self::Folders => Self::List.of_text(text).filter(is_not_empty),
             Self::Switch => text.trim().parse().ok().map(Value::Boolean),
             Self::Ratio => text.trim().parse().ok().and_then(fraction),
             _ => self.in_range(self.number(text)?),
@@ -68,6 +73,8 @@ impl Kind {
             (Self::Ratio, Value::Float(number)) => fraction(*number),
             (Self::Ratio, Value::Integer(number @ 0..=1)) => fraction(*number as f64),
             (Self::List, Value::Array(items)) => items.iter().all(Value::is_str).then(|| value.clone()),
+            (Self::Folders, Value::String(_)) => Some(Value::Array(vec![value.clone()])),
+            (Self::Folders, _) => Self::List.of_toml(value).filter(is_not_empty),
             (Self::Bytes(..) | Self::Milliseconds(..), Value::String(text)) => self.in_range(self.number(text)?),
             (_, Value::Integer(number)) if self.range().is_some() => self.in_range(u64::try_from(*number).ok()?),
             _ => None,
@@ -96,7 +103,7 @@ impl Kind {
     pub fn unit(self) -> &'static str {
         match self {
             Self::Text | Self::Secret | Self::Choice(_) => "text",
-            Self::List => "list",
+            Self::List | Self::Folders => "list",
             Self::Count(..) => "count",
             Self::Bytes(..) => "bytes",
             Self::Milliseconds(..) => "ms",
@@ -134,6 +141,7 @@ impl fmt::Display for Kind {
         match self {
             Self::Text | Self::Secret => return f.write_str("a text"),
             Self::List => return f.write_str("a list of texts"),
+            Self::Folders => return f.write_str("a folder, or a list of folders"),
             Self::Choice(allowed) => return write!(f, "one of {}", allowed.join(", ")),
             Self::Switch => return f.write_str("true or false"),
             Self::Count(..) => f.write_str("a whole number")?,
@@ -146,6 +154,10 @@ impl fmt::Display for Kind {
         }
         write!(f, " from {}", self.allowed())
     }
+}
+
+fn is_not_empty(list: &Value) -> bool {
+    list.as_array().is_some_and(|items| !items.is_empty())
 }
 
 fn fraction(number: f64) -> Option<Value> {
@@ -218,6 +230,17 @@ mod tests {
         assert_eq!(Kind::List.of_toml(&list), Some(list));
         assert_eq!(Kind::List.of_text(""), Some(Value::Array(Vec::new())));
         assert_eq!(Kind::List.of_toml(&Value::Array(vec![1.into()])), None);
+    }
+
+    #[test]
+    fn one_folder_needs_no_list() {
+        let one = Value::Array(vec!["/a".into()]);
+        assert_eq!(Kind::Folders.of_text("/a"), Some(one.clone()));
+        assert_eq!(Kind::Folders.of_toml(&"/a".into()), Some(one.clone()));
+        assert_eq!(Kind::Folders.of_toml(&one), Some(one));
+        assert_eq!(Kind::Folders.of_text("/a, /b"), Some(Value::Array(vec!["/a".into(), "/b".into()])));
+        assert_eq!(Kind::Folders.of_text(" , "), None);
+        assert_eq!(Kind::Folders.of_toml(&Value::Array(Vec::new())), None);
     }
 
     #[test]

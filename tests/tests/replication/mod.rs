@@ -12,7 +12,8 @@ const MIB: usize = 1 << 20;
 const OBJECT_BYTES: usize = if cfg!(debug_assertions) { 48 * MIB } else { 200 * MIB };
 const FRAME_BYTES: usize = 256 << 10;
 /// Blocks that are longer than what gateways keep of one, so that they are cut.
-const SETTINGS: &str = "[gateway]\nblock_max_bytes = 16777216\n";
+const SETTINGS: &str = "[gateway]\nblock_max_bytes = 16777216\nlocal_reads = false\n";
+const LOCAL_SETTINGS: &str = "[gateway]\nblock_max_bytes = 16777216\n";
 /// A write goes on within ten seconds of a failure, and a read too.
 const RECOVERY: Duration = Duration::from_secs(10);
 
@@ -73,7 +74,16 @@ fn a_write_goes_on_when_its_workers_are_killed_and_paused() {
 
 #[test]
 fn a_read_goes_on_when_its_workers_are_killed_and_paused() {
-    let mut cluster = Cluster::start(4, SETTINGS);
+    read_disturbed(SETTINGS);
+}
+
+#[test]
+fn a_read_from_files_goes_on_too() {
+    read_disturbed(LOCAL_SETTINGS);
+}
+
+fn read_disturbed(settings: &str) {
+    let mut cluster = Cluster::start(4, settings);
     let client = cluster.client();
     client.bucket("kept");
     let body = noise(2, OBJECT_BYTES);

@@ -5,10 +5,11 @@
 use super::orders::Orders;
 use super::pace::Pace;
 use super::peers::Peers;
+use crate::disks::Disks;
 use crate::error::{WorkerError, failure, off_thread};
 use crate::metrics::Metrics;
-use crate::receiving::{commit, take};
-use crate::store::{BlockStore, Checksummer, StoreError};
+use crate::receiving::take;
+use crate::store::{Checksummer, StoreError};
 use futures::stream::{FuturesUnordered, StreamExt};
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -32,7 +33,7 @@ const SOURCE_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Orders, and what came of them.
 pub struct Copies {
-    pub(super) store: Arc<BlockStore>,
+    pub(super) disks: Arc<Disks>,
     deletions: Arc<Orders>,
     pub(super) metrics: Arc<Metrics>,
     pub(super) peers: Arc<dyn Peers>,
@@ -52,14 +53,14 @@ struct State {
 
 impl Copies {
     pub fn new(
-        store: Arc<BlockStore>,
+        disks: Arc<Disks>,
         deletions: Arc<Orders>,
         metrics: Arc<Metrics>,
         peers: Arc<dyn Peers>,
         bytes_per_second: u64,
     ) -> Self {
         let (state, given, done) = (Mutex::default(), Notify::new(), Notify::new());
-        Self { store, deletions, metrics, peers, pace: Pace::new(bytes_per_second), state, given, done }
+        Self { disks, deletions, metrics, peers, pace: Pace::new(bytes_per_second), state, given, done }
     }
 
     /// Takes all orders that stand. One that is not among them any more, and was not begun, is not carried out.
@@ -194,8 +195,8 @@ impl Copies {
 
     /// The block is whole: what was set aside of it goes.
     async fn forget_damage(&self, id: BlockId) {
-        let store = self.store.clone();
-        if let Ok(Err(error)) = off_thread(move || store.forget_damage(id)).await {
+        let disks = self.disks.clone();
+        if let Ok(Err(error)) = off_thread(move || disks.forget_damage(id)).await {
             tracing::warn!(block = %id, %error, "what was set aside of a block that is whole again stays");
         }
     }
@@ -203,13 +204,14 @@ impl Copies {
     /// Reads what lies here whole and compares it with what is ordered. Damage is set aside.
     async fn verify(&self, order: &CopyOrder) -> Result<(), WorkerError> {
         let id = BlockId(order.block_id);
-        let length_bytes = self.store.length_bytes(id)?;
+        let kept = self.disks.keeping(id)?;
+        let length_bytes = kept.length_bytes(id)?;
         let (mut summer, mut at) = (Checksummer::new(), 0);
         while at < length_bytes {
             let range = at..length_bytes.min(at + STEP_BYTES);
             at = range.end;
             self.pace.wait_for(range.end - range.start).await;
-            let store = self.store.clone();
+            let store = kept.clone();
             summer.update(&off_thread(move || store.read(id, range)).await??);
         }
         self.metrics.verified_bytes.inc_by(length_bytes);
@@ -234,12 +236,12 @@ impl Copies {
         let mut client = BlocksClient::new(channel).max_decoding_message_size(MAX_MESSAGE_BYTES);
         let request = ReadBlockRequest { block_id: order.block_id, offset_bytes: 0, length_bytes: 0 };
         let mut frames = in_time(client.read_block(request)).await?.into_inner();
-        let mut writer = self.store.begin(id, Some(order.length_bytes)).map_err(|error| refuse(error.into()))?;
+        let mut writer = self.disks.begin(id, Some(order.length_bytes)).map_err(|error| refuse(error.into()))?;
         while let Some(frame) = in_time(frames.message()).await? {
             self.pace.wait_for(frame.data.len() as u64).await;
             writer = take(writer, frame.data).await.map_err(refuse)?;
         }
-        commit(&self.store, writer, order.length_bytes, order.crc32c).await.map_err(refuse)
+        writer.commit(order.length_bytes, order.crc32c).await.map_err(refuse)
     }
 }
 

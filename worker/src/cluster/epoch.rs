@@ -1,13 +1,12 @@
 //! The highest epoch of a metaserver that this worker has heard of: kept on disk before an order under it is obeyed, so
 //! that one with a lower epoch is refused for good.
 
-use super::identity::Identity;
+use crate::disks::Disks;
+use crate::disks::identity::Identity;
 use crate::error::off_thread;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tonic::Status;
-use weir_service::disk::Disk;
 use weir_service::epoch::SeenEpoch;
 
 /// Cheap to clone: the same one.
@@ -16,13 +15,12 @@ pub struct KeptEpoch {
     seen: SeenEpoch,
     /// What is on disk.
     kept: Arc<AtomicU64>,
-    disk: Arc<dyn Disk>,
-    data: PathBuf,
+    disks: Arc<Disks>,
 }
 
 impl KeptEpoch {
-    pub fn new(seen: SeenEpoch, disk: Arc<dyn Disk>, data: PathBuf) -> Self {
-        Self { seen, kept: Arc::default(), disk, data }
+    pub fn new(seen: SeenEpoch, disks: Arc<Disks>) -> Self {
+        Self { seen, kept: Arc::default(), disks }
     }
 
     /// What calls to the metaserver tell and hear.
@@ -42,8 +40,8 @@ impl KeptEpoch {
         if epoch <= self.kept.load(Ordering::Acquire) {
             return Ok(());
         }
-        let (disk, data, identity) = (self.disk.clone(), self.data.clone(), Identity { epoch, ..identity.clone() });
-        let saved = off_thread(move || identity.save(&*disk, &data)).await.and_then(|saved| saved);
+        let (disks, identity) = (self.disks.clone(), Identity { epoch, ..identity.clone() });
+        let saved = off_thread(move || disks.save_identity(&identity)).await.and_then(|saved| saved);
         saved.map_err(|error| Status::internal(error.to_string()))?;
         self.kept.store(epoch, Ordering::Release);
         Ok(())

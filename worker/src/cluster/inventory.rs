@@ -2,7 +2,7 @@
 //! written and never committed.
 
 use super::Membership;
-use crate::store::BlockStore;
+use crate::disks::Disks;
 use futures::stream::{self, Stream, StreamExt as _};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -19,7 +19,7 @@ impl Membership {
             return;
         }
         let (mut client, under_way) = (self.client.clone(), self.inventory_under_way.clone());
-        let (batches, stop) = (batches(self.store.clone(), worker, self.incarnation), shutdown.clone());
+        let (batches, stop) = (batches(self.disks.clone(), worker, self.incarnation), shutdown.clone());
         shutdown.spawn(async move {
             tokio::select! {
                 () = stop.begun() => {}
@@ -39,7 +39,7 @@ impl Membership {
 
 /// The blocks, then those that are damaged; at least one batch, so that an empty worker says that it is empty.
 fn batches(
-    store: Arc<BlockStore>,
+    disks: Arc<Disks>,
     worker: WorkerId,
     incarnation: u64,
 ) -> impl Stream<Item = InventoryBatch> + Send + 'static {
@@ -50,11 +50,11 @@ fn batches(
         block_ids: numbers(&ids),
         ..Default::default()
     };
-    let damaged = store.damaged();
-    let whole = stream::unfold((store, None, true), move |(store, after, first)| async move {
-        let ids = store.inventory(after, BATCH_COUNT);
+    let damaged = disks.damaged();
+    let whole = stream::unfold((disks, None, true), move |(disks, after, first)| async move {
+        let ids = disks.inventory(after, BATCH_COUNT);
         let last = ids.last().copied();
-        (first || last.is_some()).then(|| (batch(ids), (store, last.or(after), false)))
+        (first || last.is_some()).then(|| (batch(ids), (disks, last.or(after), false)))
     });
     let damaged: Vec<InventoryBatch> = damaged
         .chunks(BATCH_COUNT)

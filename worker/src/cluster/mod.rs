@@ -3,19 +3,21 @@
 
 mod copies;
 mod epoch;
-pub mod identity;
 mod inventory;
+mod lost;
 mod orders;
 mod pace;
 pub mod peers;
 mod rebuild;
 
+use crate::disks::identity::Identity;
+use crate::disks::{DiskReport, Disks};
 use crate::error::{WorkerError, off_thread};
 use crate::metrics::Metrics;
-use crate::store::{BlockStore, Usage};
+use crate::store::Usage;
 use copies::Copies;
 pub use epoch::KeptEpoch;
-use identity::Identity;
+use lost::Lost;
 use orders::Orders;
 use peers::Peers;
 use std::sync::Arc;
@@ -23,7 +25,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 use tonic::Status;
 use weir_proto::v1::workers_client::WorkersClient;
-use weir_proto::v1::{Reason, RegisterWorkerRequest, WorkerHeartbeatRequest, WorkerHeartbeatResponse};
+use weir_proto::v1::{Reason, RegisterWorkerRequest, WorkerDisk, WorkerHeartbeatRequest, WorkerHeartbeatResponse};
 use weir_proto::{BlockId, Failure, MAX_MESSAGE_BYTES, WorkerId};
 use weir_service::channel::Channel;
 use weir_service::clock::Clock;
@@ -35,12 +37,14 @@ const LAST_RETRY: Duration = Duration::from_secs(5);
 /// A call that takes longer has failed.
 const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 const HEARTBEAT_MIN: Duration = Duration::from_millis(10);
+/// Of a folder's name, and of why it failed.
+const TOLD_MAX_CHARS: usize = 256;
 /// Ids that one heartbeat reports at most, of each kind.
 const REPORT_MAX_COUNT: usize = 10_000;
 
 /// The line to the metaserver.
 pub struct Membership {
-    store: Arc<BlockStore>,
+    disks: Arc<Disks>,
     clock: Arc<dyn Clock>,
     client: WorkersClient<Channel>,
     /// Where gateways find this worker; empty: in this very process.
@@ -51,8 +55,9 @@ pub struct Membership {
     incarnation: u64,
     orders: Arc<Orders>,
     copies: Arc<Copies>,
-    /// Blocks that the metaserver asked for and that are not here.
+    /// Blocks that the metaserver asked for, or that a failed disk had, and that are not here.
     missing: Vec<u64>,
+    lost: Lost,
     inventory_under_way: Arc<AtomicBool>,
     epoch: KeptEpoch,
 }
@@ -67,7 +72,7 @@ pub struct Registered {
 impl Membership {
     pub fn new(
         settings: &WorkerSettings,
-        store: Arc<BlockStore>,
+        disks: Arc<Disks>,
         metrics: Arc<Metrics>,
         clock: Arc<dyn Clock>,
         metaserver: Channel,
@@ -80,9 +85,9 @@ impl Membership {
         let address = if settings.address.is_empty() { &settings.listen } else { &settings.address };
         let orders = Arc::new(Orders::default());
         let bytes_per_second = settings.repair_bytes_per_second;
-        let copies = Arc::new(Copies::new(store.clone(), orders.clone(), metrics, peers, bytes_per_second));
+        let copies = Arc::new(Copies::new(disks.clone(), orders.clone(), metrics, peers, bytes_per_second));
         Self {
-            store,
+            disks,
             client,
             address: address.clone(),
             zone: settings.zone.clone(),
@@ -92,6 +97,7 @@ impl Membership {
             orders,
             copies,
             missing: Vec::new(),
+            lost: Lost::default(),
             inventory_under_way: Arc::default(),
             epoch,
         }
@@ -150,8 +156,8 @@ impl Membership {
     }
 
     async fn usage(&self) -> Result<Usage, WorkerError> {
-        let store = self.store.clone();
-        Ok(off_thread(move || store.usage()).await??)
+        let disks = self.disks.clone();
+        Ok(off_thread(move || disks.usage()).await??)
     }
 
     /// Waits, longer each time, and never in step with others.
@@ -162,9 +168,14 @@ impl Membership {
     }
 
     async fn heartbeat(&mut self, worker: WorkerId) -> Result<WorkerHeartbeatResponse, Status> {
-        let usage = self.usage().await.map_err(|error| Status::internal(error.to_string()))?;
+        let reported = self.disks.clone();
+        let looked_at = off_thread(move || (reported.usage(), reported.reports())).await;
+        let (usage, disks) = looked_at.map_err(|error| Status::internal(error.to_string()))?;
+        let usage = usage.map_err(|error| Status::internal(error.to_string()))?;
+        let room = REPORT_MAX_COUNT.saturating_sub(self.missing.len());
+        self.missing.extend(self.lost.next(&self.disks, room).iter().map(|id| id.0));
         let deleted = self.orders.done(REPORT_MAX_COUNT);
-        let mut damaged = self.store.damaged_unreported();
+        let mut damaged = self.disks.damaged_unreported();
         let copy_results = self.copies.results(REPORT_MAX_COUNT, &damaged);
         damaged.truncate(REPORT_MAX_COUNT);
         let settled: Vec<u64> = copy_results.iter().map(|result| result.order_id).collect();
@@ -179,12 +190,13 @@ impl Membership {
             incarnation: self.incarnation,
             copy_results,
             missing_block_ids: self.missing.clone(),
+            disks: disks.iter().map(told).collect(),
         };
         let answer = in_time(self.client.worker_heartbeat(request)).await?.into_inner();
         // Unknown there: what was reported was not heard either.
         if !answer.register {
             self.orders.reported(&deleted);
-            self.store.reported(&damaged);
+            self.disks.reported(&damaged);
             self.copies.reported(&settled);
             self.missing.clear();
         }
@@ -193,7 +205,7 @@ impl Membership {
 
     /// Looks whether blocks are here. Those that are damaged were reported, or will be.
     fn check(&mut self, block_ids: &[u64]) {
-        let is_missing = |id: &u64| self.store.length_bytes(BlockId(*id)).is_err();
+        let is_missing = |id: &u64| self.disks.keeping(BlockId(*id)).is_err();
         self.missing.extend(block_ids.iter().copied().filter(is_missing));
     }
 }
@@ -202,10 +214,10 @@ impl Membership {
 pub async fn serve(membership: &mut Membership, registered: &Registered, shutdown: &Shutdown) {
     let worker = registered.identity.worker_id;
     let (orders, copies) = (membership.orders.clone(), membership.copies.clone());
-    let store = membership.store.clone();
+    let disks = membership.disks.clone();
     membership.send_inventory(worker, shutdown);
     tokio::select! {
-        () = orders.carry_out(&store) => {}
+        () = orders.carry_out(&disks) => {}
         () = copies.carry_out() => {}
         () = heartbeats(membership, registered, shutdown) => {}
     }
@@ -251,6 +263,25 @@ async fn heartbeats(membership: &mut Membership, registered: &Registered, shutdo
             }
         }
     }
+}
+
+/// A disk as the metaserver is told of it.
+fn told(report: &DiskReport) -> WorkerDisk {
+    let usage = report.usage.unwrap_or_default();
+    WorkerDisk {
+        disk_id: report.id.to_string(),
+        folder: cut(&report.folder.to_string_lossy()),
+        capacity_bytes: usage.capacity_bytes,
+        used_bytes: usage.used_bytes,
+        free_bytes: usage.free_bytes,
+        block_count: usage.block_count,
+        failure: report.failure.as_deref().map(cut).unwrap_or_default(),
+    }
+}
+
+/// The beginning of a text.
+fn cut(text: &str) -> String {
+    text.chars().take(TOLD_MAX_CHARS).collect()
 }
 
 async fn in_time<T>(call: impl Future<Output = Result<T, Status>>) -> Result<T, Status> {

@@ -1,8 +1,8 @@
 //! Deletions that the metaserver ordered: carried out beside the heartbeats, reported with the next one. The
 //! metaserver repeats an order until it hears that it was carried out, so nothing here is kept on disk.
 
+use crate::disks::Disks;
 use crate::error::off_thread;
-use crate::store::BlockStore;
 use parking_lot::Mutex;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -60,15 +60,15 @@ impl Orders {
     }
 
     /// Deletes what is ordered, for ever.
-    pub async fn carry_out(&self, store: &Arc<BlockStore>) {
+    pub async fn carry_out(&self, disks: &Arc<Disks>) {
         loop {
             let batch: Vec<BlockId> = self.state.lock().waiting.iter().take(BATCH_COUNT).copied().collect();
             if batch.is_empty() {
                 self.given.notified().await;
                 continue;
             }
-            let (store, ids) = (store.clone(), batch.clone());
-            let Ok(gone) = off_thread(move || store.delete(&ids)).await else { return };
+            let (disks, ids) = (disks.clone(), batch.clone());
+            let Ok(gone) = off_thread(move || disks.delete(&ids)).await else { return };
             let mut state = self.state.lock();
             for id in &batch {
                 state.waiting.remove(id);

@@ -2,7 +2,7 @@
 
 use super::copies::{Copies, in_time};
 use crate::error::failure;
-use crate::receiving::{commit, take};
+use crate::receiving::take;
 use bytes::{Bytes, BytesMut};
 use futures::future::join_all;
 use std::ops::Range;
@@ -58,7 +58,7 @@ impl Copies {
                 sources.push(source);
             }
         }
-        let mut writer = self.store.begin(id, Some(order.length_bytes)).map_err(|error| failure(id, &error.into()))?;
+        let mut writer = self.disks.begin(id, Some(order.length_bytes)).map_err(|error| failure(id, &error.into()))?;
         let mut codec = Codec::new(scheme);
         // All runs end where the longest shards do: with a line.
         let end = shape.layout.shard_bytes(shape.block_bytes, scheme.data());
@@ -76,7 +76,7 @@ impl Copies {
             data.truncate((share.end - share.start) as usize);
             writer = take(writer, data.into()).await.map_err(|error| failure(id, &error))?;
         }
-        commit(&self.store, writer, order.length_bytes, order.crc32c).await.map_err(|error| failure(id, &error))?;
+        writer.commit(order.length_bytes, order.crc32c).await.map_err(|error| failure(id, &error))?;
         self.metrics.rebuilt_shards.inc();
         Ok(())
     }

@@ -10,7 +10,7 @@ use weir_proto::{BlockId, Failure};
 impl BlockService {
     pub(super) async fn locate(&self, request: LocateBlockRequest) -> Result<LocateBlockResponse, Status> {
         let id = BlockId(request.block_id);
-        let store = self.store.clone();
+        let store = self.disks.reading(id).map_err(|error| self.refuse(id, &error.into()))?.clone();
         let located = off_thread(move || store.locate(id)).await.map_err(|error| self.refuse(id, &error))?;
         match located.map_err(|error| self.refuse(id, &error.into()))? {
             Some(located) => Ok(LocateBlockResponse {

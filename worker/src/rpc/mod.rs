@@ -4,9 +4,9 @@ mod locate;
 mod read;
 mod write;
 
+use crate::disks::Disks;
 use crate::error::{WorkerError, failure};
 use crate::metrics::Metrics;
-use crate::store::BlockStore;
 use std::sync::Arc;
 use tonic::{Request, Response, Status, Streaming};
 use weir_proto::v1::blocks_server::Blocks;
@@ -15,16 +15,16 @@ use weir_proto::v1::{
 };
 use weir_proto::{BlockId, Failure};
 
-/// Serves one store. Cheap to clone.
+/// Serves a worker's disks. Cheap to clone.
 #[derive(Clone)]
 pub struct BlockService {
-    store: Arc<BlockStore>,
+    disks: Arc<Disks>,
     metrics: Arc<Metrics>,
 }
 
 impl BlockService {
-    pub fn new(store: Arc<BlockStore>, metrics: Arc<Metrics>) -> Self {
-        Self { store, metrics }
+    pub fn new(disks: Arc<Disks>, metrics: Arc<Metrics>) -> Self {
+        Self { disks, metrics }
     }
 
     fn refuse(&self, id: BlockId, error: &WorkerError) -> Status {

@@ -26,11 +26,11 @@ impl BlockService {
     ) -> Result<BoxStream<'static, Result<ReadBlockResponse, Status>>, Status> {
         let id = BlockId(request.block_id);
         let refuse = |error: StoreError| self.refuse(id, &error.into());
-        let range = range(&self.store, id, &request).map_err(refuse)?;
+        let store = self.disks.reading(id).map_err(refuse)?.clone();
+        let range = range(&store, id, &request).map_err(refuse)?;
         self.metrics.read_streams.inc();
         let trace = Trace::current();
-        let mut frames =
-            Frames { store: self.store.clone(), metrics: self.metrics.clone(), id, left: range, ahead: None, trace };
+        let mut frames = Frames { store, metrics: self.metrics.clone(), id, left: range, ahead: None, trace };
         // What is wrong with the first frame is the answer itself.
         let first = frames.next().await.map_err(|error| self.refuse(id, &error))?;
         let first = stream::iter(first.map(|data| Ok(ReadBlockResponse { data })));

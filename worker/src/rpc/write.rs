@@ -1,9 +1,9 @@
 //! WriteBlock: header, data, finish; the answer comes when the block is on disk.
 
 use super::BlockService;
+use crate::disks::DiskWriter;
 use crate::error::WorkerError;
-use crate::receiving::{commit, take};
-use crate::store::BlockWriter;
+use crate::receiving::take;
 use tonic::{Status, Streaming};
 use weir_proto::v1::write_block_request::Step;
 use weir_proto::v1::{Reason, WriteBlockFinish, WriteBlockHeader, WriteBlockRequest, WriteBlockResponse};
@@ -29,15 +29,15 @@ impl BlockService {
             }
         };
         let WriteBlockFinish { length_bytes, crc32c } = finish;
-        commit(&self.store, writer, length_bytes, crc32c).await.map_err(|error| self.refuse(id, &error))?;
+        writer.commit(length_bytes, crc32c).await.map_err(|error| self.refuse(id, &error))?;
         self.metrics.written_blocks.inc();
         self.metrics.written_bytes.inc_by(length_bytes);
         Ok(WriteBlockResponse { length_bytes, crc32c })
     }
 
-    fn begin(&self, header: &WriteBlockHeader) -> Result<BlockWriter, WorkerError> {
+    fn begin(&self, header: &WriteBlockHeader) -> Result<DiskWriter, WorkerError> {
         let length_bytes = (header.length_bytes != 0).then_some(header.length_bytes);
-        Ok(self.store.begin(BlockId(header.block_id), length_bytes)?)
+        Ok(self.disks.begin(BlockId(header.block_id), length_bytes)?)
     }
 
     fn misplaced(&self, id: BlockId, rule: &str) -> Status {

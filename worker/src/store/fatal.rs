@@ -1,5 +1,5 @@
 //! The end of writing. After a failed fdatasync nobody knows what is on disk: it is never retried, the store takes no
-//! more writes, and the process is told so that it can stop and verify at its next start.
+//! more writes until the next start has verified what there is. Without any other store, the process ends.
 
 use super::error::StoreError;
 use std::sync::Arc;
@@ -41,6 +41,10 @@ impl Fatal {
             Some(reason) => Err(StoreError::Failed(reason.clone())),
             None => Ok(()),
         }
+    }
+
+    pub fn reason(&self) -> Option<Arc<str>> {
+        self.reason.borrow().clone()
     }
 
     pub fn watch(&self) -> watch::Receiver<Option<Arc<str>>> {

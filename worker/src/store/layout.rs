@@ -3,6 +3,7 @@
 //! | path | what |
 //! |---|---|
 //! | `identity` | the worker's id and cluster |
+//! | `disk` | the folder's own id, and those of the worker's other folders |
 //! | `files/HH/BLOCK.block` | a large block; `HH` spreads them over 256 folders |
 //! | `segments/NUMBER.segment` | small blocks, appended |
 //! | `segments/NUMBER.index` | what a sealed segment holds |

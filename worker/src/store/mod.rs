@@ -43,7 +43,7 @@ pub use quarantine::damaged_place;
 pub use scrub::ScrubReport;
 pub use segment::compact::Compaction;
 pub use usage::{CounterValues, Usage};
-pub use write::{BlockWriter, Closed, MAX_BLOCK_BYTES};
+pub use write::{BlockWriter, Closed, MAX_BLOCK_BYTES, SmallBlock};
 
 use block_file::OpenBlockFile;
 use cache::Cache;
@@ -58,6 +58,7 @@ use quarantine::Quarantine;
 use segment::Segments;
 use segment::appender::Appender;
 use std::collections::HashSet;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -68,9 +69,6 @@ use usage::Counters;
 use weir_proto::BlockId;
 use weir_service::disk::Disk;
 
-/// Block files that are kept open, with their checksums.
-const OPEN_FILES: usize = 256;
-
 /// The blocks of one data folder. Its calls block the thread, but for those that say otherwise.
 pub struct BlockStore {
     // Dropped before `shared`: it ends the thread that holds the other reference.
@@ -80,6 +78,22 @@ pub struct BlockStore {
     compacting: Mutex<()>,
     /// Compaction gives way to the end of the process.
     closing: AtomicBool,
+}
+
+/// What the stores of one worker have together: a block is written by one of them at a time, and memory and time are
+/// counted over all. Cheap to clone: the same.
+#[derive(Clone, Default)]
+pub struct Common {
+    tickets: Tickets,
+    waiting: Waiting,
+    timings: Timings,
+}
+
+impl Common {
+    /// What the stores measure, for Prometheus, as `weir_worker_…`.
+    pub fn register_metrics(&self, registry: &mut Registry) {
+        self.timings.register(registry);
+    }
 }
 
 /// What readers, writers and the appender share.
@@ -107,19 +121,24 @@ impl BlockStore {
         self.shared.index.page(after, limit).into_iter().map(|(id, _)| id).collect()
     }
 
-    /// Becomes `Some(reason)` when the store takes no more writes: the process should stop and start again.
+    /// Becomes `Some(reason)` when the store takes no more writes, until the process starts again.
     pub fn failed(&self) -> watch::Receiver<Option<Arc<str>>> {
         self.shared.fatal.watch()
+    }
+
+    /// Why the store takes no more writes; None while it does. Does not block.
+    pub fn failure(&self) -> Option<Arc<str>> {
+        self.shared.fatal.reason()
+    }
+
+    /// Takes no more writes, because of what became known about the disk. The first reason stays.
+    pub fn fail(&self, cause: &StoreError) {
+        self.shared.fatal.set(cause);
     }
 
     /// Damaged blocks that [`BlockStore::reported`] has not been told about.
     pub fn damaged_unreported(&self) -> Vec<BlockId> {
         self.shared.quarantine.unreported()
-    }
-
-    /// What it measures, for Prometheus, as `weir_worker_…`.
-    pub fn register_metrics(&self, registry: &mut Registry) {
-        self.shared.timings.register(registry);
     }
 
     /// All damaged blocks that are set aside. Does not block.
@@ -133,6 +152,22 @@ impl BlockStore {
     /// [`StoreError::Io`].
     pub fn forget_damage(&self, id: BlockId) -> Result<(), StoreError> {
         self.shared.forget_replaced(id)
+    }
+
+    /// Whether the block was found damaged here and set aside. Does not block.
+    pub fn holds_damage(&self, id: BlockId) -> bool {
+        self.shared.quarantine.holds(id)
+    }
+
+    /// A block is whole in another store: what was set aside of it here goes. Blocks the thread.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`].
+    pub fn drop_damage(&self, id: BlockId) -> Result<(), StoreError> {
+        match self.shared.tickets.take_if(id, || true) {
+            Some(_ticket) => self.shared.clear_quarantine(id),
+            None => Ok(()),
+        }
     }
 
     /// The metaserver knows about these damaged blocks.
@@ -157,6 +192,10 @@ impl Shared {
         let path = self.layout.shard(id);
         let mut shards = self.shards.lock();
         if !shards.contains(&path) {
+            // Unmounted since: nothing is made in what lies under the mount point.
+            if !self.disk.exists(&self.layout.files).map_err(StoreError::io("find", &self.layout.files))? {
+                return Err(StoreError::io("find", &self.layout.files)(io::ErrorKind::NotFound.into()));
+            }
             self.disk.create_dir_all(&path).map_err(StoreError::io("create", &path))?;
             shards.insert(path);
         }

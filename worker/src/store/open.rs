@@ -7,14 +7,12 @@ use super::fatal::Fatal;
 use super::folder_sync::FolderSync;
 use super::index::{Index, Place};
 use super::layout::{self, Layout};
-use super::pending::Waiting;
 use super::quarantine::Quarantine;
 use super::segment::appender::Appender;
 use super::segment::open::Opened as OpenedSegments;
 use super::segment::{self, record};
-use super::timings::Timings;
 use super::usage::Counters;
-use super::{BlockStore, OPEN_FILES, Shared, StoreOptions};
+use super::{BlockStore, Common, Shared, StoreOptions};
 use parking_lot::Mutex;
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -35,7 +33,7 @@ impl BlockStore {
     ///
     /// # Errors
     /// [`StoreError::Io`] when the folder can't be read or written. Damage is no error: it is set aside.
-    pub fn open(options: StoreOptions, disk: Arc<dyn Disk>) -> Result<Self, StoreError> {
+    pub fn open(options: StoreOptions, disk: Arc<dyn Disk>, common: &Common) -> Result<Self, StoreError> {
         let layout = Layout::new(&options.data);
         make_folders(&*disk, &layout)?;
         let quarantined = read_quarantine(&*disk, &layout)?;
@@ -47,19 +45,20 @@ impl BlockStore {
         let counters = Counters::default();
         let (pairs, dead) = places(&files.live, &segments, &quarantined, &counters);
         let queue = BlockStore::append_queue_permits(options.append_queue_max_bytes);
+        let Common { tickets, waiting, timings } = common.clone();
         let shared = Arc::new(Shared {
             layout,
+            files: Cache::new(options.open_file_max_count),
             options,
             index: Index::from_sorted(pairs),
             segments: segments.segments(),
-            files: Cache::new(OPEN_FILES),
             folders: FolderSync::new(disk.clone()),
             quarantine: Quarantine::default(),
-            tickets: Default::default(),
+            tickets,
             fatal: Fatal::new(),
             counters,
-            timings: Timings::default(),
-            waiting: Waiting::default(),
+            timings,
+            waiting,
             shards: Mutex::default(),
             disk,
         });

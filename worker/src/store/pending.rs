@@ -59,6 +59,13 @@ impl Pending {
         &self.pieces
     }
 
+    /// The same bytes once more, counted in `waiting`.
+    pub fn share(&mut self, waiting: &Waiting) -> Self {
+        self.end_tail();
+        waiting.0.fetch_add(self.bytes, Ordering::Relaxed);
+        Self { waiting: waiting.clone(), pieces: self.pieces.clone(), tail: BytesMut::new(), bytes: self.bytes }
+    }
+
     pub fn clear(&mut self) {
         self.waiting.0.fetch_sub(std::mem::take(&mut self.bytes), Ordering::Relaxed);
         self.pieces.clear();

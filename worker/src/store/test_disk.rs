@@ -1,5 +1,5 @@
 //! A disk in memory that forgets, at a power cut, what was not synced: any of the writes, a part of a write, any of
-//! the names. It can also be full, or fail an fsync.
+//! the names. It can also be full, fail an fsync, or break after so many operations.
 
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
@@ -34,6 +34,18 @@ struct Switches {
     limited: AtomicBool,
     syncs_fail: AtomicBool,
     writes_fail: AtomicBool,
+    breaks: AtomicBool,
+    operations_left: AtomicU64,
+}
+
+impl Switches {
+    /// EIO, once the disk has broken.
+    fn operate(&self) -> io::Result<()> {
+        let left = &self.operations_left;
+        let is_broken = self.breaks.load(Ordering::SeqCst)
+            && left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_err();
+        if is_broken { Err(io::Error::from_raw_os_error(5)) } else { Ok(()) }
+    }
 }
 
 #[derive(Default)]
@@ -116,6 +128,7 @@ impl Node {
 
 impl DiskFile for Node {
     fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        self.switches.operate()?;
         let content = self.content.lock();
         let end = offset as usize + buffer.len();
         let bytes = content.now.get(offset as usize..end).ok_or(io::ErrorKind::UnexpectedEof)?;
@@ -128,12 +141,14 @@ impl DiskFile for Node {
     }
 
     fn write_all_at(&self, data: &[u8], offset: u64) -> io::Result<()> {
+        self.switches.operate()?;
         self.refuse_when_full()?;
         self.content.lock().change(Change::Write(offset as usize, data.to_vec()));
         Ok(())
     }
 
     fn sync_data(&self) -> io::Result<()> {
+        self.switches.operate()?;
         if self.switches.syncs_fail.load(Ordering::SeqCst) {
             return Err(io::Error::other("the disk is broken"));
         }
@@ -146,6 +161,7 @@ impl DiskFile for Node {
     }
 
     fn allocate(&self, length: u64) -> io::Result<()> {
+        self.switches.operate()?;
         self.refuse_when_full()?;
         let mut content = self.content.lock();
         let length = (length as usize).max(content.now.len());
@@ -154,6 +170,7 @@ impl DiskFile for Node {
     }
 
     fn set_len(&self, length: u64) -> io::Result<()> {
+        self.switches.operate()?;
         self.content.lock().change(Change::Length(length as usize));
         Ok(())
     }
@@ -168,6 +185,17 @@ impl TestDisk {
     pub fn set_available(&self, bytes: u64) {
         self.switches.available_bytes.store(bytes, Ordering::SeqCst);
         self.switches.limited.store(true, Ordering::SeqCst);
+    }
+
+    /// Breaks after so many more operations: each one after that fails, reads too.
+    pub fn break_after(&self, operations: u64) {
+        self.switches.operations_left.store(operations, Ordering::SeqCst);
+        self.switches.breaks.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether it has broken.
+    pub fn is_broken(&self) -> bool {
+        self.switches.breaks.load(Ordering::SeqCst) && self.switches.operations_left.load(Ordering::SeqCst) == 0
     }
 
     pub fn fail_syncs(&self, fail: bool) {
@@ -189,14 +217,15 @@ impl TestDisk {
                 apply_name(&mut names, change);
             }
         }
+        let switches: Arc<Switches> = Arc::default();
         let reborn = |node: &Arc<Node>, dice: &mut Dice| {
             let bytes = node.content.lock().after_cut(dice);
             let content = Content { now: bytes.clone(), durable: bytes, pending: Vec::new() };
-            Arc::new(Node { content: Mutex::new(content), switches: Arc::default() })
+            Arc::new(Node { content: Mutex::new(content), switches: switches.clone() })
         };
         let names: BTreeMap<_, _> = names.iter().map(|(path, node)| (path.clone(), reborn(node, &mut dice))).collect();
         let state = State { durable: names.clone(), names, folders: state.folders.clone(), pending: Vec::new() };
-        Self { state: Arc::new(Mutex::new(state)), switches: Arc::default() }
+        Self { state: Arc::new(Mutex::new(state)), switches }
     }
 
     /// Every file and its bytes.
@@ -237,11 +266,13 @@ impl State {
 
 impl Disk for TestDisk {
     fn open(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
+        self.switches.operate()?;
         let node = self.state.lock().names.get(path).cloned().ok_or(io::ErrorKind::NotFound)?;
         Ok(node)
     }
 
     fn create_new(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
+        self.switches.operate()?;
         let mut state = self.state.lock();
         if state.names.contains_key(path) {
             return Err(io::ErrorKind::AlreadyExists.into());
@@ -257,6 +288,7 @@ impl Disk for TestDisk {
     }
 
     fn remove_file(&self, path: &Path) -> io::Result<()> {
+        self.switches.operate()?;
         let mut state = self.state.lock();
         if !state.names.contains_key(path) {
             return Err(io::ErrorKind::NotFound.into());
@@ -266,6 +298,7 @@ impl Disk for TestDisk {
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.switches.operate()?;
         let mut state = self.state.lock();
         let node = state.names.get(from).cloned().ok_or(io::ErrorKind::NotFound)?;
         state.change(Rename::Moved(from.to_owned(), to.to_owned(), node));
@@ -273,6 +306,7 @@ impl Disk for TestDisk {
     }
 
     fn create_dir_all(&self, path: &Path) -> io::Result<()> {
+        self.switches.operate()?;
         let mut state = self.state.lock();
         for folder in path.ancestors() {
             if !state.folders.iter().any(|known| known == folder) {
@@ -287,6 +321,7 @@ impl Disk for TestDisk {
     }
 
     fn list(&self, path: &Path) -> io::Result<Vec<PathBuf>> {
+        self.switches.operate()?;
         let state = self.state.lock();
         let paths = state.names.keys().chain(&state.folders);
         let mut names: Vec<PathBuf> = paths
@@ -298,10 +333,12 @@ impl Disk for TestDisk {
     }
 
     fn exists(&self, path: &Path) -> io::Result<bool> {
-        Ok(self.state.lock().names.contains_key(path))
+        let state = self.state.lock();
+        Ok(state.names.contains_key(path) || state.folders.iter().any(|folder| folder == path))
     }
 
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
+        self.switches.operate()?;
         if self.switches.syncs_fail.load(Ordering::SeqCst) {
             return Err(io::Error::other("the disk is broken"));
         }

@@ -14,7 +14,8 @@ struct SyncLabels {
     of: &'static str,
 }
 
-/// Measured where the disk is waited for.
+/// Measured where the disk is waited for. Cheap to clone: the same.
+#[derive(Clone)]
 pub struct Timings {
     /// From the queue until a small block is durable.
     pub appends: Histogram,

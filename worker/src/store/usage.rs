@@ -46,6 +46,34 @@ pub struct CounterValues {
     pub segments: u64,
 }
 
+impl CounterValues {
+    /// Of two stores together.
+    pub fn plus(self, other: Self) -> Self {
+        Self {
+            append_batches: self.append_batches + other.append_batches,
+            appended_blocks: self.appended_blocks + other.appended_blocks,
+            damaged_blocks: self.damaged_blocks + other.damaged_blocks,
+            compacted_segments: self.compacted_segments + other.compacted_segments,
+            scrubbed_bytes: self.scrubbed_bytes + other.scrubbed_bytes,
+            scrub_passes: self.scrub_passes + other.scrub_passes,
+            scrub_damaged_blocks: self.scrub_damaged_blocks + other.scrub_damaged_blocks,
+            segments: self.segments + other.segments,
+        }
+    }
+}
+
+impl Usage {
+    /// Of two stores together.
+    pub fn plus(self, other: Self) -> Self {
+        Self {
+            capacity_bytes: self.capacity_bytes + other.capacity_bytes,
+            used_bytes: self.used_bytes + other.used_bytes,
+            free_bytes: self.free_bytes + other.free_bytes,
+            block_count: self.block_count + other.block_count,
+        }
+    }
+}
+
 impl BlockStore {
     /// # Errors
     /// [`StoreError::Io`] when the file system does not tell its space.

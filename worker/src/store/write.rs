@@ -3,7 +3,7 @@
 use super::block_file::BlockFileWriter;
 use super::checksum::{Checksummer, Checksums};
 use super::error::StoreError;
-use super::pending::Pending;
+use super::pending::{Pending, Waiting};
 use super::segment::{appender::Append, record};
 use super::tickets::WriteTicket;
 use super::timings::InQueue;
@@ -171,6 +171,27 @@ impl BlockWriter {
         self.is_large() && self.pending.bytes() >= FLUSH_BYTES || is_short && self.pending.bytes() > 0
     }
 
+    /// Whether nothing of the block was written yet, so that [`BlockWriter::move_to`] may be called.
+    pub fn is_in_memory(&self) -> bool {
+        matches!(self.target, Target::Memory(_))
+    }
+
+    /// Whether the block is one of those that have a file, and has none yet.
+    pub fn lacks_file(&self) -> bool {
+        self.is_in_memory() && self.is_large()
+    }
+
+    /// Goes on in another store of the same worker. Only while [`BlockWriter::is_in_memory`].
+    ///
+    /// # Errors
+    /// [`StoreError::NoSpace`], [`StoreError::Failed`]; the block stays where it was.
+    pub fn move_to(&mut self, store: &BlockStore) -> Result<(), StoreError> {
+        assert!(self.is_in_memory(), "what was written stays where it is");
+        store.shared.admit(self.announced_bytes.unwrap_or(0))?;
+        self.shared = store.shared.clone();
+        Ok(())
+    }
+
     fn is_large(&self) -> bool {
         let small = self.shared.options.segment_block_max_bytes;
         self.announced_bytes.unwrap_or(0).max(self.summer.length_bytes()) > small
@@ -217,7 +238,7 @@ impl BlockWriter {
         match self.target {
             Target::Memory(ticket) if !large => {
                 let (reply, done) = oneshot::channel();
-                let (data, ticket) = (self.pending, Some(ticket));
+                let (data, ticket) = (self.pending, Some(Arc::new(ticket)));
                 let (queued, trace) = (Instant::now(), Trace::current().child("append", SpanKind::Internal));
                 let append =
                     Append { id, data, checksums, moved_from: None, reply, ticket, permit: None, queued, trace };
@@ -225,6 +246,26 @@ impl BlockWriter {
             }
             _ => Ok(Closed::Large(Box::new(LargeBlock { writer: self, checksums, trace: Trace::current() }))),
         }
+    }
+}
+
+impl SmallBlock {
+    /// The same block once more, for another store should one not take it. Its bytes are shared, and counted once.
+    pub fn again(&mut self) -> Self {
+        let (reply, done) = oneshot::channel();
+        let append = &mut self.append;
+        let append = Append {
+            id: append.id,
+            data: append.data.share(&Waiting::default()),
+            checksums: append.checksums.clone(),
+            moved_from: append.moved_from,
+            reply,
+            ticket: append.ticket.clone(),
+            permit: None,
+            queued: append.queued,
+            trace: append.trace.clone(),
+        };
+        Self { append, done }
     }
 }
 

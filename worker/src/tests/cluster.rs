@@ -207,15 +207,12 @@ async fn an_inventory_follows_each_registration_and_ascends() {
     let house = joined(&metaserver, &TestDisk::default()).await;
     metaserver.until("an empty inventory came", |state| state.inventories == [Vec::<u64>::new()]).await;
     let writes = (1..=10_050u64).rev().map(|id| {
-        let store = house.worker.store().clone();
+        let disks = house.worker.disks().clone();
         async move {
             let bytes = bytes_of((id % 50) as usize);
-            let mut writer = store.begin(BlockId(id * 3), None).unwrap();
+            let mut writer = disks.begin(BlockId(id * 3), None).unwrap();
             writer.push(bytes.clone()).unwrap();
-            match writer.close(bytes.len() as u64, crate::store::crc32c(&bytes)).unwrap() {
-                crate::store::Closed::Small(block) => store.append(block).await.unwrap(),
-                crate::store::Closed::Large(_) => panic!("it is small"),
-            }
+            writer.commit(bytes.len() as u64, crate::store::crc32c(&bytes)).await.unwrap();
         }
     });
     futures::future::join_all(writes).await;

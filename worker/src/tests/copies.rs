@@ -102,7 +102,7 @@ async fn a_damaged_source_gives_way_to_the_next_and_is_found_out() {
     damage(&street.a);
     assert_eq!(reason(&street.copy(1, 5, LARGE).await), None);
     assert!(read(&mut street.own.client(), 5, 0, 0).await.unwrap() == bytes_of(LARGE));
-    assert_eq!(street.a.worker.store().damaged_unreported(), [BlockId(5)]);
+    assert_eq!(street.a.worker.disks().damaged_unreported(), [BlockId(5)]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

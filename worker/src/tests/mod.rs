@@ -29,7 +29,7 @@ pub struct House {
 }
 
 pub fn settings() -> WorkerSettings {
-    WorkerSettings { data: "/data".into(), segment_bytes: 4 << 20, reserve_bytes: 0, ..WorkerSettings::default() }
+    WorkerSettings { data: vec!["/data".into()], segment_bytes: 4 << 20, reserve_bytes: 0, ..WorkerSettings::default() }
 }
 
 pub async fn open(disk: &TestDisk) -> House {
@@ -102,5 +102,5 @@ pub async fn put_bytes(house: &House, id: u64, bytes: &[u8]) {
 }
 
 pub fn has(house: &House, id: u64) -> bool {
-    house.worker.store().length_bytes(BlockId(id)).is_ok()
+    house.worker.disks().keeping(BlockId(id)).is_ok()
 }

@@ -58,7 +58,7 @@ async fn each_refusal_says_why_and_leaves_nothing() {
     for (number, (steps, reason)) in cases.into_iter().enumerate() {
         assert_eq!(write(&mut client, steps).await.unwrap_err().reason, reason, "case {number}");
         assert_eq!(house.disk.files().len(), files, "case {number}");
-        assert_eq!(house.worker.store().usage().unwrap().used_bytes, 0, "case {number}");
+        assert_eq!(house.worker.disks().usage().unwrap().used_bytes, 0, "case {number}");
     }
     assert_eq!(read(&mut client, 1, 0, 0).await.unwrap_err().reason, Reason::NoSuchBlock);
     write(&mut client, whole(1, 0, &frame, 100)).await.unwrap();
@@ -101,9 +101,9 @@ async fn a_writer_that_goes_away_leaves_no_file_and_no_used_space() {
             }
         };
         tokio::time::timeout(Duration::from_secs(5), gone).await.unwrap();
-        assert_eq!(house.worker.store().usage().unwrap().used_bytes, 0);
+        assert_eq!(house.worker.disks().usage().unwrap().used_bytes, 0);
         put(&house, 2, 500_000).await;
-        house.worker.store().delete(&[BlockId(2)]);
+        house.worker.disks().delete(&[BlockId(2)]);
     }
 }
 
@@ -139,7 +139,7 @@ async fn damage_in_the_middle_of_a_long_read_ends_the_stream_with_that_reason() 
     content[200] ^= 1;
     house.disk.set(Path::new(&path), content);
     assert_eq!(read(&mut house.client(), 2, 0, 0).await.unwrap_err().reason, Reason::Damaged);
-    assert_eq!(house.worker.store().damaged_unreported(), [BlockId(1), BlockId(2)]);
+    assert_eq!(house.worker.disks().damaged_unreported(), [BlockId(1), BlockId(2)]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -14,8 +14,6 @@ pub const WORKER: &str = "worker";
 pub const GATEWAY: &str = "gateway";
 /// In the cluster's folder.
 pub const LOGS_NAME: &str = "logs";
-/// So many copies need as many workers.
-const USUAL_REPLICATION: u16 = 3;
 
 /// What is asked for.
 pub struct Wanted<'a> {
@@ -100,7 +98,7 @@ impl Wanted<'_> {
     fn metaserver_settings(&self, address: SocketAddr) -> Vec<String> {
         let mut more = set("metaserver.address", &address.to_string()).to_vec();
         let is_chosen = *self.config.origin("metaserver.replication") != Origin::Default;
-        if !is_chosen && self.args.workers < USUAL_REPLICATION {
+        if !is_chosen && u32::from(self.args.workers) < self.config.metaserver.replication {
             more.extend(set("metaserver.replication", &self.args.workers.to_string()));
         }
         more

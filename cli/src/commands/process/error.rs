@@ -46,6 +46,8 @@ pub enum StartError {
     Folder { folder: PathBuf, source: io::Error },
     #[error("standalone has one worker, so metaserver.replication must be 1, not {0}")]
     Replication(u32),
+    #[error("standalone keeps its blocks in one folder: worker.data must name one, not {0}")]
+    StandaloneFolders(usize),
     #[error("standalone takes no standby and is none: metaserver.standby must be none, and metaserver.follow empty")]
     Standby,
     #[error("gateways can't reach this worker at {0}: set worker.address to the address and port where they can")]
@@ -72,6 +74,7 @@ impl StartError {
             | Self::Gateway(GatewayError::Tls(_))
             | Self::Open { .. }
             | Self::Replication(_)
+            | Self::StandaloneFolders(_)
             | Self::Standby
             | Self::WorkerAddress(_) => USAGE,
             _ => FAILED,

@@ -98,6 +98,16 @@ resources: {{- toYaml $role.resources | nindent 2 }}
 {{- end }}
 {{- end -}}
 
+{{/* Where a pod is: (list $ "WORKER"). */}}
+{{- define "weir.topology" -}}
+{{- if (index . 0).Values.topologyLabels -}}
+- name: WEIR_{{ index . 1 }}_HOST
+  valueFrom: { fieldRef: { fieldPath: spec.nodeName } }
+- name: WEIR_{{ index . 1 }}_ZONE
+  valueFrom: { fieldRef: { fieldPath: "metadata.labels['topology.kubernetes.io/zone']" } }
+{{- end -}}
+{{- end -}}
+
 {{/* A claim for a role's data: (list $ .Values.worker "worker"). */}}
 {{- define "weir.claim" -}}
 {{- $storage := (index . 1).storage -}}

@@ -301,6 +301,7 @@ impl Sessions for FakeMetaserver {
             replication: self.replication,
             replication_min: self.replication_min.load(SeqCst),
             inline_max_bytes: 15_000,
+            ..Default::default()
         }))
     }
 

@@ -34,7 +34,7 @@ pub struct Append {
     pub moved_from: Option<Place>,
     pub reply: oneshot::Sender<Result<(), StoreError>>,
     /// Held until the block is on disk.
-    pub ticket: Option<WriteTicket>,
+    pub ticket: Option<Arc<WriteTicket>>,
     pub permit: Option<OwnedSemaphorePermit>,
     pub queued: Instant,
     pub trace: Trace,

@@ -7,7 +7,7 @@ mod segments;
 mod writing;
 
 use super::test_disk::TestDisk;
-use super::{BlockStore, StoreOptions};
+use super::{BlockStore, Common, StoreOptions};
 use bytes::Bytes;
 use std::path::Path;
 use std::sync::Arc;
@@ -21,21 +21,20 @@ pub const SMALL_MAX: u64 = 256 * KIB;
 /// Small segments, so that tests see many.
 pub fn options(data: &Path) -> StoreOptions {
     let settings = WorkerSettings {
-        data: data.to_owned(),
         segment_block_max_bytes: SMALL_MAX,
         segment_bytes: 1024 * KIB,
         reserve_bytes: 0,
         ..WorkerSettings::default()
     };
-    StoreOptions::new(&settings).unwrap()
+    StoreOptions::new(&settings, data).unwrap()
 }
 
 pub fn open_test(disk: &TestDisk) -> BlockStore {
-    BlockStore::open(options(Path::new("/data")), Arc::new(disk.clone())).unwrap()
+    BlockStore::open(options(Path::new("/data")), Arc::new(disk.clone()), &Common::default()).unwrap()
 }
 
 pub fn open_at(data: &Path) -> BlockStore {
-    BlockStore::open(options(data), Arc::new(SystemDisk)).unwrap()
+    BlockStore::open(options(data), Arc::new(SystemDisk), &Common::default()).unwrap()
 }
 
 /// Both kinds of disk, each opened as often as the test likes.

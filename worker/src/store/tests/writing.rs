@@ -56,7 +56,7 @@ async fn what_is_received_slowly_goes_to_files_when_too_much_of_it_waits() {
     let (count, size) = (40, 100 * KIB);
     let folder = tempfile::tempdir().unwrap();
     let options = StoreOptions { receive_buffer_max_bytes: 10 * size, ..options(folder.path()) };
-    let open = || BlockStore::open(options.clone(), Arc::new(SystemDisk)).unwrap();
+    let open = || BlockStore::open(options.clone(), Arc::new(SystemDisk), &Common::default()).unwrap();
     let store = open();
     let mut writers: Vec<_> = (1..=count).map(|id| store.begin(BlockId(id), None).unwrap()).collect();
     for offset in (0..size).step_by(10 * KIB as usize) {
@@ -176,7 +176,7 @@ fn a_full_disk_takes_no_blocks_but_gives_and_deletes_them() {
     let disk = TestDisk::default();
     let mut options = options(Path::new("/data"));
     options.reserve_bytes = 1 << 20;
-    let store = BlockStore::open(options, Arc::new(disk.clone())).unwrap();
+    let store = BlockStore::open(options, Arc::new(disk.clone()), &Common::default()).unwrap();
     put(&store, 1, 1000);
     put(&store, 2, SMALL_MAX + 1);
     disk.set_available((1 << 20) - 1);
@@ -219,7 +219,7 @@ fn a_block_is_admitted_when_its_whole_length_fits_above_the_reserve() {
     let disk = TestDisk::default();
     let mut options = options(Path::new("/data"));
     options.reserve_bytes = 1 << 20;
-    let store = BlockStore::open(options, Arc::new(disk.clone())).unwrap();
+    let store = BlockStore::open(options, Arc::new(disk.clone()), &Common::default()).unwrap();
     disk.set_available((1 << 20) + 2 * SMALL_MAX);
     assert!(matches!(store.write(BlockId(1), bytes_of(1, 3 * SMALL_MAX)), Err(StoreError::NoSpace { .. })));
     put(&store, 2, SMALL_MAX + 1);

@@ -24,6 +24,10 @@ pub fn lines(report: &v1::ReportResponse, _zone: &TimeZone) -> Vec<String> {
     lines.push(row.line(["Worker Name", "State", "Last Heartbeat", "Storage", "Size", "Blocks", "Version"]));
     for worker in &report.workers {
         lines.extend(row.worker(worker, report.now_ms));
+        // One that is well is the worker.
+        if worker.disks.len() > 1 || worker.disks.iter().any(|disk| !disk.failure.is_empty()) {
+            lines.extend(worker.disks.iter().map(disk));
+        }
     }
     lines
 }
@@ -69,6 +73,17 @@ impl Row {
     }
 }
 
+/// One line: where it is, and how full, or why it takes nothing.
+fn disk(disk: &v1::WorkerDisk) -> String {
+    let v1::WorkerDisk { disk_id, folder, used_bytes, free_bytes, capacity_bytes, block_count, failure } = disk;
+    if !failure.is_empty() {
+        return format!("    Disk {disk_id} FAILED {folder}: {failure}");
+    }
+    let (used, share) = (human_size(*used_bytes), percent(*used_bytes, used_bytes + free_bytes));
+    let capacity = human_size(*capacity_bytes);
+    format!("    Disk {disk_id} ACTIVE {folder}: capacity {capacity}, used {used} ({share}%), {block_count} blocks")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -92,6 +107,33 @@ mod tests {
                 "                                                  used          30.10MB (1%)",
                 "localhost        LOST            112              capacity      2048.00MB        3          0.1.0",
                 "                                                  used          30.10MB (1%)",
+            ]
+        );
+    }
+
+    #[test]
+    fn several_disks_have_a_line_each_and_so_has_one_that_failed() {
+        let disk = |folder: &str, failure: &str| v1::WorkerDisk {
+            disk_id: "00000000000000a1".into(),
+            folder: folder.into(),
+            capacity_bytes: 2 << 30,
+            used_bytes: 1 << 29,
+            free_bytes: 1 << 29,
+            block_count: 7,
+            failure: failure.into(),
+        };
+        let shown = |disks: Vec<v1::WorkerDisk>| -> Vec<String> {
+            let mut report = super::super::sample();
+            report.workers[0].disks = disks;
+            let is_disk = |line: &String| line.starts_with("    Disk ");
+            lines(&report, &TimeZone::UTC).into_iter().filter(is_disk).collect()
+        };
+        assert!(shown(vec![disk("/a", "")]).is_empty());
+        assert_eq!(
+            shown(vec![disk("/a", ""), disk("/b", "sync /b/segments: Input/output error")]),
+            [
+                "    Disk 00000000000000a1 ACTIVE /a: capacity 2048.00MB, used 512.00MB (50%), 7 blocks",
+                "    Disk 00000000000000a1 FAILED /b: sync /b/segments: Input/output error",
             ]
         );
     }

@@ -1,16 +1,15 @@
-//! Who this data folder is: its worker id and its cluster, given at the first registration and kept for good.
+//! Whose a data folder is: its worker's id and cluster, given at the first registration and kept for good. All folders
+//! of a worker have the same.
 
+use super::text_file;
 use crate::error::WorkerError;
-use crate::store::{StoreError, crc32c};
-use std::io;
+use crate::store::StoreError;
 use std::path::Path;
 use weir_proto::WorkerId;
 use weir_service::disk::Disk;
 
 const FILE: &str = "identity";
-const NEW_FILE: &str = "identity.new";
-/// First line of the file; the others are `worker ID`, `cluster ID`, `epoch NUMBER` (absent in older files), and `crc32c
-/// HEX` over all before.
+/// First line of the file; the others are `worker ID`, `cluster ID`, `epoch NUMBER` (absent in older files).
 const TITLE: &str = "weir worker 1";
 
 /// Zero and empty: never registered.
@@ -26,50 +25,23 @@ impl Identity {
     /// # Errors
     /// [`WorkerError::Identity`] when the file is damaged: it is never guessed.
     pub fn load(disk: &dyn Disk, data: &Path) -> Result<Self, WorkerError> {
-        let path = data.join(FILE);
-        let file = match disk.open(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return Ok(Self { worker_id: WorkerId(0), cluster_id: String::new(), epoch: 0 });
-            }
-            result => result.map_err(StoreError::io("open", &path))?,
-        };
-        let mut bytes = vec![0; file.len().map_err(StoreError::io("read", &path))? as usize];
-        file.read_exact_at(&mut bytes, 0).map_err(StoreError::io("read", &path))?;
-        Self::decode(&bytes).map_err(|fault| WorkerError::Identity { path, fault })
+        match text_file::load(disk, data, FILE)? {
+            Some(body) => Self::decode(&body).map_err(|fault| WorkerError::Identity { path: data.join(FILE), fault }),
+            None => Ok(Self { worker_id: WorkerId(0), cluster_id: String::new(), epoch: 0 }),
+        }
     }
 
     /// Replaces the file, durably.
     ///
     /// # Errors
-    /// [`WorkerError::Store`].
-    pub fn save(&self, disk: &dyn Disk, data: &Path) -> Result<(), WorkerError> {
-        let (path, new) = (data.join(FILE), data.join(NEW_FILE));
-        let write = || {
-            if disk.exists(&new)? {
-                disk.remove_file(&new)?;
-            }
-            let file = disk.create_new(&new)?;
-            file.write_all_at(self.encode().as_bytes(), 0)?;
-            file.sync_data()?;
-            disk.rename(&new, &path)?;
-            disk.sync_dir(data)
-        };
-        Ok(write().map_err(StoreError::io("write", &path))?)
-    }
-
-    fn encode(&self) -> String {
+    /// [`StoreError::Io`].
+    pub fn save(&self, disk: &dyn Disk, data: &Path) -> Result<(), StoreError> {
         let Self { worker_id, cluster_id, epoch } = self;
         let body = format!("{TITLE}\nworker {worker_id}\ncluster {cluster_id}\nepoch {epoch}\n");
-        let crc = crc32c(body.as_bytes());
-        format!("{body}crc32c {crc:08x}\n")
+        text_file::save(disk, data, FILE, &body)
     }
 
-    fn decode(bytes: &[u8]) -> Result<Self, &'static str> {
-        let text = std::str::from_utf8(bytes).map_err(|_| "it is not text")?;
-        let (body, crc) = text.trim_end().rsplit_once("crc32c ").ok_or("it has no checksum")?;
-        if u32::from_str_radix(crc, 16) != Ok(crc32c(body.as_bytes())) {
-            return Err("its checksum is wrong");
-        }
+    fn decode(body: &str) -> Result<Self, &'static str> {
         let lines: Vec<&str> = body.split_terminator('\n').collect();
         let (worker, cluster, epoch) = match lines[..] {
             [TITLE, worker, cluster] => (worker, cluster, Some(0)),
@@ -88,6 +60,7 @@ impl Identity {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::crc32c;
     use weir_service::disk::SystemDisk;
 
     #[test]
