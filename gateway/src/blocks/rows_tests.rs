@@ -20,7 +20,7 @@ proptest! {
         }
         let begin = begin % length;
         let end = begin + 1 + wanted % (length - begin);
-        let bytes = (0..length).map(|at| (at * 31 >> 3) as u8).collect::<Vec<u8>>();
+        let bytes = (0..length).map(|at| ((at * 31) >> 3) as u8).collect::<Vec<u8>>();
         // The naive model: each byte is where the layout says.
         let mut shards = vec![Vec::new(); block.shards.len()];
         for at in 0..length {
