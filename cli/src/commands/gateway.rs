@@ -45,9 +45,9 @@ async fn start(process: Process) -> Result<(), StartError> {
     let gateway =
         Gateway::open(settings, namespace, workers, sealer, process.clock.clone(), &mut registry, &process.back)
             .await?;
+    process.status.ready(registry);
     let front = process.front.clone();
     process.serve("the gateway", async move { gateway.serve(listener, &front).await });
-    process.status.ready(registry);
     tracing::info!(address, metaserver = process.config.metaserver.address, "the gateway serves");
     Ok(())
 }

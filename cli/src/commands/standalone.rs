@@ -79,9 +79,10 @@ async fn start(process: Process) -> Result<(), StartError> {
     let services = rpc::merge(metaserver.services(), worker.services());
     let front = process.front.clone();
     process.serve("the shell's socket", async move { socket.serve(services, &front).await });
+    // Before the first request: who has an answer finds it counted.
+    process.status.ready(registry);
     let front = process.front.clone();
     process.serve("the gateway", async move { gateway.serve(listener, &front).await });
-    process.status.ready(registry);
     announce(address, data, &config.gateway);
     Ok(())
 }

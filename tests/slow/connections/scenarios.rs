@@ -52,7 +52,7 @@ pub fn all(count: usize) -> Vec<Scenario> {
             (Manner::StalledHandshake, 160),
             // hyper's buffers alone are 16 KiB for each.
             (Manner::SlowBody, 500),
-            (Manner::Unread, if over_tls { 1_000 } else { 600 }),
+            (Manner::Unread, if over_tls { 1_200 } else { 700 }),
         ]
     };
     let mut scenarios = Vec::new();
