@@ -386,7 +386,7 @@ async fn a_drained_worker_gives_its_shards_away_and_they_are_evened_out_when_it_
         blocks.push(machines.put_coded(&[0, 1, 2]).await);
     }
     let worker = machines.id(2).to_string();
-    machines.fixture.cluster.decommission(&[worker.clone()], false).await.unwrap();
+    machines.fixture.cluster.decommission(std::slice::from_ref(&worker), false).await.unwrap();
     machines.settle().await;
     machines.settle().await;
     assert_eq!(state(&machines, 2), WorkerState::Drained);
