@@ -97,6 +97,7 @@ fn a_coded_object_comes_back_without_two_of_its_workers_and_its_shards_are_rebui
     cluster.kill("worker-1");
     cluster.kill("worker-2");
     check_all(&cluster);
+    eventually(REPAIR_SECONDS, "the loss shows: three workers can't hold four shards", || !is_whole(&cluster));
     cluster.restart("worker-2");
     eventually(REPAIR_SECONDS, "the shards of the one that is gone are rebuilt on others", || is_whole(&cluster));
     let rebuilt: f64 =
