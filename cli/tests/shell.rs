@@ -269,10 +269,21 @@ fn an_operator_says_how_many_copies_a_bucket_wants() {
     fs::write(weir.local("file"), vec![3; 200_000]).unwrap();
     let refused = weir.line("fs copyFromLocal file /photos/file");
     assert_eq!((refused.code, refused.out.contains("2 live workers are needed")), (255, true), "{}", refused.out);
+    assert_eq!(weir.ok("fsadmin bucket set photos --coding 4+2").out, "Bucket photos has coding 4+2\n");
+    let coded = "Bucket          : photos\nCoding          : 4+2\n";
+    assert_eq!(weir.ok("fsadmin bucket show photos").out, coded);
     weir.ok("fsadmin bucket set photos --replication 0");
     weir.ok("fs copyFromLocal file /photos/file");
     assert_eq!(weir.ok("fsadmin bucket show photos").out, shown("of the cluster"));
-    for wrong in ["set photos --replication 17", "set nowhere --replication 1", "show nowhere", "set photos"] {
+    for wrong in [
+        "set photos --replication 17",
+        "set photos --coding 4",
+        "set photos --coding 17+2",
+        "set photos --coding 4+2 --replication 2",
+        "set nowhere --replication 1",
+        "show nowhere",
+        "set photos",
+    ] {
         assert_eq!(weir.line(&format!("fsadmin bucket {wrong}")).code, 255, "{wrong}");
     }
 }

@@ -8,6 +8,7 @@ use crate::audit::Noted;
 use crate::auth::acl::{AclSettings, NewObject};
 use crate::auth::{Access, Caller, Owner, Resource, Rules};
 use crate::error::{ErrorCode, S3Error};
+use crate::objects::Keeping;
 use crate::route::Query;
 use crate::xml::url_encoded;
 use http::{HeaderMap, Version};
@@ -47,9 +48,9 @@ impl Request {
         AclSettings::of(self.rules.bucket(bucket.as_str()))
     }
 
-    /// How many copies a bucket wants of the blocks of its objects; 0: it does not say.
-    pub fn replication(&self, bucket: &BucketName) -> u32 {
-        self.rules.bucket(bucket.as_str()).map_or(0, |said| said.replication)
+    /// How a bucket wants the blocks of its objects kept.
+    pub fn keeping(&self, bucket: &BucketName) -> Keeping {
+        Keeping::of(self.rules.bucket(bucket.as_str()))
     }
 
     /// Whose the object is that it writes, and its ACL.

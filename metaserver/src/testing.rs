@@ -96,6 +96,9 @@ pub struct Fixture {
 
 pub const START_MS: i64 = 1_700_000_000_000;
 
+/// The length of coded blocks.
+pub const CODED_BYTES: u64 = 300;
+
 impl Fixture {
     pub async fn new() -> Self {
         Self::over(Arc::default(), Arc::new(ManualClock::at(START_MS)), 0, |_| {}).await
@@ -165,6 +168,22 @@ impl Fixture {
         block_id
     }
 
+    /// Puts an object of one block, coded 2+1, with these holders of shards. Returns the block's id.
+    pub async fn put_coded(&self, bucket: &str, key: &str, holders: &[(u64, u32)], shard_crc32c: &[u32]) -> u64 {
+        let mut extents = self.extents(&[CODED_BYTES]);
+        let holder = |&(worker_id, shard): &(u64, u32)| v1::ShardHolder { worker_id, shard };
+        extents[0].worker_ids.clear();
+        extents[0].coded = Some(v1::CodedPlace {
+            coding: Some(v1::Coding { data_shards: 2, parity_shards: 1, cell_bytes: 64 }),
+            holders: holders.iter().map(holder).collect(),
+            shard_crc32c: shard_crc32c.to_vec(),
+        });
+        let block_id = extents[0].extent.unwrap().block_id;
+        let content = content(1, CODED_BYTES, Where::Extents(v1::Extents { extents }));
+        self.namespace.commit_object(self.put(bucket, key, content)).await.unwrap();
+        block_id
+    }
+
     pub async fn bucket(&self, name: &str) {
         let request = v1::CreateBucketRequest { name: name.into(), ..Default::default() };
         self.namespace.create_bucket(&request).await.unwrap();
@@ -181,6 +200,7 @@ impl Fixture {
                 }),
                 worker_ids: vec![self.worker_id],
                 replication: 0,
+                coded: None,
             })
             .collect()
     }

@@ -162,7 +162,7 @@ fn key(number: u64) -> bytes::Bytes {
 
 fn object(session_id: u64, number: u64, block_id: u64) -> v1::CommitObjectRequest {
     let extent = Extent { block_id, length_bytes: BLOCK_BYTES, crc32c: block_id as u32 };
-    let written = WrittenExtent { extent: Some(extent), worker_ids: WORKER_IDS.into(), replication: 3 };
+    let written = WrittenExtent { extent: Some(extent), worker_ids: WORKER_IDS.into(), replication: 3, coded: None };
     v1::CommitObjectRequest {
         request_id: None,
         bucket: BUCKET.into(),

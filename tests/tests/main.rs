@@ -13,6 +13,7 @@ mod bad_xml;
 mod bodies;
 mod buckets;
 mod checksums;
+mod coding;
 mod conditions;
 mod connections;
 mod copy;

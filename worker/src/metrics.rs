@@ -15,6 +15,7 @@ pub struct Metrics {
     pub copied_bytes: Counter,
     pub verified_bytes: Counter,
     pub failed_copies: Counter,
+    pub rebuilt_shards: Counter,
 }
 
 impl Metrics {
@@ -34,6 +35,12 @@ impl Metrics {
         counter("weir_worker_copied", "Bytes taken from other workers", bytes.clone(), &metrics.copied_bytes);
         counter("weir_worker_verified", "Bytes read to verify copies on order", bytes, &metrics.verified_bytes);
         counter("weir_worker_failed_copies", "Orders to copy or verify that failed", None, &metrics.failed_copies);
+        counter(
+            "weir_worker_rebuilt_shards",
+            "Shards computed from those of other workers",
+            None,
+            &metrics.rebuilt_shards,
+        );
         metrics
     }
 }

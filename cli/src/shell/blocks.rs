@@ -24,6 +24,8 @@ pub struct Block {
     pub block_id: u64,
     pub length_bytes: u64,
     pub workers: Vec<v1::Worker>,
+    /// Of a coded block: which shard each of the workers holds.
+    pub shards: Vec<u32>,
 }
 
 impl Located {
@@ -40,7 +42,11 @@ impl fmt::Display for Block {
         write!(f, "BlockInfo{{id={}, length={}, locations=[", self.block_id, self.length_bytes)?;
         for (number, worker) in self.workers.iter().enumerate() {
             let comma = if number == 0 { "" } else { ", " };
-            write!(f, "{comma}BlockLocation{{workerId={}, address={}}}", worker.worker_id, shown(&worker.address))?;
+            write!(f, "{comma}BlockLocation{{workerId={}, address={}", worker.worker_id, shown(&worker.address))?;
+            match self.shards.get(number) {
+                Some(shard) => write!(f, ", shard={shard}}}")?,
+                None => f.write_str("}")?,
+            }
         }
         f.write_str("]}")
     }
@@ -64,8 +70,11 @@ pub async fn locate(path: &ShellPath, shell: &Shell) -> Result<Located, ShellErr
         .into_iter()
         .map(|located| {
             let extent = located.extent.unwrap_or_default();
-            let workers = located.worker_ids.into_iter().map(known).collect();
-            Block { block_id: extent.block_id, length_bytes: extent.length_bytes, workers }
+            let holders = located.coded.unwrap_or_default().holders;
+            let shards = holders.iter().map(|holder| holder.shard).collect();
+            let holders = holders.into_iter().map(|holder| holder.worker_id);
+            let workers = located.worker_ids.into_iter().chain(holders).map(known).collect();
+            Block { block_id: extent.block_id, length_bytes: extent.length_bytes, workers, shards }
         })
         .collect();
     Ok(Located {
@@ -93,11 +102,18 @@ mod tests {
     #[test]
     fn a_block_is_shown_with_its_locations() {
         let worker = |worker_id, address: &str| v1::Worker { worker_id, address: address.into(), ..Default::default() };
-        let block = Block { block_id: 7, length_bytes: 10, workers: vec![worker(1, ""), worker(2, "[::1]:29999")] };
+        let workers = vec![worker(1, ""), worker(2, "[::1]:29999")];
+        let mut block = Block { block_id: 7, length_bytes: 10, workers, shards: Vec::new() };
         assert_eq!(
             block.to_string(),
             "BlockInfo{id=7, length=10, locations=[BlockLocation{workerId=1, address=localhost}, \
              BlockLocation{workerId=2, address=[::1]:29999}]}"
+        );
+        block.shards = vec![3, 0];
+        assert!(
+            block
+                .to_string()
+                .ends_with("address=localhost, shard=3}, BlockLocation{workerId=2, address=[::1]:29999, shard=0}]}")
         );
         assert_eq!(host("[::1]:29999"), "[::1]");
         assert_eq!(host("a.example:1"), "a.example");

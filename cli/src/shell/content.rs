@@ -81,14 +81,14 @@ where
 
 async fn put(shell: &Shell, path: &ShellPath, body: IncomingBody, existing: Existing) -> Result<Written, ShellError> {
     let (bucket, key) = names(path)?;
-    let replication = shell.replication_of(bucket.as_str()).await?;
+    let keeping = shell.keeping_of(bucket.as_str()).await?;
     let request = PutObject {
         bucket,
         key,
         attributes: v1::Attributes::default(),
         precondition: existing.precondition(),
         owner: OWNER.into(),
-        replication,
+        keeping,
     };
     written(shell.objects().await?.put_object(request, body).await, path)
 }
@@ -97,7 +97,7 @@ async fn put(shell: &Shell, path: &ShellPath, body: IncomingBody, existing: Exis
 pub async fn copy(shell: &Shell, from: &ShellPath, to: &ShellPath, existing: Existing) -> Result<Written, ShellError> {
     let (source_bucket, source_key) = names(from)?;
     let (bucket, key) = names(to)?;
-    let replication = shell.replication_of(bucket.as_str()).await?;
+    let keeping = shell.keeping_of(bucket.as_str()).await?;
     let request = CopyObject {
         source_bucket,
         source_key,
@@ -111,7 +111,7 @@ pub async fn copy(shell: &Shell, from: &ShellPath, to: &ShellPath, existing: Exi
         checksum_algorithm: v1::ChecksumAlgorithm::None,
         owner: OWNER.into(),
         acl: None,
-        replication,
+        keeping,
     };
     let copied = shell.objects().await?.copy_object(request).await;
     let missing = match &copied {

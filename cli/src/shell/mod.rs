@@ -33,7 +33,7 @@ use std::time::Duration;
 use tokio::sync::OnceCell;
 use tree::{Entries, Tree};
 use weir_gateway::auth::ACCOUNT;
-use weir_gateway::objects::{Objects, ObjectsOptions};
+use weir_gateway::objects::{Keeping, Objects, ObjectsOptions};
 use weir_proto::MAX_MESSAGE_BYTES;
 use weir_proto::v1::admin_client::AdminClient;
 use weir_service::channel::Channel;
@@ -71,14 +71,14 @@ pub struct Shell {
     shutdown: Shutdown,
     objects: OnceCell<Objects>,
     /// What buckets say of copies, by name, as it was when it was first asked for.
-    replication: OnceCell<HashMap<String, u32>>,
+    keeping: OnceCell<HashMap<String, Keeping>>,
 }
 
 impl Shell {
     pub fn new(place: Place) -> Self {
         let channel = place.metaserver();
         let tree = Tree::new(channel.clone());
-        Self { place, tree, channel, shutdown: Shutdown::new(), objects: OnceCell::new(), replication: OnceCell::new() }
+        Self { place, tree, channel, shutdown: Shutdown::new(), objects: OnceCell::new(), keeping: OnceCell::new() }
     }
 
     pub fn admin(&self) -> AdminClient<Channel> {
@@ -107,16 +107,18 @@ impl Shell {
             .map_err(ShellError::Refused)
     }
 
-    /// How many copies new blocks of a bucket are to have; 0: it does not say.
+    /// How new blocks of a bucket are to be kept.
     ///
     /// # Errors
     /// What the metaserver refuses with.
-    pub async fn replication_of(&self, bucket: &str) -> Result<u32, ShellError> {
-        let known = self.replication.get_or_try_init(|| async {
+    pub async fn keeping_of(&self, bucket: &str) -> Result<Keeping, ShellError> {
+        let known = self.keeping.get_or_try_init(|| async {
             let buckets = self.directory().await?.buckets;
-            Ok::<_, ShellError>(buckets.into_iter().map(|said| (said.bucket, said.replication)).collect())
+            Ok::<_, ShellError>(
+                buckets.into_iter().map(|said| (said.bucket.clone(), Keeping::of(Some(&said)))).collect(),
+            )
         });
-        Ok(known.await?.get(bucket).copied().unwrap_or(0))
+        Ok(known.await?.get(bucket).copied().unwrap_or_default())
     }
 
     /// The paths that a command's arguments stand for; what is wrong with one does not end the others.

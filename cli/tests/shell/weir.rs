@@ -16,7 +16,7 @@ use tokio::runtime::Runtime;
 use weir_gateway::auth::ACCOUNT;
 use weir_gateway::blocks::FixedWorkers;
 use weir_gateway::body::{BodyLimits, BodyPlan, IncomingBody};
-use weir_gateway::objects::{Objects, ObjectsOptions, PutObject, PutPart};
+use weir_gateway::objects::{Keeping, Objects, ObjectsOptions, PutObject, PutPart};
 use weir_metaserver::Metaserver;
 use weir_metaserver::store::memory::MemoryStore;
 use weir_proto::{BucketName, ObjectKey, v1};
@@ -100,8 +100,13 @@ impl Weir {
             let upload_id = self.objects.create_upload(request).await.unwrap().upload.unwrap().upload_id;
             let mut listed = Vec::new();
             for (number, part) in (1..).zip(parts) {
-                let request =
-                    PutPart { bucket: name.clone(), key: key.clone(), upload_id, part_number: number, replication: 0 };
+                let request = PutPart {
+                    bucket: name.clone(),
+                    key: key.clone(),
+                    upload_id,
+                    part_number: number,
+                    keeping: Keeping::default(),
+                };
                 let part = self.objects.put_part(request, body(Bytes::from(part.clone()))).await.unwrap();
                 listed.push(v1::CompletedPart { part_number: number, etag: part.etag, checksum: None });
             }
@@ -293,7 +298,7 @@ async fn put(objects: &Objects, bucket: &str, key: Bytes, content: Bytes) {
         attributes: v1::Attributes::default(),
         precondition: None,
         owner: ACCOUNT.id.into(),
-        replication: 0,
+        keeping: Keeping::default(),
     };
     objects.put_object(request, body(content)).await.unwrap();
 }

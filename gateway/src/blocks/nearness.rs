@@ -31,6 +31,11 @@ impl Nearness {
         });
     }
 
+    /// Is it better to do without the worker, where that can be done?
+    pub fn is_doubtful(&self, worker: &v1::Worker, health: &WorkerHealth) -> bool {
+        is_lost(worker) || health.is_avoided(worker.worker_id) || health.is_late(worker.worker_id)
+    }
+
     /// Does the worker run on this machine, as far as the labels tell?
     pub fn is_same_host(&self, worker: &v1::Worker) -> bool {
         let host = host_of(worker);

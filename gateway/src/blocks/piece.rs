@@ -28,6 +28,8 @@ pub(super) struct Piece {
     pub replicas: Vec<v1::Worker>,
     /// The block's file, where its first worker is on this machine: shared by the pieces of a block.
     pub local: Option<Arc<OnceCell<Option<Arc<LocalBlock>>>>>,
+    /// What is read can be had without any of them.
+    pub has_others: bool,
 }
 
 /// Where the bytes of a piece come from.
@@ -119,7 +121,7 @@ impl OpenPiece {
         }
         let mut last = piece.failure(Reason::Unavailable, "none of the workers that hold it is known");
         let mut waiting: VecDeque<v1::Worker> = std::mem::take(&mut piece.replicas).into();
-        let silence = if waiting.len() > 1 { sources.patience.silence } else { LONE_SILENCE };
+        let silence = if waiting.len() > 1 || piece.has_others { sources.patience.silence } else { LONE_SILENCE };
         let (block_id, offset_bytes, length_bytes) = (piece.block_id, piece.offset_bytes, piece.length_bytes);
         let request = v1::ReadBlockRequest { block_id, offset_bytes, length_bytes };
         let mut asked = FuturesUnordered::new();
@@ -141,7 +143,7 @@ impl OpenPiece {
                             return Ok(Self { asked_bytes, piece, silence, source, grant });
                         }
                         Err(failure) => {
-                            let has_other = !waiting.is_empty() || !late.is_empty();
+                            let has_other = !waiting.is_empty() || !late.is_empty() || piece.has_others;
                             piece.note(&worker, &failure, has_other, &sources);
                             last = failure;
                         }
@@ -188,7 +190,8 @@ impl OpenPiece {
     /// The worker has failed: what is still wanted, with the memory for it.
     pub fn give_up(self, failure: &Failure, sources: &ReadSources) -> (Piece, Grant) {
         if let Some(worker) = self.piece.replicas.first() {
-            self.piece.note(worker, failure, self.piece.replicas.len() > 1, sources);
+            let has_other = self.piece.replicas.len() > 1 || self.piece.has_others;
+            self.piece.note(worker, failure, has_other, sources);
         }
         (self.piece, self.grant)
     }

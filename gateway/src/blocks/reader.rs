@@ -6,7 +6,9 @@ use super::WorkerHealth;
 use super::budget::{Allowance, Grant, ReadBudget};
 use super::local::{LOCAL_MIN_BYTES, LocalBlock, LocalReads};
 use super::nearness::Nearness;
+use super::part::{OpenPart, Part};
 use super::piece::{OpenPiece, Piece};
+use super::rows::{CodedBlock, Rows};
 use super::writer::low_half;
 use bytes::Bytes;
 use crc_fast::{CrcAlgorithm, Digest as CrcDigest};
@@ -39,6 +41,8 @@ pub struct ReadMetrics {
     pub hedges: Counter,
     /// Times that bytes did not match their checksum.
     pub damaged: Counter,
+    /// Parts of coded blocks of which some was computed from other shards.
+    pub rebuilt: Counter,
 }
 
 /// Where blocks are read.
@@ -81,6 +85,8 @@ struct Slice {
     is_begun: bool,
     /// See [`Piece`].
     local: Option<Arc<OnceCell<Option<Arc<LocalBlock>>>>>,
+    /// It is in shards, and has no replicas.
+    coded: Option<Arc<CodedBlock>>,
 }
 
 /// What came of a slice, in the order of the slices.
@@ -97,8 +103,8 @@ pub struct ExtentReader {
     allowance: Allowance,
     slices: VecDeque<Slice>,
     checks: VecDeque<Check>,
-    current: Option<OpenPiece>,
-    ahead: Option<AbortOnDropHandle<Result<OpenPiece, Failure>>>,
+    current: Option<OpenPart>,
+    ahead: Option<AbortOnDropHandle<Result<OpenPart, Failure>>>,
 }
 
 impl ExtentReader {
@@ -153,7 +159,7 @@ impl ExtentReader {
             let mut crc32c = check.crc32c;
             crc32c.update(&data);
             if length_bytes == check.left_bytes && low_half(crc32c.finalize()) != expected {
-                return Err(current.piece.failure(Reason::Damaged, "the block's bytes do not match its checksum"));
+                return Err(current.failure(Reason::Damaged, "the block's bytes do not match its checksum"));
             }
             check.crc32c = crc32c;
         }
@@ -164,8 +170,8 @@ impl ExtentReader {
             self.checks.pop_front();
             self.sources.metrics.blocks.inc();
         }
-        let left_bytes = current.piece.length_bytes;
-        let is_nearly_over = left_bytes <= current.asked_bytes / 2;
+        let (asked_bytes, left_bytes) = current.asked_and_left_bytes();
+        let is_nearly_over = left_bytes <= asked_bytes / 2;
         if left_bytes == 0 {
             self.current = None;
         }
@@ -175,7 +181,7 @@ impl ExtentReader {
         Ok(Frame { data, grant })
     }
 
-    async fn open_next(&mut self) -> Result<Option<OpenPiece>, Failure> {
+    async fn open_next(&mut self) -> Result<Option<OpenPart>, Failure> {
         if let Some(ahead) = self.ahead.take() {
             let opened = ahead.await;
             let opened = opened.unwrap_or_else(|e| Err(Failure::new(Reason::Unavailable, "", e.to_string())));
@@ -183,15 +189,17 @@ impl ExtentReader {
         }
         let Some(slice) = self.slices.front() else { return Ok(None) };
         let mut grant = self.allowance.take(slice.length_bytes).await;
-        match self.next_piece(&mut grant) {
-            Some(piece) => Ok(Some(self.opened(OpenPiece::open(piece, grant, self.sources.clone()).await?))),
+        match self.next_part(&mut grant) {
+            Some(part) => Ok(Some(self.opened(part.open(grant, self.sources.clone()).await?))),
             None => Ok(None),
         }
     }
 
     /// The rest of the block is asked of those that are left, in the order in which they did well.
-    fn opened(&mut self, open: OpenPiece) -> OpenPiece {
-        if let Some(slice) = self.slices.front_mut().filter(|slice| slice.block_id == open.piece.block_id) {
+    fn opened(&mut self, open: OpenPart) -> OpenPart {
+        if let OpenPart::Piece(open) = &open
+            && let Some(slice) = self.slices.front_mut().filter(|slice| slice.block_id == open.piece.block_id)
+        {
             slice.replicas.clone_from(&open.piece.replicas);
         }
         open
@@ -201,58 +209,81 @@ impl ExtentReader {
     fn open_ahead(&mut self) {
         if let Some(slice) = self.slices.front()
             && let Some(mut grant) = self.allowance.try_take(slice.length_bytes)
-            && let Some(piece) = self.next_piece(&mut grant)
+            && let Some(part) = self.next_part(&mut grant)
         {
-            let opening = OpenPiece::open(piece, grant, self.sources.clone());
+            let opening = part.open(grant, self.sources.clone());
             let opening = Current::get().carry(opening).in_current_span();
             self.ahead = Some(AbortOnDropHandle::new(tokio::spawn(opening)));
         }
     }
 
     /// Cuts off as much as is granted.
-    fn next_piece(&mut self, grant: &mut Grant) -> Option<Piece> {
+    fn next_part(&mut self, grant: &mut Grant) -> Option<Part> {
         let slice = self.slices.front_mut()?;
-        if !slice.is_begun {
-            // Only now: who failed the slices before is asked last.
-            let sources = &self.sources;
-            sources.nearness.sort(&mut slice.replicas, &sources.health, sources.clock.as_ref());
-            slice.is_begun = true;
-            let may_open = |worker: &v1::Worker| sources.nearness.is_same_host(worker) && sources.local.may_try(worker);
-            if slice.length_bytes >= LOCAL_MIN_BYTES && slice.replicas.first().is_some_and(may_open) {
-                slice.local = Some(Arc::default());
-            }
-        }
-        let end = slice.offset_bytes + slice.length_bytes;
-        let granted = slice.offset_bytes + grant.bytes().min(slice.length_bytes);
-        let aligned = granted - granted % ALIGNMENT_BYTES;
-        let piece_end = if granted == end || aligned <= slice.offset_bytes { granted } else { aligned };
-        let piece = Piece {
-            block_id: slice.block_id,
-            offset_bytes: slice.offset_bytes,
-            length_bytes: piece_end - slice.offset_bytes,
-            replicas: slice.replicas.clone(),
-            local: slice.local.clone(),
+        let part = match slice.coded.clone() {
+            Some(block) => Part::Rows(slice.next_rows(block, grant)),
+            None => Part::Piece(slice.next_piece(&self.sources, grant)),
         };
-        grant.shrink(piece.length_bytes);
-        slice.length_bytes -= piece.length_bytes;
-        slice.offset_bytes = piece_end;
         if slice.length_bytes == 0 {
             self.slices.pop_front();
         }
-        Some(piece)
+        Some(part)
     }
 
     /// Goes on with the current piece, and with what is left of its block, on another replica.
     async fn fail_over(&mut self, failure: Failure) -> Result<(), Failure> {
-        let Some(failed) = self.current.take() else { return Err(failure) };
+        // What of a coded block could be computed was.
+        let Some(OpenPart::Piece(failed)) = self.current.take() else { return Err(failure) };
         let (mut piece, grant) = failed.give_up(&failure, &self.sources);
         piece.replicas.remove(0);
         if piece.replicas.is_empty() {
             return Err(failure);
         }
         let opened = OpenPiece::open(piece, grant, self.sources.clone()).await?;
-        self.current = Some(self.opened(opened));
+        self.current = Some(self.opened(OpenPart::Piece(Box::new(opened))));
         Ok(())
+    }
+}
+
+impl Slice {
+    fn next_piece(&mut self, sources: &ReadSources, grant: &mut Grant) -> Piece {
+        if !self.is_begun {
+            // Only now: who failed the slices before is asked last.
+            sources.nearness.sort(&mut self.replicas, &sources.health, sources.clock.as_ref());
+            self.is_begun = true;
+            let may_open = |worker: &v1::Worker| sources.nearness.is_same_host(worker) && sources.local.may_try(worker);
+            if self.length_bytes >= LOCAL_MIN_BYTES && self.replicas.first().is_some_and(may_open) {
+                self.local = Some(Arc::default());
+            }
+        }
+        let end = self.offset_bytes + self.length_bytes;
+        let granted = self.offset_bytes + grant.bytes().min(self.length_bytes);
+        let aligned = granted - granted % ALIGNMENT_BYTES;
+        let piece_end = if granted == end || aligned <= self.offset_bytes { granted } else { aligned };
+        let piece = Piece {
+            block_id: self.block_id,
+            offset_bytes: self.offset_bytes,
+            length_bytes: piece_end - self.offset_bytes,
+            replicas: self.replicas.clone(),
+            local: self.local.clone(),
+            has_others: false,
+        };
+        grant.shrink(piece.length_bytes);
+        self.take(piece.length_bytes);
+        piece
+    }
+
+    fn next_rows(&mut self, block: Arc<CodedBlock>, grant: &mut Grant) -> Rows {
+        let (length_bytes, memory_bytes) = block.part(self.offset_bytes, self.length_bytes, grant.bytes());
+        grant.shrink(memory_bytes);
+        let rows = Rows { block, offset_bytes: self.offset_bytes, length_bytes };
+        self.take(length_bytes);
+        rows
+    }
+
+    fn take(&mut self, length_bytes: u64) {
+        self.offset_bytes += length_bytes;
+        self.length_bytes -= length_bytes;
     }
 }
 
@@ -276,6 +307,7 @@ fn cut(
             return Err(gap(position));
         }
         let length = extent_end.min(end) - position;
+        let coded = located.coded.as_ref().map(|place| CodedBlock::new(extent, place, sources)).transpose()?;
         slices.push_back(Slice {
             block_id: extent.block_id,
             offset_bytes: position - located.offset_bytes,
@@ -283,6 +315,7 @@ fn cut(
             replicas: known(&located.worker_ids, sources),
             is_begun: false,
             local: None,
+            coded: coded.map(Arc::new),
         });
         checks.push_back(Check {
             left_bytes: length,

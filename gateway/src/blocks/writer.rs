@@ -14,7 +14,7 @@ use weir_proto::{BlockId, Failure};
 
 /// So much of a block's beginning is kept, within the budget of its upload, so that another worker can take over as if
 /// it had been there from the start.
-const WINDOW_BYTES: u64 = 1 << 20;
+pub(super) const WINDOW_BYTES: u64 = 1 << 20;
 /// Pieces below this size are copied, since each keeps the buffer of a connection that it is a part of; of a body that
 /// comes in more of them than so many nothing is kept.
 const SMALL_PIECE_BYTES: usize = 8 << 10;

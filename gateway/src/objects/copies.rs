@@ -14,7 +14,7 @@ use weir_proto::Failure;
 use weir_proto::v1::{self, Reason};
 
 /// How often other workers are looked for in place of those that failed, for one block at one time.
-const ROUNDS_MAX: usize = 3;
+pub(super) const ROUNDS_MAX: usize = 3;
 /// When too few workers are live: waits between looks at whether there are more now.
 const PLACE_PAUSES: [Duration; 3] = [Duration::from_millis(10), Duration::from_millis(100), Duration::from_millis(500)];
 
@@ -155,7 +155,7 @@ impl Inner {
             self.metrics.blocks_short.inc();
         }
         let replication = u32::try_from(copies.wanted).unwrap_or(u32::MAX);
-        Ok(v1::WrittenExtent { extent: Some(block.extent), worker_ids: block.holders, replication })
+        Ok(v1::WrittenExtent { extent: Some(block.extent), worker_ids: block.holders, replication, coded: None })
     }
 
     /// Writes a block to more workers; None when it can't be had from anywhere.
@@ -171,7 +171,7 @@ impl Inner {
         // Not needed any more, and others may wait for the memory.
         block.take_window();
         let located =
-            v1::LocatedExtent { extent: Some(block.extent), worker_ids: block.holders.clone(), offset_bytes: 0 };
+            v1::LocatedExtent { extent: Some(block.extent), worker_ids: block.holders.clone(), ..Default::default() };
         let reader = ExtentReader::new(vec![located], 0, block.extent.length_bytes, self.read_sources());
         let copied = async {
             let mut reader = reader?;
@@ -199,7 +199,7 @@ impl Inner {
     }
 }
 
-fn failed_ids(failed: &[FailedReplica]) -> Vec<u64> {
+pub(super) fn failed_ids(failed: &[FailedReplica]) -> Vec<u64> {
     failed.iter().map(|failed| failed.worker_id).collect()
 }
 

@@ -1,5 +1,5 @@
 use crate::objects::testing::*;
-use crate::objects::{ObjectsOptions, PutObject};
+use crate::objects::{Keeping, ObjectsOptions, PutObject};
 use std::collections::BTreeSet;
 use std::sync::atomic::Ordering::SeqCst;
 use weir_proto::v1::Reason;
@@ -157,7 +157,7 @@ async fn with_fewer_healthy_workers_than_copies_a_majority_is_enough() {
 async fn a_bucket_that_says_how_many_copies_it_wants_gets_them() {
     let cluster = Cluster::with(5, 3, |_| {}).await;
     for copies in [1, 2, 4] {
-        let request = PutObject { replication: copies, ..put_request() };
+        let request = PutObject { keeping: Keeping { replication: copies, coding: None }, ..put_request() };
         cluster.objects.put_object(request, whole(pattern(2500))).await.unwrap();
         check(&cluster, &pattern(2500), copies as usize).await;
         assert!(cluster.metaserver.extents().iter().all(|written| written.replication == copies));

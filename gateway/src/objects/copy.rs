@@ -125,11 +125,11 @@ impl Objects {
             attributes,
             precondition: request.precondition.clone(),
             owner: request.owner.clone(),
-            replication: request.replication,
+            keeping: request.keeping,
         };
         let mut body = body_of(source.content, algorithm);
         let inline_max_bytes = Some(self.inner.inline_max_bytes());
-        let uploaded = self.inner.upload(&mut body, inline_max_bytes, request.replication).await.map_err(of_source)?;
+        let uploaded = self.inner.upload(&mut body, inline_max_bytes, request.keeping).await.map_err(of_source)?;
         Ok(self.inner.commit_object(put, uploaded).await?)
     }
 
@@ -172,14 +172,14 @@ impl Objects {
             key: request.key,
             upload_id: request.upload_id,
             part_number: request.part_number,
-            replication: request.replication,
+            keeping: request.keeping,
         };
         let algorithm = match self.part_algorithm(&put).await? {
             ChecksumAlgorithm::None => ChecksumAlgorithm::Crc64nvme,
             algorithm => algorithm,
         };
         let mut body = body_of(source.content, algorithm);
-        let uploaded = self.inner.upload(&mut body, None, put.replication).await.map_err(of_source)?;
+        let uploaded = self.inner.upload(&mut body, None, put.keeping).await.map_err(of_source)?;
         Ok(self.inner.commit_part(put, uploaded).await?)
     }
 

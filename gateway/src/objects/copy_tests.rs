@@ -1,3 +1,4 @@
+use crate::objects::Keeping;
 use crate::objects::testing::*;
 use crate::objects::{CopyObject, CopyPart};
 use weir_proto::v1::{self, ChecksumAlgorithm, Reason};
@@ -17,7 +18,7 @@ fn copy_request() -> CopyObject {
         checksum_algorithm: ChecksumAlgorithm::None,
         owner: String::new(),
         acl: None,
-        replication: 0,
+        keeping: Keeping::default(),
     }
 }
 
@@ -112,7 +113,7 @@ async fn a_range_is_copied_into_a_part() {
         key: ObjectKey::new("copy").unwrap(),
         upload_id: 2,
         part_number: 7,
-        replication: 0,
+        keeping: Keeping::default(),
     };
     let part = cluster.objects.copy_part(request).await.unwrap();
     assert_eq!((part.part_number, part.size_bytes), (7, 1000));

@@ -62,6 +62,11 @@ impl Metrics {
         );
         registry.register("blocks_read", "Extents read from workers", self.reads.blocks.clone());
         registry.register("replica_failovers", "Reads taken over by another replica", self.reads.failovers.clone());
+        registry.register(
+            "rebuilt_reads",
+            "Parts of coded blocks of which some was computed from other shards",
+            self.reads.rebuilt.clone(),
+        );
         registry.register("hedged_reads", "Reads for which a second replica was asked", self.reads.hedges.clone());
         registry.register("damaged_reads", "Reads that met damaged bytes", self.reads.damaged.clone());
         registry.register("uploads_in_flight", "Uploads in flight", self.uploads_in_flight.clone());

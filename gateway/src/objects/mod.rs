@@ -10,6 +10,7 @@
 //! | `session`, `term`, `leases` | the session; what is in flight under it; what becomes of a block |
 //! | `workers` | the table of workers, as heartbeats keep it |
 
+mod block_stream;
 mod calls;
 mod copies;
 mod copy;
@@ -21,6 +22,7 @@ mod pipeline;
 mod precondition;
 mod put;
 mod session;
+mod shards;
 mod term;
 #[cfg(test)]
 mod testing;
@@ -28,7 +30,9 @@ mod types;
 mod workers;
 
 pub use get::ContentStream;
-pub use types::{CopyObject, CopyPart, GetObject, ObjectsError, ObjectsOptions, OpenedObject, PutObject, PutPart};
+pub use types::{
+    CopyObject, CopyPart, GetObject, Keeping, ObjectsError, ObjectsOptions, OpenedObject, PutObject, PutPart,
+};
 
 use crate::blocks::{LocalReads, Nearness, ReadBudget, ReadSources, WorkerConnector, WorkerHealth};
 use metrics::Metrics;

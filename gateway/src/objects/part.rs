@@ -28,7 +28,7 @@ impl Objects {
             (expected, Some(sent)) if expected != sent => return Err(other_algorithm(expected, sent).into()),
             (expected, _) => body.store_checksum(expected),
         }
-        let uploaded = self.inner.upload(&mut body, None, request.replication).await?;
+        let uploaded = self.inner.upload(&mut body, None, request.keeping).await?;
         drop(body);
         Ok(self.inner.commit_part(request, uploaded).await?)
     }

@@ -1,4 +1,5 @@
 use crate::body::BodyKind;
+use crate::objects::Keeping;
 use crate::objects::PutPart;
 use crate::objects::testing::*;
 use weir_proto::v1::content::Where;
@@ -11,7 +12,7 @@ fn part(part_number: u32) -> PutPart {
         key: ObjectKey::new("k").unwrap(),
         upload_id: 2,
         part_number,
-        replication: 0,
+        keeping: Keeping::default(),
     }
 }
 

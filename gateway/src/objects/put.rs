@@ -32,7 +32,7 @@ impl Objects {
         if plan.expects_continue || plan.length.known().is_none_or(|length| length >= CHECK_FIRST_MIN_BYTES) {
             self.check_first(&request).await?;
         }
-        let uploaded = self.inner.upload(&mut body, Some(self.inner.inline_max_bytes()), request.replication).await?;
+        let uploaded = self.inner.upload(&mut body, Some(self.inner.inline_max_bytes()), request.keeping).await?;
         drop(body);
         Ok(self.inner.commit_object(request, uploaded).await?)
     }

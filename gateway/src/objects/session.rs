@@ -3,7 +3,7 @@
 
 use super::leases::{AbandonedBlock, BlockLease};
 use super::term::{BlockInFlight, Term};
-use super::types::ObjectsOptions;
+use super::types::{Keeping, ObjectsOptions};
 use super::workers::Workers;
 use crate::blocks::Copies;
 use parking_lot::{Mutex, RwLock};
@@ -85,9 +85,10 @@ impl Session {
         self.workers.read().clone()
     }
 
-    /// How many copies the blocks of a bucket are to have that says so; 0: it does not say.
-    pub fn copies(&self, replication: u32) -> Copies {
-        self.workers.read().copies(replication)
+    /// How many copies the blocks of a bucket are to have; those that are too short to be coded survive as many losses
+    /// as the others.
+    pub fn copies(&self, keeping: Keeping) -> Copies {
+        self.workers.read().copies(keeping)
     }
 
     /// Is there a session, and did the metaserver answer within its lease?

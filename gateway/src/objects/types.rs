@@ -4,6 +4,7 @@ use super::ContentStream;
 use crate::blocks::{Nearness, ReadPatience};
 use crate::body::BodyError;
 use std::time::Duration;
+use weir_coding::Scheme;
 use weir_proto::v1;
 use weir_proto::v1::Reason;
 use weir_proto::{BucketName, Failure, ObjectKey};
@@ -61,6 +62,25 @@ impl From<&GatewaySettings> for ObjectsOptions {
     }
 }
 
+/// How a bucket wants its new blocks kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Keeping {
+    /// Copies of each; 0: the bucket asks for none, and the cluster's setting holds.
+    pub replication: u32,
+    /// They are coded instead.
+    pub coding: Option<Scheme>,
+}
+
+impl Keeping {
+    /// What a bucket's settings say; none: nothing.
+    pub fn of(access: Option<&v1::BucketAccess>) -> Self {
+        let Some(access) = access else { return Self::default() };
+        // The metaserver takes no scheme that makes no sense.
+        let coding = access.coding.and_then(|coding| Scheme::new(coding.data_shards, coding.parity_shards).ok());
+        Self { replication: access.replication, coding }
+    }
+}
+
 /// PutObject.
 #[derive(Clone, Debug)]
 pub struct PutObject {
@@ -69,8 +89,7 @@ pub struct PutObject {
     pub attributes: v1::Attributes,
     pub precondition: Option<v1::Precondition>,
     pub owner: String,
-    /// Copies of each new block that the bucket asks for; 0: it asks for none, and the cluster's setting holds.
-    pub replication: u32,
+    pub keeping: Keeping,
 }
 
 /// UploadPart.
@@ -81,8 +100,7 @@ pub struct PutPart {
     pub upload_id: u64,
     /// 1 to 10,000.
     pub part_number: u32,
-    /// Copies of each new block that the bucket asks for; 0: it asks for none, and the cluster's setting holds.
-    pub replication: u32,
+    pub keeping: Keeping,
 }
 
 /// GetObject.
@@ -131,8 +149,7 @@ pub struct CopyObject {
     pub owner: String,
     /// Absent: the owner's alone. The source's is never taken.
     pub acl: Option<v1::Acl>,
-    /// Copies of each new block that the bucket asks for; 0: it asks for none, and the cluster's setting holds.
-    pub replication: u32,
+    pub keeping: Keeping,
 }
 
 /// UploadPartCopy.
@@ -149,8 +166,7 @@ pub struct CopyPart {
     pub key: ObjectKey,
     pub upload_id: u64,
     pub part_number: u32,
-    /// Copies of each new block that the bucket asks for; 0: it asks for none, and the cluster's setting holds.
-    pub replication: u32,
+    pub keeping: Keeping,
 }
 
 /// Why something about an object did not work.

@@ -1,5 +1,6 @@
 //! The workers that the metaserver tells of: all of them with the session, then what changes with its heartbeats.
 
+use super::types::Keeping;
 use crate::blocks::{Copies, WorkerMap};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -61,9 +62,14 @@ impl Workers {
         Self::new(workers)
     }
 
-    /// How many copies the blocks of a bucket are to have that says so; 0: it does not say.
-    pub fn copies(&self, replication: u32) -> Copies {
-        let wanted = if replication == 0 { self.replication } else { replication };
+    /// How many copies the blocks of a bucket are to have; those that are too short to be coded survive as many losses
+    /// as the others.
+    pub fn copies(&self, keeping: Keeping) -> Copies {
+        let wanted = match (keeping.coding, keeping.replication) {
+            (Some(scheme), _) => u32::try_from(scheme.parity() + 1).unwrap_or(u32::MAX),
+            (None, 0) => self.replication,
+            (None, replication) => replication,
+        };
         Copies::new(wanted, self.replication_min)
     }
 }

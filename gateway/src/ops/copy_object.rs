@@ -57,7 +57,7 @@ pub async fn copy_object(context: &Context, request: &Request, bucket: &BucketNa
         checksum_algorithm: algorithm,
         owner: new.owner.clone(),
         acl: new.acl.clone(),
-        replication: request.replication(bucket),
+        keeping: request.keeping(bucket),
     };
     let tagged = (for_tags == Directive::Copy).then_some(Resource::Object(bucket, key));
     let copied = |object_id| context.objects.copy_object(copy(object_id)).map_err(S3Error::from);

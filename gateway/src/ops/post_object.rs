@@ -103,7 +103,7 @@ async fn store_form(
         attributes: v1::Attributes { acl: new.acl, ..attributes::of_new_object(&headers)? },
         precondition: sender.access.own_alone("s3:PutObject", &Resource::Object(bucket, &key), condition),
         owner: new.owner,
-        replication: request.replication(bucket),
+        keeping: request.keeping(bucket),
     };
     let plan = plan_of(context, &headers, policy.as_ref(), &file)?;
     let object = context.objects.put_object(put, IncomingBody::new(file, plan)).await?;

@@ -26,7 +26,7 @@ pub async fn put_object(
         attributes: v1::Attributes { acl: new.acl, ..attributes::of_new_object(&request.headers)? },
         precondition: request.condition("s3:PutObject", (bucket, key), conditions::of_write(&request.headers)?),
         owner: new.owner,
-        replication: request.replication(bucket),
+        keeping: request.keeping(bucket),
     };
     let body = context.data(request, body, BodyKind::Put)?;
     let object = context.objects.put_object(put, body).await;

@@ -25,7 +25,7 @@ pub async fn upload_part(
         key: key.clone(),
         part_number: number_of_part(request)?,
         upload_id: request.upload_id()?,
-        replication: request.replication(bucket),
+        keeping: request.keeping(bucket),
     };
     let body = context.data(request, body, BodyKind::Part)?;
     let part = context.objects.put_part(put, body).await?;

@@ -33,7 +33,7 @@ pub async fn upload_part_copy(context: &Context, request: &Request, bucket: &Buc
         key: key.clone(),
         part_number,
         upload_id,
-        replication: request.replication(bucket),
+        keeping: request.keeping(bucket),
     };
     let copied = |object_id| context.objects.copy_part(copy(object_id)).map_err(|error| refused(request, error));
     let part = source.copied(context, request, None, copied).await?;

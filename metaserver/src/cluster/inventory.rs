@@ -62,12 +62,13 @@ impl Cluster {
     }
 
     /// A copy that the record does not name, or that was thought to be damaged or gone, counts when the block needs it:
-    /// once the worker has verified it.
+    /// once the worker has verified it. Of a coded block nobody knows which shard it is that the record does not name.
     fn adopts(&self, block_id: u64, record: &BlockRecord, worker_id: u64, members: &Members) -> bool {
         let look = look(record, members, self.namespace.settings.replication);
-        let adopts = matches!(look.need, Need::Copy { .. }) && members.serves(worker_id);
+        let is_known = record.coded.is_none() || record.worker_ids.contains(&worker_id);
+        let adopts = matches!(look.need, Need::Copy { .. }) && members.serves(worker_id) && is_known;
         // Without a source nobody can be ordered to copy: what the worker has may be the only one there is.
-        let is_last = look.live == 0;
+        let is_last = look.live < look.needed;
         if adopts || is_last {
             self.repair.push(Entry { block_id, preferred: Some(worker_id), ..Entry::default() });
         }

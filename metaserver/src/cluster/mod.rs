@@ -107,6 +107,7 @@ impl Cluster {
             workers: self.workers.by_ids(&self.namespace, &record.worker_ids),
             holders,
             condemned: record.condemned,
+            coded: record.coded.map(|coded| coded.place(&record.worker_ids)),
         })
     }
 }

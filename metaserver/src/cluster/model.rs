@@ -8,7 +8,7 @@ use crate::records::block::{self, BlockRecord};
 use crate::records::decode;
 use crate::records::key::Kind;
 use proptest::prelude::*;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 const WORKERS: usize = 4;
 const ZONES: [&str; WORKERS] = ["a", "a", "b", "c"];
@@ -16,6 +16,7 @@ const ZONES: [&str; WORKERS] = ["a", "a", "b", "c"];
 #[derive(Clone, Debug)]
 enum Step {
     Put { first: usize, count: usize, wanted: u32 },
+    PutCoded { first: usize },
     Delete { nth: usize },
     Beat { at: usize, is_lost: bool },
     Work { at: usize },
@@ -39,6 +40,7 @@ fn step() -> impl Strategy<Value = Step> {
     let at = 0..WORKERS;
     prop_oneof![
         4 => (at.clone(), 1usize..4, 1u32..4).prop_map(|(first, count, wanted)| Step::Put { first, count, wanted }),
+        2 => at.clone().prop_map(|first| Step::PutCoded { first }),
         2 => (0usize..20).prop_map(|nth| Step::Delete { nth }),
         14 => (at.clone(), prop::bool::weighted(0.2)).prop_map(|(at, is_lost)| Step::Beat { at, is_lost }),
         12 => at.clone().prop_map(|at| Step::Work { at }),
@@ -70,6 +72,7 @@ impl Run {
         let machines = &mut self.machines;
         match *step {
             Step::Put { first, count, wanted } => self.put(first, count, wanted).await,
+            Step::PutCoded { first } => self.put_coded(first).await,
             Step::Delete { nth } => {
                 let Some(key) = self.objects.keys().nth(nth).cloned() else { return };
                 machines.fixture.delete("photos", &[&key]).await;
@@ -119,16 +122,34 @@ impl Run {
         }
     }
 
+    /// A block of three shards, any two of which are enough.
+    async fn put_coded(&mut self, first: usize) {
+        let alive = (0..WORKERS).map(|n| (first + n) % WORKERS).filter(|at| self.machines.machines[*at].is_alive);
+        let on: Vec<usize> = alive.take(3).collect();
+        if on.len() == 3 {
+            let block_id = self.machines.put_coded(&on).await;
+            self.objects.insert(format!("object-{}", self.machines.put_count), (block_id, 3));
+        }
+    }
+
+    /// Could the block be read from these alone?
+    fn is_readable(&self, block_id: u64, on: &[usize]) -> bool {
+        let shards: BTreeSet<Option<u32>> =
+            on.iter().map(|at| self.machines.machines[*at].shards.get(&block_id).copied()).collect();
+        shards.contains(&None) || shards.len() >= 2
+    }
+
     /// A copy of which there is another: nobody can bring back what is gone everywhere.
     fn spare_copy(&self, at: usize, nth: usize) -> Option<u64> {
         let block_id = *self.machines.machines[at].blocks.iter().nth(nth)?;
-        (self.machines.on_disk(block_id).len() > 1).then_some(block_id)
+        let others: Vec<usize> = self.machines.on_disk(block_id).into_iter().filter(|other| *other != at).collect();
+        self.is_readable(block_id, &others).then_some(block_id)
     }
 
     fn check_copies(&self, step: &Step) {
         for (key, (block_id, _)) in &self.objects {
             let on_disk = self.machines.on_disk(*block_id);
-            assert!(!on_disk.is_empty(), "I2: block {block_id} of {key} has no copy left after {step:?}");
+            assert!(self.is_readable(*block_id, &on_disk), "I2: block {block_id} of {key} is lost after {step:?}");
         }
     }
 
@@ -152,6 +173,13 @@ impl Run {
         assert_eq!(redundancy.complete_block_count, self.objects.len() as u64, "I6: {redundancy:?}");
         for (key, (block_id, wanted)) in &self.objects {
             assert_eq!(self.machines.on_disk(*block_id).len(), *wanted, "I6: block {block_id} of {key}");
+            let record = self.machines.fixture.namespace.block(*block_id).await.unwrap();
+            if let Some(coded) = &record.coded {
+                let held = self.machines.shards_on_disk(*block_id);
+                let named = |(at, shard): &(usize, u32)| coded.shard_of(self.machines.id(*at)) == Some(*shard as usize);
+                let shards: BTreeSet<u32> = held.iter().map(|(_, shard)| *shard).collect();
+                assert!(shards.len() == 3 && held.iter().all(named), "I6: block {block_id} of {key}: {held:?}");
+            }
         }
         let held: usize = self.machines.block_counts().iter().sum();
         let expected: usize = self.objects.values().map(|(_, wanted)| wanted).sum();

@@ -3,11 +3,13 @@
 use super::members::Members;
 use crate::records::block::BlockRecord;
 
-/// A block as it is.
+/// A block as it is. What is said of copies holds for the shards of a coded block, each of which wants one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Look {
     pub wanted: usize,
-    /// Valid copies on workers that are not lost.
+    /// With fewer it can't be read: 1, or the data shards of a coded block.
+    pub needed: usize,
+    /// Valid copies on workers that are not lost; of a coded block, shards that have one.
     pub live: usize,
     /// Copies that nobody will miss: more than are wanted, or on workers that are emptied.
     pub surplus: usize,
@@ -19,12 +21,15 @@ pub(crate) struct Look {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Need {
     Nothing,
-    /// Another copy. There are `left` that will count; the fewer, the more urgent.
+    /// Another copy of one of these parts. There are `left` that will count, beside those without which the block can't
+    /// be read; the fewer, the more urgent.
     Copy {
         left: usize,
+        parts: Vec<Option<usize>>,
     },
     /// The victims' copies go when those of the keepers, as many as are wanted, are verified.
     Drop {
+        part: Option<usize>,
         victims: Vec<u64>,
         keepers: Vec<u64>,
         /// All victims are forgotten workers: their copies are only names.
@@ -67,23 +72,53 @@ impl Copies {
 
 /// Looks at a block that something refers to.
 pub(crate) fn look(record: &BlockRecord, members: &Members, cluster_replication: u32) -> Look {
+    let Some(coded) = &record.coded else { return look_at(record, None, members, cluster_replication) };
+    let shards = || (0..coded.shard_count()).filter_map(|shard| Some((shard, record.part(Some(shard))?)));
+    let looks: Vec<Look> = shards().map(|(shard, part)| look_at(&part, Some(shard), members, 1)).collect();
+    let copies: Vec<Copies> = shards().map(|(_, part)| Copies::of(&part, members)).collect();
+    let readable = copies.iter().filter(|copies| !copies.sources(members).is_empty()).count();
+    let left = copies.iter().filter(|copies| !copies.sources(members).is_empty() || !copies.awaited.is_empty()).count();
+    let can_rebuild = readable >= coded.needed();
+    let lacks = |(shard, copies): (usize, &Copies)| {
+        let is_made = can_rebuild || !copies.sources(members).is_empty();
+        (copies.holders().is_empty() && is_made).then_some(Some(shard))
+    };
+    let parts: Vec<Option<usize>> = copies.iter().enumerate().filter_map(lacks).collect();
+    let drop = looks.iter().find(|look| matches!(look.need, Need::Drop { .. }));
+    Look {
+        wanted: coded.shard_count(),
+        needed: coded.needed(),
+        live: looks.iter().filter(|look| look.live > 0).count(),
+        surplus: looks.iter().map(|look| look.surplus).sum(),
+        invalid: looks.iter().map(|look| look.invalid).sum(),
+        need: match (parts.is_empty(), drop) {
+            (false, _) => Need::Copy { left: (left + 1).saturating_sub(coded.needed()), parts },
+            (true, Some(look)) => look.need.clone(),
+            (true, None) => Need::Nothing,
+        },
+    }
+}
+
+/// Looks at a replicated block, or at a shard.
+fn look_at(record: &BlockRecord, part: Option<usize>, members: &Members, cluster_replication: u32) -> Look {
     let wanted = record.wanted_count(cluster_replication);
     let copies = Copies::of(record, members);
     Look {
         wanted,
+        needed: 1,
         live: record.valid_worker_ids().filter(|id| members.is_live(*id)).count(),
         surplus: copies.serving.len().saturating_sub(wanted) + copies.draining.len(),
         invalid: record.invalid_worker_ids.len(),
-        need: need(record, &copies, members, wanted),
+        need: need(record, part, &copies, members, wanted),
     }
 }
 
-fn need(record: &BlockRecord, copies: &Copies, members: &Members, wanted: usize) -> Need {
+fn need(record: &BlockRecord, part: Option<usize>, copies: &Copies, members: &Members, wanted: usize) -> Need {
     let sources = copies.sources(members);
     if copies.serving.len() + copies.awaited.len() < wanted {
         return match sources.is_empty() {
             true => Need::Nothing,
-            false => Need::Copy { left: sources.len() + copies.awaited.len() },
+            false => Need::Copy { left: sources.len() + copies.awaited.len(), parts: vec![part] },
         };
     }
     if copies.serving.len() < wanted {
@@ -99,7 +134,7 @@ fn need(record: &BlockRecord, copies: &Copies, members: &Members, wanted: usize)
         return Need::Nothing;
     }
     let names_alone = victims.iter().all(|id| members.is_forgotten(*id));
-    Need::Drop { victims, keepers, names_alone }
+    Need::Drop { part, victims, keepers, names_alone }
 }
 
 #[cfg(test)]
@@ -110,6 +145,10 @@ mod tests {
     fn block(worker_ids: &[u64], invalid: &[u64], wanted: u32) -> BlockRecord {
         let (worker_ids, invalid_worker_ids) = (worker_ids.to_vec(), invalid.to_vec());
         BlockRecord { worker_ids, invalid_worker_ids, wanted, ..Default::default() }
+    }
+
+    fn one_more() -> Need {
+        Need::Copy { left: 1, parts: vec![None] }
     }
 
     fn five() -> Members {
@@ -123,7 +162,7 @@ mod tests {
     #[test]
     fn a_block_with_its_copies_needs_nothing() {
         let look = look(&block(&[1, 3], &[], 2), &five(), 1);
-        assert_eq!(look, Look { wanted: 2, live: 2, surplus: 0, invalid: 0, need: Need::Nothing });
+        assert_eq!(look, Look { wanted: 2, needed: 1, live: 2, surplus: 0, invalid: 0, need: Need::Nothing });
     }
 
     #[test]
@@ -133,20 +172,20 @@ mod tests {
         let waited = look(&block(&[1, 3], &[], 2), &members, 1);
         assert_eq!((waited.live, waited.need), (1, Need::Nothing));
         silent(&mut members, 3, 71);
-        assert_eq!(look(&block(&[1, 3], &[], 2), &members, 1).need, Need::Copy { left: 1 });
+        assert_eq!(look(&block(&[1, 3], &[], 2), &members, 1).need, one_more());
         assert_eq!(look(&block(&[1, 3, 4], &[], 2), &members, 1).need, Need::Nothing, "it is named until it is back");
         silent(&mut members, 3, 2_000);
-        let drop = Need::Drop { victims: vec![3], keepers: vec![1, 4], names_alone: true };
+        let drop = Need::Drop { part: None, victims: vec![3], keepers: vec![1, 4], names_alone: true };
         assert_eq!(look(&block(&[1, 3, 4], &[], 2), &members, 1).need, drop, "or forgotten");
-        assert_eq!(look(&block(&[1, 3], &[], 2), &members, 1).need, Need::Copy { left: 1 });
+        assert_eq!(look(&block(&[1, 3], &[], 2), &members, 1).need, one_more());
         let gone = look(&block(&[3], &[], 2), &members, 1);
         assert_eq!((gone.live, gone.need), (0, Need::Nothing), "nobody can give it");
     }
 
     #[test]
     fn a_damaged_copy_does_not_count_and_goes_when_there_are_others() {
-        assert_eq!(look(&block(&[1, 3], &[3], 2), &five(), 1).need, Need::Copy { left: 1 });
-        let drop = Need::Drop { victims: vec![3], keepers: vec![1, 4], names_alone: false };
+        assert_eq!(look(&block(&[1, 3], &[3], 2), &five(), 1).need, one_more());
+        let drop = Need::Drop { part: None, victims: vec![3], keepers: vec![1, 4], names_alone: false };
         assert_eq!(look(&block(&[1, 3, 4], &[3], 2), &five(), 1).need, drop);
         assert_eq!(look(&block(&[3], &[3], 1), &five(), 1).need, Need::Nothing, "the last one is kept as it is");
     }
@@ -155,16 +194,16 @@ mod tests {
     fn a_worker_that_is_emptied_gives_until_others_have_what_it_has() {
         let mut members = five();
         members.by_id.get_mut(&1).unwrap().draining = true;
-        assert_eq!(look(&block(&[1], &[], 1), &members, 1).need, Need::Copy { left: 1 });
+        assert_eq!(look(&block(&[1], &[], 1), &members, 1).need, one_more());
         let look = look(&block(&[1, 2], &[], 1), &members, 1);
-        let drop = Need::Drop { victims: vec![1], keepers: vec![2], names_alone: false };
+        let drop = Need::Drop { part: None, victims: vec![1], keepers: vec![2], names_alone: false };
         assert_eq!((look.surplus, look.need), (1, drop));
     }
 
     #[test]
     fn more_copies_than_wanted_are_dropped_but_not_for_one_that_is_away() {
         let mut members = five();
-        let drop = Need::Drop { victims: vec![1], keepers: vec![2, 3], names_alone: false };
+        let drop = Need::Drop { part: None, victims: vec![1], keepers: vec![2, 3], names_alone: false };
         assert_eq!(look(&block(&[1, 2, 3], &[], 2), &members, 1).need, drop);
         silent(&mut members, 1, 50);
         assert_eq!(look(&block(&[1, 2, 3], &[], 2), &members, 1).need, Need::Nothing);

@@ -171,13 +171,13 @@ impl Cluster {
         found.surplus_copy_count += look.surplus as u64;
         match look.wanted.saturating_sub(look.live) {
             0 => found.complete_block_count += 1,
-            _ if look.live == 0 => found.lost_block_count += 1,
+            _ if look.live < look.needed => found.lost_block_count += 1,
             missing => *pass.missing.entry(missing).or_default() += 1,
         }
         for worker_id in &record.worker_ids {
             let held = pass.held.entry(*worker_id).or_default();
             held.blocks += 1;
-            held.bytes += record.length_bytes;
+            held.bytes += record.held_bytes(*worker_id);
         }
         for worker_id in record.valid_worker_ids().filter(|id| pass.asked.contains(id)) {
             self.workers.ask(worker_id, block_id);
@@ -185,7 +185,7 @@ impl Cluster {
         let entry = Entry { block_id, ..Entry::default() };
         match look.need {
             // Where nobody can take it, it would only wait.
-            Need::Copy { left } if has_target(record, members) => {
+            Need::Copy { left, .. } if has_target(record, members) => {
                 self.repair.push(Entry { urgency: Urgency::Copies(left), ..entry });
             }
             Need::Copy { .. } => {}
@@ -193,7 +193,8 @@ impl Cluster {
             Need::Nothing => {
                 let Some(plan) = &mut pass.plan else { return };
                 let serving = Copies::of(record, members).serving;
-                let moved = plan.take(&serving, &record.worker_ids, record.length_bytes, members);
+                let held_bytes = serving.iter().map(|id| record.held_bytes(*id)).max().unwrap_or(0);
+                let moved = plan.take(&serving, &record.worker_ids, held_bytes, members);
                 if moved.is_some() {
                     self.repair.push(Entry { urgency: Urgency::Moving, moved, ..entry });
                 }
@@ -262,7 +263,8 @@ fn has_target(record: &BlockRecord, members: &Members) -> bool {
     members.by_id.values().any(|member| {
         let id = member.worker_id;
         let has_none = record.valid_worker_ids().all(|holder| holder != id);
-        has_none && members.serves(id) && member.free_bytes >= record.length_bytes
+        let part_bytes = record.length_bytes / record.needed_count().max(1) as u64;
+        has_none && members.serves(id) && member.free_bytes >= part_bytes
     })
 }
 

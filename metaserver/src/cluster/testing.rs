@@ -2,13 +2,23 @@
 
 use crate::testing::Fixture;
 use std::collections::{BTreeMap, BTreeSet};
-use weir_proto::v1::{CopyOrder, CopyResult, Failure, InventoryBatch, RegisterWorkerRequest, WorkerHeartbeatRequest};
+use weir_proto::v1::{
+    CopyOrder, CopyResult, Failure, InventoryBatch, Rebuild, RegisterWorkerRequest, ShardSource, WorkerHeartbeatRequest,
+};
 
 /// What a worker has room for, in bytes.
 pub const ROOM_BYTES: u64 = 100_000;
 
 /// How long the blocks of the tests are.
 pub const BLOCK_BYTES: u64 = 5;
+
+/// The CRC32C of the first shard; those of the others follow.
+const SHARD_CRC: u32 = 100;
+
+/// The shard with a checksum, if it is one's.
+fn shard_of(crc32c: u32) -> Option<u32> {
+    crc32c.checked_sub(SHARD_CRC).filter(|shard| *shard < 3)
+}
 
 /// A worker: its disk, and its process while it is alive.
 #[derive(Clone, Default)]
@@ -19,6 +29,8 @@ pub struct Machine {
     pub incarnation: u64,
     /// Whole copies.
     pub blocks: BTreeSet<u64>,
+    /// Of those that are shards: which.
+    pub shards: BTreeMap<u64, u32>,
     /// Damaged ones, set aside.
     pub quarantined: BTreeSet<u64>,
     deletions: BTreeSet<u64>,
@@ -134,10 +146,16 @@ impl Machines {
                 let is_source = order.sources.iter().any(|source| source.worker_id == machine.worker_id);
                 is_source && machine.is_alive && machine.blocks.contains(&id)
             };
-            let is_there = self.machines[at].blocks.contains(&id) || self.machines.iter().any(gives);
+            let shard = order.rebuild.as_ref().map(|rebuild| rebuild.shard).or_else(|| shard_of(order.crc32c));
+            let has_other =
+                self.machines[at].blocks.contains(&id) && self.machines[at].shards.get(&id) != shard.as_ref();
+            let is_computed = order.rebuild.as_ref().is_some_and(|rebuild| self.can_compute(id, rebuild));
+            let is_there = self.machines[at].blocks.contains(&id) || self.machines.iter().any(gives) || is_computed;
+            let is_there = is_there && !has_other;
             let machine = &mut self.machines[at];
             if is_there {
                 machine.blocks.insert(id);
+                machine.shards.extend(shard.map(|shard| (id, shard)));
                 machine.quarantined.remove(&id);
                 machine.damaged.remove(&id);
                 machine.deleted.remove(&id);
@@ -145,6 +163,19 @@ impl Machines {
             let failure = (!is_there).then(Failure::default);
             machine.results.insert(order.order_id, CopyResult { order_id: order.order_id, block_id: id, failure });
         }
+    }
+
+    /// Are there k of the shards that an order names?
+    fn can_compute(&self, block_id: u64, rebuild: &Rebuild) -> bool {
+        let has = |source: &ShardSource| {
+            let holder = source.source.as_ref().map(|source| source.worker_id);
+            self.machines.iter().any(|machine| {
+                let is_whole = machine.is_alive && machine.blocks.contains(&block_id);
+                Some(machine.worker_id) == holder && is_whole && machine.shards.get(&block_id) == Some(&source.shard)
+            })
+        };
+        let shards: BTreeSet<u32> = rebuild.sources.iter().filter(|s| has(s)).map(|source| source.shard).collect();
+        shards.len() >= rebuild.coding.unwrap().data_shards as usize
     }
 
     pub fn take_inventory(&mut self, at: usize) {
@@ -171,9 +202,10 @@ impl Machines {
         if machine.is_alive {
             return;
         }
-        let Machine { worker_id, zone, incarnation, blocks, quarantined, .. } = std::mem::take(machine);
-        let incarnation = incarnation + 1;
-        *machine = Machine { worker_id, zone, incarnation, blocks, quarantined, is_alive: true, ..Machine::default() };
+        let Machine { worker_id, zone, incarnation, blocks, shards, quarantined, .. } = std::mem::take(machine);
+        let (incarnation, is_alive) = (incarnation + 1, true);
+        let former = Machine { worker_id, zone, incarnation, blocks, shards, quarantined, ..Machine::default() };
+        *machine = Machine { is_alive, ..former };
         self.register(at).await;
     }
 
@@ -196,6 +228,25 @@ impl Machines {
             self.machines[*at].blocks.insert(block_id);
         }
         block_id
+    }
+
+    /// An object of one coded block, 2+1: a shard on each of some workers, in order. Returns the block's id.
+    pub async fn put_coded(&mut self, on: &[usize]) -> u64 {
+        self.put_count += 1;
+        let holders: Vec<(u64, u32)> = on.iter().map(|at| self.id(*at)).zip(0..).collect();
+        let key = format!("object-{}", self.put_count);
+        let crcs: Vec<u32> = (0..3).map(|shard| SHARD_CRC + shard).collect();
+        let block_id = self.fixture.put_coded("photos", &key, &holders, &crcs).await;
+        for (at, shard) in on.iter().zip(0..) {
+            self.machines[*at].blocks.insert(block_id);
+            self.machines[*at].shards.insert(block_id, shard);
+        }
+        block_id
+    }
+
+    /// Which shard each worker that has one has, by position.
+    pub fn shards_on_disk(&self, block_id: u64) -> Vec<(usize, u32)> {
+        self.on_disk(block_id).into_iter().map(|at| (at, self.machines[at].shards[&block_id])).collect()
     }
 
     /// Time passes; the living heartbeat in it.

@@ -6,6 +6,7 @@ use super::transaction::Transaction;
 use super::validate;
 use crate::error::Error;
 use crate::records::block::{self, BlockRecord, Reference};
+use crate::records::coded::CodedRecord;
 use crate::records::condemned::{self, CondemnedRecord};
 use crate::records::content::ExtentRecord;
 use crate::records::key::Kind;
@@ -33,15 +34,23 @@ pub(crate) fn add_new(transaction: &mut Transaction, extents: &[v1::WrittenExten
         let Some(extent) = &written.extent else { continue };
         let key = block::key(extent.block_id);
         transaction.unchanged(key.clone(), None);
+        let coded = written.coded.as_ref().map(CodedRecord::from);
+        let worker_ids = match &written.coded {
+            Some(place) => place.holders.iter().map(|holder| holder.worker_id).collect(),
+            None => written.worker_ids.clone(),
+        };
+        let wanted = match (&coded, written.replication) {
+            (Some(coded), _) => coded.shard_count(),
+            (None, 0) => worker_ids.len(),
+            (None, wanted) => wanted as usize,
+        };
         let record = BlockRecord {
             length_bytes: extent.length_bytes,
             crc32c: extent.crc32c,
-            worker_ids: written.worker_ids.clone(),
+            worker_ids,
             references: vec![reference.clone()],
-            wanted: match written.replication {
-                0 => u32::try_from(written.worker_ids.len()).unwrap_or(u32::MAX),
-                wanted => wanted,
-            },
+            wanted: u32::try_from(wanted).unwrap_or(u32::MAX),
+            coded,
             ..BlockRecord::default()
         };
         transaction.put(key, &record);
@@ -206,7 +215,7 @@ impl Namespace {
         }
         for abandoned in &request.blocks {
             if !abandoned.worker_ids.is_empty() {
-                validate::workers(abandoned.block_id, &abandoned.worker_ids)?;
+                validate::sent_to(abandoned.block_id, &abandoned.worker_ids)?;
             }
         }
         let ids: Vec<u64> = request.blocks.iter().map(|abandoned| abandoned.block_id).collect();

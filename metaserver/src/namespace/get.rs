@@ -107,8 +107,9 @@ impl Namespace {
         let blocks = self.live_blocks(&ids).await?;
         let located = extents.iter().zip(blocks).map(|((offset_bytes, extent), (_, _, block))| LocatedExtent {
             extent: Some(extent.into()),
-            worker_ids: block.readable_worker_ids(),
+            worker_ids: if block.coded.is_some() { Vec::new() } else { block.readable_worker_ids() },
             offset_bytes: *offset_bytes,
+            coded: block.coded.as_ref().map(|coded| coded.place(&block.readable_worker_ids())),
         });
         Ok(located.collect())
     }

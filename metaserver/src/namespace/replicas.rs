@@ -13,6 +13,8 @@ use bytes::Bytes;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct ReplicaChange {
     pub block_id: u64,
+    /// Of a coded block: which of its shards this is about.
+    pub shard: Option<usize>,
     /// It has a verified copy now.
     pub add: Option<u64>,
     /// Their copies go.
@@ -34,12 +36,19 @@ pub(crate) enum Changed {
 impl ReplicaChange {
     /// The record as the change leaves it; none: it does not fit.
     fn apply(&self, mut record: BlockRecord, cluster_replication: u32) -> Option<BlockRecord> {
-        let wanted = record.wanted_count(cluster_replication);
-        record.wanted = u32::try_from(wanted).unwrap_or(u32::MAX);
+        let part = record.part(self.shard)?;
+        let wanted = part.wanted_count(cluster_replication);
+        if record.coded.is_none() {
+            record.wanted = u32::try_from(wanted).unwrap_or(u32::MAX);
+        }
         let is_kept = |id: &u64| {
-            record.worker_ids.contains(id) && !record.invalid_worker_ids.contains(id) && !self.remove.contains(id)
+            part.worker_ids.contains(id) && !part.invalid_worker_ids.contains(id) && !self.remove.contains(id)
         };
-        if !self.keepers.iter().all(is_kept) || !self.remove.iter().all(|id| record.worker_ids.contains(id)) {
+        if !self.keepers.iter().all(is_kept) || !self.remove.iter().all(|id| part.worker_ids.contains(id)) {
+            return None;
+        }
+        if self.add.is_some_and(|id| record.worker_ids.contains(&id) && !part.worker_ids.contains(&id)) {
+            // It holds another shard under the block's id, or may.
             return None;
         }
         let added = self.add.filter(|id| !self.keepers.contains(id) && !self.remove.contains(id));
@@ -50,6 +59,12 @@ impl ReplicaChange {
         record.invalid_worker_ids.retain(|id| !self.remove.contains(id) && Some(*id) != self.add);
         if let Some(added) = self.add.filter(|id| !record.worker_ids.contains(id)) {
             record.worker_ids.push(added);
+        }
+        if let Some(coded) = &mut record.coded {
+            coded.holders.retain(|holder| record.worker_ids.contains(&holder.worker_id));
+            if let (Some(added), Some(shard)) = (self.add, self.shard) {
+                coded.set_holder(added, shard);
+            }
         }
         Some(record)
     }
@@ -175,7 +190,7 @@ mod tests {
         let add = |add| ReplicaChange { block_id, add: Some(add), ..Default::default() };
         let drop = |remove, keepers: &[u64]| {
             let keepers = keepers.to_vec();
-            ReplicaChange { block_id, add: None, remove: vec![remove], keepers }
+            ReplicaChange { block_id, remove: vec![remove], keepers, ..Default::default() }
         };
         assert_eq!(change(&fixture, drop(first, &[second])).await, Changed::Refused, "one is too few");
         assert_eq!(change(&fixture, add(third)).await, Changed::Done);
@@ -188,7 +203,7 @@ mod tests {
         assert_eq!((record.worker_ids, record.invalid_worker_ids), (vec![first, third], vec![]));
         fixture.check(false).await;
         assert_eq!(change(&fixture, add(second)).await, Changed::Refused, "it is to delete what it has");
-        let moved = ReplicaChange { block_id, add: Some(1_004), remove: vec![first], keepers: vec![third] };
+        let moved = ReplicaChange { add: Some(1_004), remove: vec![first], keepers: vec![third], ..add(1_004) };
         assert_eq!(change(&fixture, moved).await, Changed::Done);
         assert_eq!(fixture.namespace.block(block_id).await.unwrap().worker_ids, [third, 1_004]);
     }

@@ -8,6 +8,7 @@ use crate::records::inline::INLINE_MAX_BYTES;
 use bytes::Bytes;
 use prost::Message as _;
 use std::collections::HashSet;
+use weir_coding::{Layout, SHARDS_MAX};
 use weir_proto::v1::{self, ChecksumAlgorithm, ChecksumType, content::Where};
 use weir_proto::{BucketName, ObjectKey};
 
@@ -32,6 +33,9 @@ pub const MAX_ENTRIES: usize = 1_000;
 
 /// Copies of one block.
 const MAX_REPLICAS: usize = 16;
+
+/// Workers that one block may have been sent to: those of a coded block, and as many that failed.
+const MAX_SENT_TO: usize = 2 * SHARDS_MAX;
 
 /// Owner names, addresses, versions, storage classes, in bytes.
 const MAX_NAME_BYTES: usize = 256;
@@ -165,7 +169,10 @@ fn extents(extents: &[v1::WrittenExtent]) -> Result<u64, Error> {
         if extent.block_id == 0 || !blocks.insert(extent.block_id) {
             return invalid(format!("block {} is named twice, or is none", extent.block_id));
         }
-        workers(extent.block_id, &written.worker_ids)?;
+        match &written.coded {
+            Some(place) => coded(extent, &written.worker_ids, place)?,
+            None => workers(extent.block_id, &written.worker_ids)?,
+        }
         if written.replication as usize > MAX_REPLICAS {
             let rule = format!("block {} should have at most {MAX_REPLICAS} copies", extent.block_id);
             return Err(Error::invalid("extents", rule));
@@ -175,7 +182,7 @@ fn extents(extents: &[v1::WrittenExtent]) -> Result<u64, Error> {
     Ok(total)
 }
 
-pub(crate) fn workers(block_id: u64, worker_ids: &[u64]) -> Result<(), Error> {
+fn workers(block_id: u64, worker_ids: &[u64]) -> Result<(), Error> {
     let distinct: HashSet<_> = worker_ids.iter().collect();
     if worker_ids.is_empty()
         || worker_ids.len() > MAX_REPLICAS
@@ -188,6 +195,42 @@ pub(crate) fn workers(block_id: u64, worker_ids: &[u64]) -> Result<(), Error> {
     Ok(())
 }
 
+/// Workers that may have a block.
+pub(crate) fn sent_to(block_id: u64, worker_ids: &[u64]) -> Result<(), Error> {
+    if worker_ids.len() > MAX_SENT_TO || worker_ids.contains(&0) {
+        let rule = format!("block {block_id} was sent to at most {MAX_SENT_TO} workers");
+        return Err(Error::invalid("blocks", rule));
+    }
+    Ok(())
+}
+
+/// The place of a coded block: at least k + 1 of its shards, each on one worker of its own.
+fn coded(extent: &v1::Extent, replicas: &[u64], place: &v1::CodedPlace) -> Result<(), Error> {
+    let invalid = |rule: String| Err(Error::invalid("extents", format!("block {}: {rule}", extent.block_id)));
+    let coding = place.coding.unwrap_or_default();
+    let layout = match Layout::new(coding.data_shards, coding.parity_shards, coding.cell_bytes.into()) {
+        Ok(layout) => layout,
+        Err(error) => return invalid(error.to_string()),
+    };
+    let scheme = layout.scheme();
+    if !replicas.is_empty() {
+        return invalid("it is coded, and has no replicas".into());
+    }
+    if place.shard_crc32c.len() != scheme.shards() || extent.length_bytes < layout.row_bytes() {
+        return invalid("it has too few checksums, or is shorter than a row".into());
+    }
+    let workers: HashSet<u64> = place.holders.iter().map(|holder| holder.worker_id).collect();
+    let shards: HashSet<u32> = place.holders.iter().map(|holder| holder.shard).collect();
+    let count = place.holders.len();
+    if workers.len() != count || shards.len() != count || workers.contains(&0) || count <= scheme.data() {
+        return invalid(format!("{} shards or more are on a worker each, and no two are the same", scheme.data() + 1));
+    }
+    match shards.iter().all(|shard| (*shard as usize) < scheme.shards()) {
+        true => Ok(()),
+        false => invalid(format!("{scheme} has no such shard")),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -197,6 +240,7 @@ mod tests {
             extent: Some(v1::Extent { block_id, length_bytes, crc32c: 1 }),
             worker_ids: worker_ids.to_vec(),
             replication: 0,
+            coded: None,
         }
     }
 
@@ -233,6 +277,39 @@ mod tests {
         let many = |count: u64| (1..=count).map(|n| extent(n, 1 << 30, &[1])).collect();
         assert!(of(5 << 30, many(5)).is_ok());
         assert!(matches!(of(6 << 30, many(6)), Err(Error::TooLarge { .. })));
+    }
+
+    #[test]
+    fn the_shards_of_a_coded_block_are_on_a_worker_each() {
+        let good = || {
+            let holders = (0..5).map(|shard| v1::ShardHolder { worker_id: u64::from(shard) + 1, shard }).collect();
+            let coding = Some(v1::Coding { data_shards: 4, parity_shards: 2, cell_bytes: 64 });
+            v1::CodedPlace { coding, holders, shard_crc32c: vec![0; 6] }
+        };
+        let with = |length_bytes, worker_ids: &[u64], change: &dyn Fn(&mut v1::CodedPlace)| {
+            let mut coded = good();
+            change(&mut coded);
+            of(length_bytes, vec![v1::WrittenExtent { coded: Some(coded), ..extent(1, length_bytes, worker_ids) }])
+        };
+        assert!(with(256, &[], &|_| ()).is_ok());
+        for (at, bad) in [
+            with(255, &[], &|_| ()),
+            with(256, &[9], &|_| ()),
+            with(256, &[], &|place| place.coding = None),
+            with(256, &[], &|place| place.coding.as_mut().unwrap().cell_bytes = 63),
+            with(256, &[], &|place| place.coding.as_mut().unwrap().parity_shards = 0),
+            with(256, &[], &|place| place.shard_crc32c.truncate(5)),
+            with(256, &[], &|place| place.holders.truncate(4)),
+            with(256, &[], &|place| place.holders[0].worker_id = 0),
+            with(256, &[], &|place| place.holders[0].worker_id = 2),
+            with(256, &[], &|place| place.holders[0].shard = 1),
+            with(256, &[], &|place| place.holders[0].shard = 6),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            assert!(matches!(bad, Err(Error::Invalid { .. })), "{at}: {bad:?}");
+        }
     }
 
     #[test]

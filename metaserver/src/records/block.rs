@@ -1,8 +1,10 @@
 //! A block: block id → its length and checksum, the workers that hold it, and what refers to it.
 
+use super::coded::CodedRecord;
 use super::key::{KeyReader, KeyWriter, Kind};
 use super::value::{Record, RecordError};
 use bytes::Bytes;
+use std::collections::BTreeSet;
 
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct BlockRecord {
@@ -19,13 +21,16 @@ pub struct BlockRecord {
     /// Nothing refers to it, nothing ever will, and the workers are ordered to delete it.
     #[prost(bool, tag = "5")]
     pub condemned: bool,
-    /// How many copies it should have. 0 in old records: see [`BlockRecord::wanted_count`].
+    /// How many copies it should have; of a coded block, how many shards there are. 0 in old records: see [`BlockRecord::wanted_count`].
     #[prost(uint32, tag = "6")]
     pub wanted: u32,
     /// Those of the workers whose copy is damaged, or was not found: it does not count, and is not read. They are named
     /// until the block has its copies again, and then ordered to delete what they have of it.
     #[prost(uint64, repeated, tag = "7")]
     pub invalid_worker_ids: Vec<u64>,
+    /// Each of the workers holds one shard of it. Absent: each holds all of it, as in all records from before.
+    #[prost(message, optional, tag = "8")]
+    pub coded: Option<CodedRecord>,
 }
 
 impl BlockRecord {
@@ -34,10 +39,11 @@ impl BlockRecord {
         self.worker_ids.iter().copied().filter(|id| !self.invalid_worker_ids.contains(id))
     }
 
-    /// Whom to ask for its bytes: the valid ones. Without any, all: what each of them says is the truth.
+    /// Whom to ask for its bytes: the valid ones. Where they are too few, all: what each of them says is the truth.
     pub fn readable_worker_ids(&self) -> Vec<u64> {
         let valid: Vec<u64> = self.valid_worker_ids().collect();
-        if valid.is_empty() { self.worker_ids.clone() } else { valid }
+        let parts: BTreeSet<Option<usize>> = valid.iter().map(|id| self.shard_of(*id)).collect();
+        if parts.len() < self.needed_count() { self.worker_ids.clone() } else { valid }
     }
 
     /// How many copies it should have; an old record does not say: as many as the cluster wants of a new block, and not
@@ -106,6 +112,7 @@ mod tests {
             condemned: false,
             wanted: 3,
             invalid_worker_ids: vec![u64::MAX],
+            coded: None,
         });
         assert_eq!(name(&key(300)).unwrap(), 300);
         assert!(key(255) < key(256));

@@ -21,6 +21,9 @@ pub struct BucketAccessRecord {
     /// How many workers each new block of its objects is written to; 0: not said.
     #[prost(uint32, tag = "5")]
     pub replication: u32,
+    /// Its new blocks are coded.
+    #[prost(message, optional, tag = "6")]
+    pub coding: Option<v1::CodingScheme>,
 }
 
 impl Record for BucketAccessRecord {
@@ -53,6 +56,7 @@ mod tests {
             ownership: v1::ObjectOwnership::ObjectWriter.into(),
             acl: Some((&sample(100)).into()),
             replication: 16,
+            coding: Some(v1::CodingScheme { data_shards: 16, parity_shards: 8 }),
         });
         assert_eq!(name(&key("photos")).unwrap(), "photos");
     }

@@ -9,6 +9,7 @@ pub mod acl;
 pub mod block;
 pub mod bucket;
 pub mod bucket_access;
+pub mod coded;
 pub mod condemned;
 pub mod content;
 pub mod counter;

@@ -80,6 +80,7 @@ fn object(session_id: u64, first: usize, block_ids: &[u64], worker_ids: &[u64]) 
         extent: Some(Extent { block_id: *block_id, length_bytes: BLOCK_BYTES, crc32c: 0 }),
         worker_ids: holders(first + at, worker_ids.len()).map(|holder| worker_ids[holder]).collect(),
         replication: COPIES as u32,
+        coded: None,
     };
     let extents = Extents { extents: block_ids.iter().enumerate().map(extent).collect() };
     CommitObjectRequest {

@@ -1,6 +1,6 @@
 //! Orders to have a verified copy of a block: what lies here is read whole and compared; what does not is pulled from
-//! another worker. Carried out beside the heartbeats, reported with the next one. The metaserver repeats an order until
-//! it hears of it, so nothing here is kept on disk.
+//! another worker, or computed where it is a shard that nobody has. Carried out beside the heartbeats, reported with the
+//! next one. The metaserver repeats an order until it hears of it, so nothing here is kept on disk.
 
 use super::orders::Orders;
 use super::pace::Pace;
@@ -33,11 +33,11 @@ const SOURCE_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Orders, and what came of them.
 pub struct Copies {
-    disks: Arc<Disks>,
+    pub(super) disks: Arc<Disks>,
     deletions: Arc<Orders>,
-    metrics: Arc<Metrics>,
-    peers: Arc<dyn Peers>,
-    pace: Pace,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) peers: Arc<dyn Peers>,
+    pub(super) pace: Pace,
     state: Mutex<State>,
     given: Notify,
     done: Notify,
@@ -172,9 +172,7 @@ impl Copies {
         for source in &order.sources {
             match self.pull(order, source).await {
                 Ok(()) => {
-                    self.metrics.copied_blocks.inc();
-                    self.metrics.copied_bytes.inc_by(order.length_bytes);
-                    self.forget_damage(id).await;
+                    self.copied(order).await;
                     return Ok(());
                 }
                 Err(failure) => {
@@ -183,7 +181,16 @@ impl Copies {
                 }
             }
         }
-        Err(why)
+        let Some(rebuild) = &order.rebuild else { return Err(why) };
+        self.rebuild(order, rebuild).await?;
+        self.copied(order).await;
+        Ok(())
+    }
+
+    async fn copied(&self, order: &CopyOrder) {
+        self.metrics.copied_blocks.inc();
+        self.metrics.copied_bytes.inc_by(order.length_bytes);
+        self.forget_damage(BlockId(order.block_id)).await;
     }
 
     /// The block is whole: what was set aside of it goes.
@@ -238,7 +245,7 @@ impl Copies {
     }
 }
 
-async fn in_time<T>(step: impl Future<Output = Result<T, Status>>) -> Result<T, Failure> {
+pub(super) async fn in_time<T>(step: impl Future<Output = Result<T, Status>>) -> Result<T, Failure> {
     match tokio::time::timeout(SOURCE_TIMEOUT, step).await {
         Ok(result) => result.map_err(|status| Failure::from_status(&status)),
         Err(_) => Err(Failure::new(Reason::Unavailable, "", "the other worker took too long")),

@@ -8,6 +8,7 @@ mod lost;
 mod orders;
 mod pace;
 pub mod peers;
+mod rebuild;
 
 use crate::disks::identity::Identity;
 use crate::disks::{DiskReport, Disks};

@@ -5,7 +5,8 @@ use super::*;
 use crate::Peers;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use weir_proto::v1::{CopyOrder, CopyResult, CopySource, Reason};
+use weir_coding::{Codec, Layout};
+use weir_proto::v1::{Coding, CopyOrder, CopyResult, CopySource, Reason, Rebuild, ShardSource};
 
 const LARGE: usize = 700_000;
 
@@ -59,6 +60,7 @@ fn order(order_id: u64, block_id: u64, length: usize) -> CopyOrder {
         length_bytes: length as u64,
         crc32c: crate::store::crc32c(&bytes_of(length)),
         sources: vec![source(1, "a:1"), source(2, "b:1")],
+        rebuild: None,
     }
 }
 
@@ -160,4 +162,65 @@ async fn many_orders_take_no_heartbeat_each() {
     assert!((1..=200).all(|id| has(&street.own, id)));
     let results = street.metaserver.state.lock().copy_results.clone();
     assert!(results.iter().all(|result| result.failure.is_none()), "{results:?}");
+}
+
+/// A block of 2+1 with cells of 64 bytes: its shards, and an order for one of them that has all others as sources.
+fn coded(order_id: u64, length: usize, shard: usize) -> (Vec<Vec<u8>>, CopyOrder) {
+    let layout = Layout::new(2, 1, 64).unwrap();
+    let mut shards = vec![Vec::new(); 3];
+    for (at, byte) in bytes_of(length).iter().enumerate() {
+        shards[layout.place_of(length as u64, at as u64).shard].push(*byte);
+    }
+    let cells = [&shards[0][..], &shards[1]];
+    shards[2] =
+        Codec::new(layout.scheme()).encode(&cells, layout.shard_bytes(length as u64, 2) as usize).unwrap().remove(0);
+    let others = (0..3).filter(|other| *other != shard).zip(["a:1", "b:1"]);
+    let source = |(other, address): (usize, &str)| ShardSource {
+        shard: other as u32,
+        source: Some(CopySource { worker_id: 1, address: address.into() }),
+    };
+    let rebuild = Rebuild {
+        coding: Some(Coding { data_shards: 2, parity_shards: 1, cell_bytes: 64 }),
+        block_length_bytes: length as u64,
+        shard: shard as u32,
+        sources: others.map(source).collect(),
+    };
+    let (crc32c, length_bytes) = (crate::store::crc32c(&shards[shard]), shards[shard].len() as u64);
+    let order = CopyOrder { order_id, block_id: 5, length_bytes, crc32c, sources: Vec::new(), rebuild: Some(rebuild) };
+    (shards, order)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_shard_that_nobody_has_is_computed_from_the_others() {
+    for length in [128, 129, 1_000, 2 * LARGE + 77] {
+        for shard in 0..3 {
+            let street = Street::new().await;
+            let (shards, order) = coded(1, length, shard);
+            let others: Vec<&Vec<u8>> = (0..3).filter(|other| *other != shard).map(|other| &shards[other]).collect();
+            put_bytes(&street.a, 5, others[0]).await;
+            put_bytes(&street.b, 5, others[1]).await;
+            assert_eq!(reason(&street.copy_as(order.clone()).await), None, "shard {shard} of {length}");
+            assert!(read(&mut street.own.client(), 5, 0, 0).await.unwrap() == shards[shard]);
+            let again = CopyOrder { order_id: 2, crc32c: 1, ..order };
+            assert_eq!(reason(&street.copy_as(again).await), Some(Reason::ChecksumMismatch), "it is another one");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_shard_is_not_computed_from_too_few_or_wrong_ones_and_nothing_stays() {
+    let street = Street::new().await;
+    let (shards, order) = coded(1, 1_000, 0);
+    put_bytes(&street.a, 5, &shards[1]).await;
+    assert_eq!(reason(&street.copy_as(order.clone()).await), Some(Reason::NoSuchBlock), "the parity is missing");
+    put_bytes(&street.b, 5, &shards[1].repeat(2)[..shards[2].len()]).await;
+    let order = CopyOrder { order_id: 2, ..order };
+    assert_eq!(reason(&street.copy_as(order.clone()).await), Some(Reason::ChecksumMismatch), "it is no parity");
+    let longer = CopyOrder { order_id: 3, length_bytes: 999, ..order.clone() };
+    assert_eq!(reason(&street.copy_as(longer).await), Some(Reason::InvalidRequest));
+    let mut twice = CopyOrder { order_id: 4, ..order };
+    let sources = &mut twice.rebuild.as_mut().unwrap().sources;
+    sources[1].shard = sources[0].shard;
+    assert_eq!(reason(&street.copy_as(twice).await), Some(Reason::Unavailable), "one shard is not two");
+    assert!(!has(&street.own, 5));
 }

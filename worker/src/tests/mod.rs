@@ -97,6 +97,10 @@ pub async fn put(house: &House, id: u64, length: usize) {
     write(&mut house.client(), whole(id, length as u64, &bytes_of(length), MIB)).await.unwrap();
 }
 
+pub async fn put_bytes(house: &House, id: u64, bytes: &[u8]) {
+    write(&mut house.client(), whole(id, bytes.len() as u64, &Bytes::copy_from_slice(bytes), MIB)).await.unwrap();
+}
+
 pub fn has(house: &House, id: u64) -> bool {
     house.worker.disks().keeping(BlockId(id)).is_ok()
 }

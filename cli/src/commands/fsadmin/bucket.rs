@@ -7,15 +7,18 @@ use crate::shell::path::ShellPath;
 use crate::shell::usage::Help;
 use crate::shell::{Exit, Shell};
 use clap::{Args, Subcommand};
-use weir_proto::v1::SetBucketAccess;
+use weir_coding::Scheme;
+use weir_gateway::objects::Keeping;
 use weir_proto::v1::change_access_request::Change;
+use weir_proto::v1::{CodingScheme, SetBucketAccess};
 
 pub const HELP: Help = Help {
     name: "bucket",
     usage: "bucket set|show",
     about: "Sets and shows what operators say of a bucket:\n  bucket set <bucket> --replication <copies>\n  \
-            bucket show <bucket>\nNew blocks of its objects are written to so many workers; 0: as many as the setting \
-            metaserver.replication says. Blocks that are there keep their copies.",
+            bucket set <bucket> --coding <k>+<m>\n  bucket show <bucket>\nNew blocks of its objects are written to so \
+            many workers; 0: as many as the setting metaserver.replication says. Or they are coded: dealt over k workers, \
+            with m more of which any m may be lost, as with 4+2. Blocks that are there stay as they are.",
 };
 
 #[derive(Debug, Args)]
@@ -29,24 +32,39 @@ pub struct BucketArgs {
 enum Action {
     Set {
         bucket: String,
-        #[arg(long, value_name = "COPIES")]
-        replication: u32,
+        #[command(flatten)]
+        keeping: KeepingArgs,
     },
     Show {
         bucket: String,
     },
 }
 
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+struct KeepingArgs {
+    #[arg(long, value_name = "COPIES")]
+    replication: Option<u32>,
+    #[arg(long, value_name = "K+M")]
+    coding: Option<Scheme>,
+}
+
 pub async fn run(args: &BucketArgs, shell: &Shell, out: &mut Output) -> Result<Exit, ShellError> {
     match &args.action {
-        Action::Set { bucket, replication } => {
+        Action::Set { bucket, keeping: KeepingArgs { replication, coding } } => {
             let change = SetBucketAccess {
                 bucket: bucket.clone(),
-                replication: Some(*replication),
+                replication: *replication,
+                coding: coding.map(message),
                 ..SetBucketAccess::default()
             };
             shell.change_access(Change::SetBucketAccess(change)).await?;
-            out.say(format_args!("Bucket {} has replication {}", printable(bucket.as_bytes()), said(*replication)))?;
+            let (bucket, keeping) =
+                (printable(bucket.as_bytes()), Keeping { coding: *coding, replication: replication.unwrap_or(0) });
+            match coding {
+                Some(scheme) => out.say(format_args!("Bucket {bucket} has coding {scheme}"))?,
+                None => out.say(format_args!("Bucket {bucket} has replication {}", said(keeping)))?,
+            }
         }
         Action::Show { bucket } => show(bucket, shell, out).await?,
     }
@@ -57,13 +75,21 @@ async fn show(bucket: &str, shell: &Shell, out: &mut Output) -> Result<(), Shell
     if shell.tree.bucket(bucket).await?.is_none() {
         return Err(ShellError::Missing(ShellPath::Bucket(bucket.to_owned())));
     }
-    let replication = shell.replication_of(bucket).await?;
+    let keeping = shell.keeping_of(bucket).await?;
     out.say(format_args!("Bucket          : {bucket}"))?;
-    out.say(format_args!("Replication     : {}", said(replication)))
+    match keeping.coding {
+        Some(scheme) => out.say(format_args!("Coding          : {scheme}")),
+        None => out.say(format_args!("Replication     : {}", said(keeping))),
+    }
 }
 
-fn said(replication: u32) -> String {
-    match replication {
+fn message(scheme: Scheme) -> CodingScheme {
+    let number = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+    CodingScheme { data_shards: number(scheme.data()), parity_shards: number(scheme.parity()) }
+}
+
+fn said(keeping: Keeping) -> String {
+    match keeping.replication {
         0 => "of the cluster".to_owned(),
         copies => copies.to_string(),
     }

@@ -38,7 +38,14 @@ pub async fn run(args: &GetBlockInfoArgs, shell: &Shell, out: &mut Output) -> Re
             });
         }
     };
-    out.say(Block { block_id, length_bytes: info.length_bytes, workers: info.workers })?;
+    // Shards are told in the order of the workers.
+    let holders = info.coded.unwrap_or_default().holders;
+    let shard_of = |worker: &v1::Worker| holders.iter().find(|holder| holder.worker_id == worker.worker_id);
+    let (held, others): (Vec<v1::Worker>, Vec<v1::Worker>) =
+        info.workers.into_iter().partition(|w| shard_of(w).is_some());
+    let shards = held.iter().filter_map(shard_of).map(|holder| holder.shard).collect();
+    let workers = held.into_iter().chain(others).collect();
+    out.say(Block { block_id, length_bytes: info.length_bytes, workers, shards })?;
     out.say(format_args!("CRC32C: {:08x}", info.crc32c))?;
     if info.condemned {
         out.say("Nothing refers to this block: the workers are ordered to delete it")?;

@@ -160,8 +160,8 @@ fn located(extents: v1::Extents, offset: u64, length: u64) -> Vec<v1::LocatedExt
     for written in extents.extents {
         let end = begin + written.extent.unwrap().length_bytes;
         if begin < offset + length && end > offset {
-            let worker_ids = written.worker_ids;
-            located.push(v1::LocatedExtent { extent: written.extent, worker_ids, offset_bytes: begin });
+            let v1::WrittenExtent { extent, worker_ids, coded, .. } = written;
+            located.push(v1::LocatedExtent { extent, worker_ids, offset_bytes: begin, coded });
         }
         begin = end;
     }

@@ -6,7 +6,7 @@ mod worker;
 pub(crate) use metaserver::FakeMetaserver;
 pub(crate) use worker::{FILE_HEAD_BYTES, FakeWorker, ReadFault, WriteFault};
 
-use super::{GetObject, Objects, ObjectsOptions, PutObject};
+use super::{GetObject, Keeping, Objects, ObjectsOptions, PutObject};
 use crate::blocks::{FixedWorkers, Nearness, ReadPatience};
 use crate::body::{BodyKind, BodyLimits, BodyPlan, IncomingBody};
 use bytes::Bytes;
@@ -110,7 +110,7 @@ pub(crate) fn put_request() -> PutObject {
         attributes: v1::Attributes::default(),
         precondition: None,
         owner: String::new(),
-        replication: 0,
+        keeping: Keeping::default(),
     }
 }
 

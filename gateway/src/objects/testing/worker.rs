@@ -145,8 +145,11 @@ impl Blocks for FakeWorker {
             Some(ReadFault::Stall(after)) => (after.min(wanted.len()), None),
             Some(ReadFault::Flip(_)) | None => (wanted.len(), None),
         };
-        let frames: Vec<_> =
-            wanted[..given].chunks(64).map(|data| Ok(v1::ReadBlockResponse { data: data.to_vec().into() })).collect();
+        let frame_bytes = (wanted.len() / 256).max(64);
+        let frames: Vec<_> = wanted[..given]
+            .chunks(frame_bytes)
+            .map(|data| Ok(v1::ReadBlockResponse { data: data.to_vec().into() }))
+            .collect();
         let frames = stream::iter(frames).chain(stream::iter(failure.map(Err)));
         Ok(Response::new(match fault {
             Some(ReadFault::Stall(_)) => frames.chain(stream::pending()).boxed(),

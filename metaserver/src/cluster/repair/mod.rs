@@ -18,9 +18,8 @@ use crate::records::{condemned, decode};
 use bytes::Bytes;
 use parking_lot::Mutex;
 use queue::{Entry, Queue, Urgency};
-use std::collections::BTreeSet;
 use tasks::{Reported, Task, Tasks};
-use weir_proto::v1::{CopyOrder, CopyResult, CopySource};
+use weir_proto::v1::{CopyOrder, CopyResult, CopySource, Rebuild, ShardSource};
 
 /// Blocks that are looked at together.
 const TURN_BLOCKS: usize = 64;
@@ -162,41 +161,79 @@ impl Cluster {
         if record.condemned || self.repair.state.lock().tasks.has(entry.block_id) {
             return Step::Nothing;
         }
-        let task = Task {
-            block_id: entry.block_id,
-            length_bytes: record.length_bytes,
-            crc32c: record.crc32c,
-            sources: self.sources(record, members),
-            ..Task::default()
-        };
+        let block_id = entry.block_id;
         let look = look(record, members, self.namespace.settings.replication);
         match look.need {
-            Need::Copy { .. } => self.copy(entry, record, members, task),
-            Need::Drop { victims, keepers, names_alone: true } => {
-                Step::Commit(ReplicaChange { block_id: entry.block_id, add: None, remove: victims, keepers })
+            Need::Copy { parts, .. } => self.copy_one_of(entry, record, members, parts),
+            Need::Drop { part: shard, victims, keepers, names_alone: true } => {
+                Step::Commit(ReplicaChange { block_id, shard, add: None, remove: victims, keepers })
             }
-            Need::Drop { victims, keepers, .. } => self.order(Task { victims, keepers, ..task }, members),
+            Need::Drop { part, victims, keepers, .. } => match self.task(block_id, record, part, members) {
+                Some(task) => self.order(Task { victims, keepers, ..task }, members),
+                None => Step::Nothing,
+            },
             Need::Nothing => match (entry.moved, entry.preferred) {
-                (Some((from, to)), _) => self.step_of_move(record, members, from, to, look.wanted, task),
-                // It has the only copy that there may be: if that is whole, it counts.
-                (None, Some(holder)) if look.live == 0 && members.serves(holder) => {
-                    self.order(Task { target: Some(holder), ..task }, members)
+                (Some((from, to)), _) => self.step_of_move(entry, record, members, from, to, look.wanted),
+                // It has one of the last copies that there may be: if that is whole, it counts.
+                (None, Some(holder)) if look.live < look.needed && members.serves(holder) => {
+                    match self.task(block_id, record, record.shard_of(holder), members) {
+                        Some(task) => self.order(Task { target: Some(holder), ..task }, members),
+                        None => Step::Nothing,
+                    }
                 }
                 _ => Step::Nothing,
             },
         }
     }
 
+    /// What concerns a replicated block, or a shard; nobody is to do anything yet. None: there is no such part.
+    fn task(&self, block_id: u64, record: &BlockRecord, part: Option<usize>, members: &Members) -> Option<Task> {
+        let of_part = record.part(part)?;
+        Some(Task {
+            block_id,
+            part,
+            length_bytes: of_part.length_bytes,
+            crc32c: of_part.crc32c,
+            sources: self.sources(&of_part, members),
+            rebuild: part.and_then(|shard| rebuild(record, shard, members)),
+            ..Task::default()
+        })
+    }
+
+    /// Another copy of the first of some parts for which there is a worker.
+    fn copy_one_of(
+        &self,
+        entry: &Entry,
+        record: &BlockRecord,
+        members: &Members,
+        mut parts: Vec<Option<usize>>,
+    ) -> Step {
+        if let Some(shard) = entry.preferred.and_then(|holder| record.shard_of(holder)) {
+            parts.sort_by_key(|part| *part != Some(shard));
+        }
+        for part in parts {
+            let Some(task) = self.task(entry.block_id, record, part, members) else { continue };
+            match self.copy(entry, record, members, task) {
+                Step::Nothing => {}
+                step => return step,
+            }
+        }
+        Step::Nothing
+    }
+
     /// Another copy, on the worker that suits best.
     fn copy(&self, entry: &Entry, record: &BlockRecord, members: &Members, task: Task) -> Step {
-        let excluded: BTreeSet<u64> = record.valid_worker_ids().collect();
-        let avoided: Vec<u64> = record.invalid_worker_ids.iter().copied().chain(entry.avoided).collect();
+        // A worker that has, or may have, another shard under the block's id can't have this one.
+        let has_other = |id: &u64| record.coded.is_some() && record.shard_of(*id) != task.part;
+        let invalid = &record.invalid_worker_ids;
+        let excluded = record.worker_ids.iter().copied().filter(|id| !invalid.contains(id) || has_other(id)).collect();
+        let avoided: Vec<u64> = invalid.iter().copied().chain(entry.avoided).collect();
         let wish = Wish {
             holders: &Copies::of(record, members).holders(),
             excluded: &excluded,
             avoided: &avoided,
             preferred: entry.preferred,
-            length_bytes: record.length_bytes,
+            length_bytes: task.length_bytes,
             random: self.namespace.clock.random_u64(),
         };
         let state = self.repair.state.lock();
@@ -213,23 +250,27 @@ impl Cluster {
     /// A move to a worker that has less, if that leaves the copies as far apart as they are.
     fn step_of_move(
         &self,
+        entry: &Entry,
         record: &BlockRecord,
         members: &Members,
         from: u64,
         to: u64,
         wanted: usize,
-        task: Task,
     ) -> Step {
+        let Some(task) = self.task(entry.block_id, record, record.shard_of(from), members) else {
+            return Step::Nothing;
+        };
         let serving = Copies::of(record, members).serving;
-        let keepers: Vec<u64> = serving.iter().copied().filter(|id| *id != from).collect();
-        let moved: Vec<u64> = keepers.iter().copied().chain([to]).collect();
+        let others: Vec<u64> = serving.iter().copied().filter(|id| *id != from).collect();
+        let keepers = others.iter().copied().filter(|id| record.shard_of(*id) == task.part).collect();
+        let moved: Vec<u64> = others.iter().copied().chain([to]).collect();
         let fits = serving.contains(&from)
             && !record.worker_ids.contains(&to)
             && moved.len() == wanted
             && members.serves(to)
             && members.spread(&moved) >= members.spread(&serving);
         let (settings, now_ms) = (&self.namespace.settings, self.namespace.clock.now_ms());
-        if fits && !self.rebalance.may_move(record.length_bytes, settings.rebalance_bytes_per_second, now_ms) {
+        if fits && !self.rebalance.may_move(task.length_bytes, settings.rebalance_bytes_per_second, now_ms) {
             return Step::Wait;
         }
         match fits {
@@ -259,11 +300,7 @@ impl Cluster {
             let first = self.namespace.clock.random_u64() as usize % sources.len();
             sources.rotate_left(first);
         }
-        let source = |worker_id: u64| CopySource {
-            worker_id,
-            address: members.by_id.get(&worker_id).map(|member| member.address.clone()).unwrap_or_default(),
-        };
-        sources.into_iter().map(source).collect()
+        sources.into_iter().map(|id| source(id, members)).collect()
     }
 
     /// A worker that is still to delete a block gets no copy of it: its task ends, and the block is looked at later.
@@ -317,6 +354,7 @@ impl Cluster {
             bytes += task.target.map_or(0, |_| task.length_bytes);
             changes.push(ReplicaChange {
                 block_id: task.block_id,
+                shard: task.part,
                 add: task.target,
                 remove: task.victims,
                 keepers: task.keepers,
@@ -364,4 +402,24 @@ impl Cluster {
         metrics.copied_bytes.inc_by(copied_bytes);
         committed.map(|_| ())
     }
+}
+
+fn source(worker_id: u64, members: &Members) -> CopySource {
+    let address = members.by_id.get(&worker_id).map(|member| member.address.clone()).unwrap_or_default();
+    CopySource { worker_id, address }
+}
+
+/// How a shard is computed from the others; none: it can't be.
+fn rebuild(record: &BlockRecord, shard: usize, members: &Members) -> Option<Rebuild> {
+    let coded = record.coded.as_ref()?;
+    let number = |shard: usize| u32::try_from(shard).unwrap_or(u32::MAX);
+    let others = (0..coded.shard_count()).filter(|other| *other != shard);
+    let of_shard = |other: usize| {
+        let holder = Copies::of(&record.part(Some(other))?, members).sources(members).first().copied()?;
+        Some(ShardSource { shard: number(other), source: Some(source(holder, members)) })
+    };
+    let sources: Vec<ShardSource> = others.filter_map(of_shard).collect();
+    let is_enough = sources.len() >= coded.needed();
+    let block_length_bytes = record.length_bytes;
+    is_enough.then(|| Rebuild { coding: Some(coded.coding()), block_length_bytes, shard: number(shard), sources })
 }

@@ -1,7 +1,7 @@
 //! Changes under way: which workers are ordered to make or to verify a copy before the change is committed.
 
 use std::collections::{BTreeSet, HashMap};
-use weir_proto::v1::{CopyOrder, CopySource};
+use weir_proto::v1::{CopyOrder, CopySource, Rebuild};
 
 /// Orders that a worker has at a time.
 const MAX_ORDERS: usize = 64;
@@ -10,9 +10,11 @@ const MAX_ORDERS: usize = 64;
 const MAX_ORDERED_BYTES: u64 = 512 << 20;
 
 /// A change of one block's copies, waiting for workers.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Task {
     pub block_id: u64,
+    /// Of a coded block: which shard it is about. Length and CRC32C are the shard's then.
+    pub part: Option<usize>,
     pub length_bytes: u64,
     pub crc32c: u32,
     /// Who gets a copy.
@@ -25,6 +27,8 @@ pub(crate) struct Task {
     pub is_move: bool,
     /// Who gives the block.
     pub sources: Vec<CopySource>,
+    /// How a shard is computed when nobody has it.
+    pub rebuild: Option<Rebuild>,
     /// The workers that take part, each with the start that was asked.
     pub witnesses: Vec<(u64, u64)>,
     /// Those that have not reported yet.
@@ -41,7 +45,7 @@ pub(crate) struct Tasks {
 }
 
 /// What a report came to.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq)]
 pub(crate) enum Reported {
     /// Nobody waits for it.
     Unknown,
@@ -159,6 +163,7 @@ impl Tasks {
                 length_bytes: task.length_bytes,
                 crc32c: task.crc32c,
                 sources: task.sources.iter().filter(|source| source.worker_id != worker_id).cloned().collect(),
+                rebuild: task.rebuild.clone(),
             })
         };
         orders.iter().filter_map(order).collect()

@@ -1,11 +1,12 @@
 //! What a bucket says about access (policy, public access block, ownership of objects, ACL) and about its blocks: how
-//! many copies of each there are to be.
+//! many copies of each there are to be, or how they are coded.
 
 use super::limits::{MAX_BUCKET_POLICY_BYTES, MAX_GRANTS, MAX_REPLICATION};
 use super::outcome::{Context, Outcome};
 use super::principals;
 use crate::error::Error;
 use crate::records::acl::AclGroup;
+use weir_coding::Scheme;
 use weir_proto::v1::access_entry::Entry;
 use weir_proto::v1::grant::Grantee;
 use weir_proto::v1::{
@@ -60,16 +61,33 @@ pub(super) fn set(context: &Context<'_>, request: &SetBucketAccess) -> Result<Ou
         acl(given)?;
         access.acl = Some(given.clone());
     }
-    if let Some(given) = request.replication {
-        if given > MAX_REPLICATION {
-            return Err(Error::invalid("replication", format!("it is at most {MAX_REPLICATION}")));
-        }
-        access.replication = given;
-    }
+    keeping(request, &mut access)?;
     Ok(match is_set(&access) {
         true => Outcome::put(Entry::Bucket(access)),
         false => Outcome::removed(AccessKind::Bucket, &request.bucket),
     })
+}
+
+/// How its blocks are kept: so many copies, or coded.
+fn keeping(request: &SetBucketAccess, access: &mut BucketAccess) -> Result<(), Error> {
+    match (request.replication, request.coding) {
+        (None, None) => {}
+        (Some(_), Some(_)) => {
+            return Err(Error::invalid("coding", "a bucket's blocks are replicated or coded, not both"));
+        }
+        (Some(replication), None) => {
+            if replication > MAX_REPLICATION {
+                return Err(Error::invalid("replication", format!("it is at most {MAX_REPLICATION}")));
+            }
+            (access.replication, access.coding) = (replication, None);
+        }
+        (None, Some(coding)) => {
+            let scheme = Scheme::new(coding.data_shards, coding.parity_shards);
+            scheme.map_err(|error| Error::invalid("coding", error.to_string()))?;
+            (access.replication, access.coding) = (0, Some(coding));
+        }
+    }
+    Ok(())
 }
 
 fn is_set(access: &BucketAccess) -> bool {
@@ -78,6 +96,7 @@ fn is_set(access: &BucketAccess) -> bool {
         || access.ownership() != ObjectOwnership::Unset
         || access.acl.is_some()
         || access.replication != 0
+        || access.coding.is_some()
 }
 
 fn ownership(ownership: i32) -> Result<(), Error> {
@@ -135,7 +154,7 @@ mod tests {
     use crate::testing::Fixture;
     use std::sync::atomic::Ordering;
     use weir_proto::v1::change_access_request::Change;
-    use weir_proto::v1::{DeleteBucketRequest, Grant, PublicAccessBlock};
+    use weir_proto::v1::{CodingScheme, DeleteBucketRequest, Grant, PublicAccessBlock};
 
     fn set(change: SetBucketAccess) -> Change {
         Change::SetBucketAccess(SetBucketAccess { bucket: "photos".into(), ..change })
@@ -186,6 +205,29 @@ mod tests {
         fixture.check_access().await;
         let Some(Entry::Bucket(access)) = fixture.changed(with_policy("")).await else { panic!() };
         assert_eq!(access.replication, 2);
+        assert_eq!(fixture.changed(replication(0)).await, None, "nothing is left to say");
+        fixture.check_access().await;
+    }
+
+    #[tokio::test]
+    async fn a_bucket_is_coded_or_replicated() {
+        let fixture = Fixture::new().await;
+        fixture.bucket("photos").await;
+        let scheme = |data_shards, parity_shards| Some(CodingScheme { data_shards, parity_shards });
+        let coding = |data, parity| set(SetBucketAccess { coding: scheme(data, parity), ..Default::default() });
+        let replication = |copies| set(SetBucketAccess { replication: Some(copies), ..Default::default() });
+        fixture.changed(replication(2)).await;
+        fixture.changed(coding(4, 2)).await;
+        for (data, parity) in [(0, 0), (1, 2), (4, 0), (17, 2), (4, 9), (u32::MAX, 2)] {
+            assert!(matches!(fixture.refusal(coding(data, parity)).await, Error::Invalid { .. }), "{data}+{parity}");
+        }
+        let both = set(SetBucketAccess { replication: Some(2), coding: scheme(4, 2), ..Default::default() });
+        assert!(matches!(fixture.refusal(both).await, Error::Invalid { .. }));
+        let fixture = fixture.restart().await;
+        fixture.check_access().await;
+        let Some(Entry::Bucket(access)) = fixture.changed(with_policy("{}")).await else { panic!() };
+        assert_eq!((access.replication, access.coding), (0, scheme(4, 2)), "what was set last, whatever else is set");
+        fixture.changed(with_policy("")).await;
         assert_eq!(fixture.changed(replication(0)).await, None, "nothing is left to say");
         fixture.check_access().await;
     }

@@ -232,6 +232,7 @@ impl Loader {
             ownership: record.ownership,
             acl: record.acl.as_ref().map(Into::into),
             replication: record.replication,
+            coding: record.coding,
         }
     }
 }

@@ -166,6 +166,7 @@ impl Rows {
             ownership: bucket.ownership,
             acl: bucket.acl.as_ref().map(Into::into),
             replication: bucket.replication,
+            coding: bucket.coding,
         };
         self.put(bucket_access::key(&bucket.bucket), &record);
     }
