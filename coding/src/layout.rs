@@ -56,10 +56,16 @@ impl Layout {
     /// # Errors
     /// The scheme's; a cell that is empty, no multiple of 64 bytes or too large.
     pub fn new(data: u32, parity: u32, cell_bytes: u64) -> Result<Self, LayoutError> {
+        Self::of(Scheme::new(data, parity)?, cell_bytes)
+    }
+
+    /// # Errors
+    /// A cell that is empty, no multiple of 64 bytes or too large.
+    pub fn of(scheme: Scheme, cell_bytes: u64) -> Result<Self, LayoutError> {
         if cell_bytes == 0 || cell_bytes > CELL_MAX_BYTES || !cell_bytes.is_multiple_of(LINE_BYTES) {
             return Err(LayoutError::Cell(cell_bytes));
         }
-        Ok(Self { scheme: Scheme::new(data, parity)?, cell_bytes })
+        Ok(Self { scheme, cell_bytes })
     }
 
     pub fn scheme(&self) -> Scheme {

@@ -44,6 +44,11 @@ impl Scheme {
         self.parity.into()
     }
 
+    /// k and m, as the contract has them.
+    pub fn numbers(self) -> (u32, u32) {
+        (self.data.into(), self.parity.into())
+    }
+
     /// k + m. Data shards have the numbers below k.
     pub fn shards(self) -> usize {
         self.data() + self.parity()

@@ -3,7 +3,7 @@
 
 use super::WorkerConnector;
 use super::replica::{Answer, Permit, Replica};
-use super::writer::{FailedReplica, Hold, NewBlock, WINDOW_BYTES, low_half};
+use super::writer::{FailedReplica, Hold, Mendable, NewBlock, WINDOW_BYTES, low_half, shortage_of};
 use bytes::Bytes;
 use crc_fast::{CrcAlgorithm, Digest as CrcDigest};
 use futures::future::join_all;
@@ -79,37 +79,8 @@ impl CodedWriter {
         Replica::open(header, worker.worker_id, self.connector.channel(worker), *patience, hold.clone())
     }
 
-    pub fn block_id(&self) -> BlockId {
-        self.block.block_id
-    }
-
     pub fn length_bytes(&self) -> u64 {
         self.length_bytes
-    }
-
-    /// The length of the longest shard so far.
-    pub fn shard_bytes(&self) -> u64 {
-        self.layout.shard_bytes(self.length_bytes, self.layout.scheme().data())
-    }
-
-    /// Workers that have taken all of their shard so far.
-    pub fn holder_ids(&self) -> Vec<u64> {
-        self.shards.iter().filter_map(|shard| shard.replica.as_ref()).map(|replica| replica.worker_id).collect()
-    }
-
-    /// Shards that nobody takes.
-    pub fn missing(&self) -> Vec<usize> {
-        (0..self.shards.len()).filter(|shard| self.shards[*shard].replica.is_none()).collect()
-    }
-
-    /// Workers that have failed, in the order in which they did.
-    pub fn failed(&self) -> &[FailedReplica] {
-        &self.failed
-    }
-
-    /// Can another worker be given a shard from its beginning?
-    pub fn has_window(&self) -> bool {
-        self.window.is_some()
     }
 
     /// As [`BlockWriter::forget_window`](super::BlockWriter::forget_window).
@@ -177,7 +148,7 @@ impl CodedWriter {
     }
 
     /// Lets another worker take a shard: it gets what the window has. Without a window nothing is done.
-    pub async fn add(&mut self, shard: usize, worker: &v1::Worker) {
+    async fn take_over(&mut self, shard: usize, worker: &v1::Worker) {
         let Some(rows) = &self.window else { return };
         let mut replica = self.open(worker);
         for row in rows.iter().filter(|row| !row.cells[shard].is_empty()) {
@@ -225,6 +196,37 @@ impl CodedWriter {
                 window: self.window,
             },
             answers,
+        }
+    }
+}
+
+impl Mendable for CodedWriter {
+    fn block_id(&self) -> u64 {
+        self.block.block_id.0
+    }
+
+    fn holder_ids(&self) -> Vec<u64> {
+        self.shards.iter().filter_map(|shard| shard.replica.as_ref()).map(|replica| replica.worker_id).collect()
+    }
+
+    /// The length of the longest shard.
+    fn part_bytes(&self) -> u64 {
+        self.layout.shard_bytes(self.length_bytes, self.layout.scheme().data())
+    }
+
+    fn failed(&self) -> &[FailedReplica] {
+        &self.failed
+    }
+
+    fn has_window(&self) -> bool {
+        self.window.is_some()
+    }
+
+    /// Each takes the next shard that nobody takes.
+    async fn add(&mut self, workers: &[v1::Worker]) {
+        let missing = (0..self.shards.len()).filter(|shard| self.shards[*shard].replica.is_none());
+        for (shard, worker) in missing.collect::<Vec<_>>().into_iter().zip(workers) {
+            self.take_over(shard, worker).await;
         }
     }
 }
@@ -289,15 +291,15 @@ impl WrittenCoded {
 
     /// Where its shards are.
     pub fn place(&self) -> v1::CodedPlace {
-        let scheme = self.layout.scheme();
+        let (data_shards, parity_shards) = self.layout.scheme().numbers();
         let number = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
         let holder = |(shard, worker_id): (usize, &Option<u64>)| {
             Some(v1::ShardHolder { worker_id: (*worker_id)?, shard: number(shard) })
         };
         v1::CodedPlace {
             coding: Some(v1::Coding {
-                data_shards: number(scheme.data()),
-                parity_shards: number(scheme.parity()),
+                data_shards,
+                parity_shards,
                 cell_bytes: number(self.layout.cell_bytes() as usize),
             }),
             holders: self.holders.iter().enumerate().filter_map(holder).collect(),
@@ -305,22 +307,9 @@ impl WrittenCoded {
         }
     }
 
-    /// Why there are too few shards: as [`WrittenBlock::shortage`](super::WrittenBlock::shortage).
+    /// See [`shortage_of`].
     pub fn shortage(&self, min: usize) -> Failure {
-        let first = self.failed.first().map(|failed| &failed.failure);
-        let is_full = self.failed.iter().all(|failed| failed.failure.reason == Reason::NoSpace);
-        let count = self.holder_ids().len();
-        match first {
-            Some(first) if is_full || count == 0 => first.clone(),
-            _ => {
-                let why = first.map_or_else(String::new, |first| format!(": {first}"));
-                Failure::new(
-                    Reason::Unavailable,
-                    "",
-                    format!("a block has {count} of the {min} shards that it needs{why}"),
-                )
-            }
-        }
+        shortage_of(&self.failed, self.holder_ids().len(), min, "shards")
     }
 
     /// A writer of the same block for other workers.

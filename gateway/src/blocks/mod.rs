@@ -28,4 +28,4 @@ pub use nearness::Nearness;
 pub use placement::{Copies, Need, choose, ids, shortage};
 pub use reader::{ExtentReader, Frame, ReadMetrics, ReadPatience, ReadSources, WorkerMap};
 pub use replica::{Patience, Permit};
-pub use writer::{BlockWriter, FailedReplica, FinishingBlock, Hold, NewBlock, WrittenBlock};
+pub use writer::{BlockWriter, FailedReplica, FinishingBlock, Hold, Mendable, NewBlock, WrittenBlock};

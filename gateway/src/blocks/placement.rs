@@ -25,6 +25,12 @@ impl Copies {
         let min = if min == 0 { wanted / 2 + 1 } else { min as usize };
         Self { wanted, min: min.min(wanted) }
     }
+
+    /// What a block lacks that some workers have.
+    pub fn lacking<'a>(self, holders: &'a [u64], excluded: &'a [u64], length_bytes: u64) -> Need<'a> {
+        let (copies, min) = (self.wanted.saturating_sub(holders.len()), self.min.saturating_sub(holders.len()));
+        Need { copies, min, length_bytes, holders, excluded }
+    }
 }
 
 /// What a block needs.

@@ -59,6 +59,13 @@ pub struct ReadSources {
     pub budget: ReadBudget,
 }
 
+impl ReadSources {
+    /// May the file of the first of these workers be opened, which runs on this machine?
+    pub(super) fn may_open_file(&self, replicas: &[v1::Worker]) -> bool {
+        replicas.first().is_some_and(|worker| self.nearness.is_same_host(worker) && self.local.may_try(worker))
+    }
+}
+
 /// How long a worker may keep a read waiting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ReadPatience {
@@ -251,8 +258,7 @@ impl Slice {
             // Only now: who failed the slices before is asked last.
             sources.nearness.sort(&mut self.replicas, &sources.health, sources.clock.as_ref());
             self.is_begun = true;
-            let may_open = |worker: &v1::Worker| sources.nearness.is_same_host(worker) && sources.local.may_try(worker);
-            if self.length_bytes >= LOCAL_MIN_BYTES && self.replicas.first().is_some_and(may_open) {
+            if self.length_bytes >= LOCAL_MIN_BYTES && sources.may_open_file(&self.replicas) {
                 self.local = Some(Arc::default());
             }
         }

@@ -155,9 +155,7 @@ impl<'a> Search<'a> {
         replicas: &[v1::Worker],
         run_bytes: u64,
     ) -> Option<Arc<OnceCell<Option<Arc<LocalBlock>>>>> {
-        let sources = self.sources;
-        let may_open = |worker: &v1::Worker| sources.nearness.is_same_host(worker) && sources.local.may_try(worker);
-        let is_worth = run_bytes >= self.block.layout.cell_bytes() && replicas.first().is_some_and(may_open);
+        let is_worth = run_bytes >= self.block.layout.cell_bytes() && self.sources.may_open_file(replicas);
         is_worth.then(|| self.block.shards[shard].local.clone())
     }
 

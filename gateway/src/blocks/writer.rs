@@ -47,6 +47,26 @@ struct Window(Option<Vec<Kept>>);
 
 pub type Kept = (Bytes, Option<Permit>);
 
+/// A block being written, as whoever looks for other workers sees it.
+pub trait Mendable {
+    fn block_id(&self) -> u64;
+
+    /// Workers that have taken all that they should so far.
+    fn holder_ids(&self) -> Vec<u64>;
+
+    /// How much a worker has to take, so far.
+    fn part_bytes(&self) -> u64;
+
+    /// Workers that have failed, in the order in which they did.
+    fn failed(&self) -> &[FailedReplica];
+
+    /// Can other workers be given what they should have from its beginning?
+    fn has_window(&self) -> bool;
+
+    /// Lets other workers take over: they get what the window has. Without a window nothing is done.
+    fn add(&mut self, workers: &[v1::Worker]) -> impl Future<Output = ()> + Send;
+}
+
 /// A block being written. Dropping it before [`BlockWriter::finish`] leaves nothing on any worker.
 pub struct BlockWriter {
     block: NewBlock,
@@ -81,22 +101,8 @@ impl BlockWriter {
         Replica::open(header, worker.worker_id, self.connector.channel(worker), *patience, hold.clone())
     }
 
-    pub fn block_id(&self) -> BlockId {
-        self.block.block_id
-    }
-
     pub fn length_bytes(&self) -> u64 {
         self.length_bytes
-    }
-
-    /// Workers that have taken all so far.
-    pub fn replica_ids(&self) -> Vec<u64> {
-        self.replicas.iter().map(|replica| replica.worker_id).collect()
-    }
-
-    /// Workers that have failed, in the order in which they did.
-    pub fn failed(&self) -> &[FailedReplica] {
-        &self.failed
     }
 
     /// Sends data to all workers; waits while the slowest of them is behind. One that fails is out.
@@ -125,18 +131,13 @@ impl BlockWriter {
         }
     }
 
-    /// Can another worker be given all of the block so far?
-    pub fn has_window(&self) -> bool {
-        self.window.0.is_some()
-    }
-
     /// Gives up the memory of the window: what others wait for.
     pub fn forget_window(&mut self) {
         self.window.forget();
     }
 
     /// Lets another worker take over: it gets what the window has. Without a window nothing is done.
-    pub async fn add(&mut self, worker: &v1::Worker) {
+    async fn take_over(&mut self, worker: &v1::Worker) {
         let Some(pieces) = &self.window.0 else { return };
         let mut replica = self.open(worker);
         for (data, permit) in pieces {
@@ -160,6 +161,34 @@ impl BlockWriter {
     }
 }
 
+impl Mendable for BlockWriter {
+    fn block_id(&self) -> u64 {
+        self.block.block_id.0
+    }
+
+    fn holder_ids(&self) -> Vec<u64> {
+        self.replicas.iter().map(|replica| replica.worker_id).collect()
+    }
+
+    fn part_bytes(&self) -> u64 {
+        self.length_bytes
+    }
+
+    fn failed(&self) -> &[FailedReplica] {
+        &self.failed
+    }
+
+    fn has_window(&self) -> bool {
+        self.window.0.is_some()
+    }
+
+    async fn add(&mut self, workers: &[v1::Worker]) {
+        for worker in workers {
+            self.take_over(worker).await;
+        }
+    }
+}
+
 impl Window {
     fn keep(&mut self, data: Bytes, permit: Option<Permit>) {
         let Some(pieces) = &mut self.0 else { return };
@@ -174,6 +203,20 @@ impl Window {
 
     fn forget(&mut self) {
         self.0 = None;
+    }
+}
+
+/// Why a block has too few copies, or shards: what the workers said, if they agree, else that they can't be had now.
+pub(super) fn shortage_of(failed: &[FailedReplica], count: usize, min: usize, parts: &str) -> Failure {
+    let first = failed.first().map(|failed| &failed.failure);
+    let is_full = failed.iter().all(|failed| failed.failure.reason == Reason::NoSpace);
+    match first {
+        Some(first) if is_full || count == 0 => first.clone(),
+        _ => {
+            let why = first.map_or_else(String::new, |first| format!(": {first}"));
+            let message = format!("a block has {count} of the {min} {parts} that it needs{why}");
+            Failure::new(Reason::Unavailable, "", message)
+        }
     }
 }
 
@@ -232,18 +275,9 @@ pub struct WrittenBlock {
 }
 
 impl WrittenBlock {
-    /// Why there are too few copies: what the workers said, if they agree, else that they can't be had now.
+    /// See [`shortage_of`].
     pub fn shortage(&self, min: usize) -> Failure {
-        let first = self.failed.first().map(|failed| &failed.failure);
-        let is_full = self.failed.iter().all(|failed| failed.failure.reason == Reason::NoSpace);
-        match first {
-            Some(first) if is_full || self.holders.is_empty() => first.clone(),
-            _ => {
-                let why = first.map_or_else(String::new, |first| format!(": {first}"));
-                let message = format!("a block has {} of the {min} copies that it needs{why}", self.holders.len());
-                Failure::new(Reason::Unavailable, "", message)
-            }
-        }
+        shortage_of(&self.failed, self.holders.len(), min, "copies")
     }
 
     /// A writer of the same block for other workers.

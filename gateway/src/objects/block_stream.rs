@@ -10,7 +10,8 @@ use super::shards::Shards;
 use super::term::Term;
 use super::types::Keeping;
 use crate::blocks::{
-    BlockWriter, CodedWriter, Copies, FinishingBlock, FinishingCoded, Hold, Need, NewBlock, Patience, Permit, ids,
+    BlockWriter, CodedWriter, Copies, FinishingBlock, FinishingCoded, Hold, Mendable as _, Need, NewBlock, Patience,
+    Permit, ids,
 };
 use bytes::{Bytes, BytesMut};
 use std::collections::VecDeque;
@@ -141,7 +142,7 @@ impl<'a> BlockStream<'a> {
         if block.writer.failed().len() == failed_before {
             return Ok(Mended::GoesOn);
         }
-        self.inner.mend(&mut block.writer, &block.lease, self.copies).await
+        self.inner.mend(&mut block.writer, &block.lease, self.copies, 1).await
     }
 
     fn forget_windows(&mut self) {
@@ -150,8 +151,7 @@ impl<'a> BlockStream<'a> {
 
     async fn begin(&mut self, block_max_bytes: u64) -> Result<OpenBlock, Failure> {
         let expected_bytes = self.left_bytes.map_or(0, |left| left.min(block_max_bytes));
-        let Copies { wanted, min } = self.copies;
-        let need = Need { copies: wanted, min, length_bytes: expected_bytes, holders: &[], excluded: &[] };
+        let need = self.copies.lacking(&[], &[], expected_bytes);
         let (block, workers, lease) = self.new_block(&need, expected_bytes).await?;
         let writer = BlockWriter::begin(block, &workers, &self.inner.connector);
         Ok(OpenBlock { writer, lease })
@@ -287,7 +287,7 @@ impl BlockStream<'_> {
         let failed_before = writer.failed().len();
         writer.write(row, permit).await?;
         let is_cut = writer.failed().len() > failed_before
-            && self.inner.mend_shards(&mut writer, &lease, &shards).await? == Mended::IsCut;
+            && self.inner.mend(&mut writer, &lease, shards.copies(), shards.needed()).await? == Mended::IsCut;
         if is_cut || writer.length_bytes() >= shards.block_bytes(self.inner.options.block_max_bytes) {
             return self.end_coded(writer, lease, shards).await;
         }
@@ -302,8 +302,8 @@ impl BlockStream<'_> {
     ) -> Result<(CodedWriter, Arc<BlockLease>), Failure> {
         let block_bytes = shards.block_bytes(self.inner.options.block_max_bytes);
         let expected_bytes = self.left_bytes.map_or(0, |left| left.saturating_add(row_bytes).min(block_bytes));
-        let length_bytes = shards.layout.shard_bytes(expected_bytes, shards.layout.scheme().data());
-        let need = Need { copies: shards.count(), min: shards.min, length_bytes, holders: &[], excluded: &[] };
+        let part_bytes = shards.layout.shard_bytes(expected_bytes, shards.layout.scheme().data());
+        let need = shards.copies().lacking(&[], &[], part_bytes);
         let (block, workers, lease) = self.new_block(&need, expected_bytes).await?;
         let workers: Vec<(usize, v1::Worker)> = workers.into_iter().enumerate().collect();
         Ok((CodedWriter::begin(block, shards.layout, &workers, &self.inner.connector), lease))

@@ -4,7 +4,7 @@
 use super::Inner;
 use super::leases::BlockLease;
 use crate::blocks::{
-    BlockWriter, Copies, ExtentReader, FailedReplica, Need, Patience, Permit, WrittenBlock, choose, ids, shortage,
+    Copies, ExtentReader, FailedReplica, Mendable, Need, Patience, Permit, WrittenBlock, choose, ids, shortage,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -74,43 +74,41 @@ impl Inner {
         if placed.len() >= need.min { Ok(placed) } else { Err(shortage(&self.session.workers().all, need)) }
     }
 
-    /// Lets others take over from the workers that have failed a block in its middle.
+    /// Lets others take over from the workers that have failed a block in its middle. With fewer than `needed` that have
+    /// taken all so far nothing can be made of it.
     ///
     /// # Errors
-    /// What the last worker said, when none is left and no other can begin anew.
-    pub async fn mend(&self, writer: &mut BlockWriter, lease: &BlockLease, copies: Copies) -> Result<Mended, Failure> {
+    /// What the last worker said, when fewer than that are left and no others can begin anew.
+    pub async fn mend(
+        &self,
+        writer: &mut impl Mendable,
+        lease: &BlockLease,
+        copies: Copies,
+        needed: usize,
+    ) -> Result<Mended, Failure> {
         let mut noted = 0;
         for _ in 0..ROUNDS_MAX {
-            self.note_failed(writer.block_id().0, &writer.failed()[noted..]);
+            self.note_failed(writer.block_id(), &writer.failed()[noted..]);
             noted = writer.failed().len();
-            let (holders, excluded) = (writer.replica_ids(), failed_ids(writer.failed()));
-            let need = Need {
-                copies: copies.wanted.saturating_sub(holders.len()),
-                min: copies.min.saturating_sub(holders.len()),
-                length_bytes: writer.length_bytes(),
-                holders: &holders,
-                excluded: &excluded,
-            };
-            let workers = self.choose(&need);
+            let (holders, excluded) = (writer.holder_ids(), failed_ids(writer.failed()));
+            let workers = self.choose(&copies.lacking(&holders, &excluded, writer.part_bytes()));
             if workers.is_empty() {
                 break;
             }
             if !writer.has_window() {
-                if holders.is_empty() {
+                if holders.len() < needed {
                     break;
                 }
                 self.metrics.blocks_cut.inc();
                 return Ok(Mended::IsCut);
             }
             lease.add_workers(&ids(&workers));
-            for worker in &workers {
-                writer.add(worker).await;
-            }
+            writer.add(&workers).await;
             self.metrics.replicas_replaced.inc_by(workers.len() as u64);
         }
-        self.note_failed(writer.block_id().0, &writer.failed()[noted..]);
+        self.note_failed(writer.block_id(), &writer.failed()[noted..]);
         match writer.failed().last() {
-            Some(failed) if writer.replica_ids().is_empty() => Err(failed.failure.clone()),
+            Some(failed) if writer.holder_ids().len() < needed => Err(failed.failure.clone()),
             _ => Ok(Mended::GoesOn),
         }
     }
@@ -130,14 +128,7 @@ impl Inner {
         block.holders.iter().for_each(|worker_id| self.health.succeeded(*worker_id));
         for _ in 0..ROUNDS_MAX {
             let excluded = failed_ids(&block.failed);
-            let need = Need {
-                copies: copies.wanted.saturating_sub(block.holders.len()),
-                min: copies.min.saturating_sub(block.holders.len()),
-                length_bytes: block.extent.length_bytes,
-                holders: &block.holders,
-                excluded: &excluded,
-            };
-            let workers = self.choose(&need);
+            let workers = self.choose(&copies.lacking(&block.holders, &excluded, block.extent.length_bytes));
             if workers.is_empty() {
                 break;
             }

@@ -2,9 +2,9 @@
 //! copies.
 
 use super::Inner;
-use super::copies::{Mended, ROUNDS_MAX, failed_ids};
+use super::copies::{ROUNDS_MAX, failed_ids};
 use super::leases::BlockLease;
-use crate::blocks::{CodedWriter, Copies, ExtentReader, Need, WrittenCoded, ids};
+use crate::blocks::{CodedWriter, Copies, ExtentReader, WrittenCoded, ids};
 use bytes::BytesMut;
 use weir_coding::{Layout, Scheme};
 use weir_proto::Failure;
@@ -24,14 +24,23 @@ pub(super) struct Shards {
 impl Shards {
     /// `copies`: those of a block that is too short to be coded.
     pub fn new(scheme: Scheme, copies: Copies) -> Option<Self> {
-        let number = |number: usize| u32::try_from(number).ok();
-        let layout = Layout::new(number(scheme.data())?, number(scheme.parity())?, CELL_BYTES).ok()?;
+        let layout = Layout::of(scheme, CELL_BYTES).ok()?;
         Some(Self { layout, min: scheme.min_shards(copies.min) })
     }
 
     /// How many there are.
     pub fn count(&self) -> usize {
         self.layout.scheme().shards()
+    }
+
+    /// How many of them a block is to have, each on a worker of its own.
+    pub fn copies(&self) -> Copies {
+        Copies { wanted: self.count(), min: self.min }
+    }
+
+    /// With fewer shards nothing can be read.
+    pub fn needed(&self) -> usize {
+        self.layout.scheme().data()
     }
 
     /// The memory that a row takes with its parity, when so many bytes come at most.
@@ -47,53 +56,6 @@ impl Shards {
 }
 
 impl Inner {
-    /// Lets others take the shards of workers that have failed a block in its middle.
-    ///
-    /// # Errors
-    /// What the last worker said, when fewer than k are left and no others can begin anew.
-    pub async fn mend_shards(
-        &self,
-        writer: &mut CodedWriter,
-        lease: &BlockLease,
-        shards: &Shards,
-    ) -> Result<Mended, Failure> {
-        let needed = shards.layout.scheme().data();
-        let mut noted = 0;
-        for _ in 0..ROUNDS_MAX {
-            self.note_failed(writer.block_id().0, &writer.failed()[noted..]);
-            noted = writer.failed().len();
-            let (holders, excluded) = (writer.holder_ids(), failed_ids(writer.failed()));
-            let need = Need {
-                copies: shards.count().saturating_sub(holders.len()),
-                min: shards.min.saturating_sub(holders.len()),
-                length_bytes: writer.shard_bytes(),
-                holders: &holders,
-                excluded: &excluded,
-            };
-            let workers = self.choose(&need);
-            if workers.is_empty() {
-                break;
-            }
-            if !writer.has_window() {
-                if holders.len() < needed {
-                    break;
-                }
-                self.metrics.blocks_cut.inc();
-                return Ok(Mended::IsCut);
-            }
-            lease.add_workers(&ids(&workers));
-            for (shard, worker) in writer.missing().into_iter().zip(&workers) {
-                writer.add(shard, worker).await;
-            }
-            self.metrics.replicas_replaced.inc_by(workers.len() as u64);
-        }
-        self.note_failed(writer.block_id().0, &writer.failed()[noted..]);
-        match writer.failed().last() {
-            Some(failed) if writer.holder_ids().len() < needed => Err(failed.failure.clone()),
-            _ => Ok(Mended::GoesOn),
-        }
-    }
-
     /// Makes the shards that a written block lacks, as long as there are healthy workers for them: of its window, or
     /// computed from the others.
     ///
@@ -109,14 +71,8 @@ impl Inner {
         block.holder_ids().iter().for_each(|worker_id| self.health.succeeded(*worker_id));
         for _ in 0..ROUNDS_MAX {
             let (holders, excluded) = (block.holder_ids(), failed_ids(&block.failed));
-            let need = Need {
-                copies: shards.count().saturating_sub(holders.len()),
-                min: shards.min.saturating_sub(holders.len()),
-                length_bytes: block.shards.iter().map(|shard| shard.length_bytes).max().unwrap_or(0),
-                holders: &holders,
-                excluded: &excluded,
-            };
-            let workers = self.choose(&need);
+            let part_bytes = block.shards.iter().map(|shard| shard.length_bytes).max().unwrap_or(0);
+            let workers = self.choose(&shards.copies().lacking(&holders, &excluded, part_bytes));
             if workers.is_empty() {
                 break;
             }

@@ -27,16 +27,19 @@ pub(crate) enum Need {
     Copy {
         left: usize,
         parts: Vec<Option<usize>>,
-        otherwise: Option<Box<Need>>,
+        otherwise: Option<Surplus>,
     },
-    /// The victims' copies go when those of the keepers, as many as are wanted, are verified.
-    Drop {
-        part: Option<usize>,
-        victims: Vec<u64>,
-        keepers: Vec<u64>,
-        /// All victims are forgotten workers: their copies are only names.
-        names_alone: bool,
-    },
+    Drop(Surplus),
+}
+
+/// The victims' copies go when those of the keepers, as many as are wanted, are verified.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Surplus {
+    pub part: Option<usize>,
+    pub victims: Vec<u64>,
+    pub keepers: Vec<u64>,
+    /// All victims are forgotten workers: their copies are only names.
+    pub names_alone: bool,
 }
 
 /// Copies by what they are good for.
@@ -74,42 +77,64 @@ impl Copies {
 
 /// Looks at a block that something refers to.
 pub(crate) fn look(record: &BlockRecord, members: &Members, cluster_replication: u32) -> Look {
-    let Some(coded) = &record.coded else { return look_at(record, None, members, cluster_replication) };
-    let shards = || (0..coded.shard_count()).filter_map(|shard| Some((shard, record.part(Some(shard))?)));
-    let looks: Vec<Look> = shards().map(|(shard, part)| look_at(&part, Some(shard), members, 1)).collect();
-    let copies: Vec<Copies> = shards().map(|(_, part)| Copies::of(&part, members)).collect();
-    let readable = copies.iter().filter(|copies| !copies.sources(members).is_empty()).count();
-    let left = copies.iter().filter(|copies| !copies.sources(members).is_empty() || !copies.awaited.is_empty()).count();
-    let can_rebuild = readable >= coded.needed();
-    let lacks = |(shard, copies): (usize, &Copies)| {
-        let is_made = can_rebuild || !copies.sources(members).is_empty();
-        (copies.holders().is_empty() && is_made).then_some(Some(shard))
+    let Some(coded) = &record.coded else {
+        return look_at(record, None, &Copies::of(record, members), members, cluster_replication);
     };
-    let parts: Vec<Option<usize>> = copies.iter().enumerate().filter_map(lacks).collect();
-    let live = looks.iter().filter(|look| look.live > 0).count();
-    let surplus = looks.iter().map(|look| look.surplus).sum();
-    let invalid = looks.iter().map(|look| look.invalid).sum();
-    let drop = looks.into_iter().map(|look| look.need).find(|need| matches!(need, Need::Drop { .. }));
+    let shards: Vec<Shard> = (0..coded.shard_count()).filter_map(|number| Shard::of(record, number, members)).collect();
+    let can_rebuild = shards.iter().filter(|shard| shard.has_source).count() >= coded.needed();
+    let left = shards.iter().filter(|shard| shard.has_source || !shard.copies.awaited.is_empty()).count();
+    let lacks = |shard: &&Shard| shard.copies.holders().is_empty() && (can_rebuild || shard.has_source);
+    let parts: Vec<Option<usize>> = shards.iter().filter(lacks).map(|shard| Some(shard.number)).collect();
+    let live = shards.iter().filter(|shard| shard.look.live > 0).count();
+    let surplus = shards.iter().map(|shard| shard.look.surplus).sum();
+    let invalid = shards.iter().map(|shard| shard.look.invalid).sum();
+    let drop = shards.into_iter().find_map(|shard| match shard.look.need {
+        Need::Drop(surplus) => Some(surplus),
+        _ => None,
+    });
     let need = if parts.is_empty() {
-        drop.unwrap_or(Need::Nothing)
+        drop.map_or(Need::Nothing, Need::Drop)
     } else {
-        let left = (left + 1).saturating_sub(coded.needed());
-        Need::Copy { left, parts, otherwise: drop.map(Box::new) }
+        Need::Copy { left: (left + 1).saturating_sub(coded.needed()), parts, otherwise: drop }
     };
     Look { wanted: coded.shard_count(), needed: coded.needed(), live, surplus, invalid, need }
 }
 
+/// A shard of a coded block as it is.
+struct Shard {
+    number: usize,
+    copies: Copies,
+    /// Someone can give it.
+    has_source: bool,
+    look: Look,
+}
+
+impl Shard {
+    /// None: the block has no such shard.
+    fn of(record: &BlockRecord, number: usize, members: &Members) -> Option<Self> {
+        let part = record.part(Some(number))?;
+        let copies = Copies::of(&part, members);
+        let look = look_at(&part, Some(number), &copies, members, 1);
+        Some(Self { number, has_source: !copies.sources(members).is_empty(), look, copies })
+    }
+}
+
 /// Looks at a replicated block, or at a shard.
-fn look_at(record: &BlockRecord, part: Option<usize>, members: &Members, cluster_replication: u32) -> Look {
+fn look_at(
+    record: &BlockRecord,
+    part: Option<usize>,
+    copies: &Copies,
+    members: &Members,
+    cluster_replication: u32,
+) -> Look {
     let wanted = record.wanted_count(cluster_replication);
-    let copies = Copies::of(record, members);
     Look {
         wanted,
         needed: 1,
         live: record.valid_worker_ids().filter(|id| members.is_live(*id)).count(),
         surplus: copies.serving.len().saturating_sub(wanted) + copies.draining.len(),
         invalid: record.invalid_worker_ids.len(),
-        need: need(record, part, &copies, members, wanted),
+        need: need(record, part, copies, members, wanted),
     }
 }
 
@@ -137,7 +162,7 @@ fn need(record: &BlockRecord, part: Option<usize>, copies: &Copies, members: &Me
         return Need::Nothing;
     }
     let names_alone = victims.iter().all(|id| members.is_forgotten(*id));
-    Need::Drop { part, victims, keepers, names_alone }
+    Need::Drop(Surplus { part, victims, keepers, names_alone })
 }
 
 #[cfg(test)]
@@ -178,7 +203,7 @@ mod tests {
         assert_eq!(look(&block(&[1, 3], &[], 2), &members, 1).need, one_more());
         assert_eq!(look(&block(&[1, 3, 4], &[], 2), &members, 1).need, Need::Nothing, "it is named until it is back");
         silent(&mut members, 3, 2_000);
-        let drop = Need::Drop { part: None, victims: vec![3], keepers: vec![1, 4], names_alone: true };
+        let drop = Need::Drop(Surplus { part: None, victims: vec![3], keepers: vec![1, 4], names_alone: true });
         assert_eq!(look(&block(&[1, 3, 4], &[], 2), &members, 1).need, drop, "or forgotten");
         assert_eq!(look(&block(&[1, 3], &[], 2), &members, 1).need, one_more());
         let gone = look(&block(&[3], &[], 2), &members, 1);
@@ -188,7 +213,7 @@ mod tests {
     #[test]
     fn a_damaged_copy_does_not_count_and_goes_when_there_are_others() {
         assert_eq!(look(&block(&[1, 3], &[3], 2), &five(), 1).need, one_more());
-        let drop = Need::Drop { part: None, victims: vec![3], keepers: vec![1, 4], names_alone: false };
+        let drop = Need::Drop(Surplus { part: None, victims: vec![3], keepers: vec![1, 4], names_alone: false });
         assert_eq!(look(&block(&[1, 3, 4], &[3], 2), &five(), 1).need, drop);
         assert_eq!(look(&block(&[3], &[3], 1), &five(), 1).need, Need::Nothing, "the last one is kept as it is");
     }
@@ -199,14 +224,14 @@ mod tests {
         members.by_id.get_mut(&1).unwrap().draining = true;
         assert_eq!(look(&block(&[1], &[], 1), &members, 1).need, one_more());
         let look = look(&block(&[1, 2], &[], 1), &members, 1);
-        let drop = Need::Drop { part: None, victims: vec![1], keepers: vec![2], names_alone: false };
+        let drop = Need::Drop(Surplus { part: None, victims: vec![1], keepers: vec![2], names_alone: false });
         assert_eq!((look.surplus, look.need), (1, drop));
     }
 
     #[test]
     fn more_copies_than_wanted_are_dropped_but_not_for_one_that_is_away() {
         let mut members = five();
-        let drop = Need::Drop { part: None, victims: vec![1], keepers: vec![2, 3], names_alone: false };
+        let drop = Need::Drop(Surplus { part: None, victims: vec![1], keepers: vec![2, 3], names_alone: false });
         assert_eq!(look(&block(&[1, 2, 3], &[], 2), &members, 1).need, drop);
         silent(&mut members, 1, 50);
         assert_eq!(look(&block(&[1, 2, 3], &[], 2), &members, 1).need, Need::Nothing);

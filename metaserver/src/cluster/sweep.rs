@@ -189,7 +189,7 @@ impl Cluster {
                 self.repair.push(Entry { urgency: Urgency::Copies(left), ..entry });
             }
             Need::Copy { .. } => {}
-            Need::Drop { .. } => self.repair.push(Entry { urgency: Urgency::Tidying, ..entry }),
+            Need::Drop(_) => self.repair.push(Entry { urgency: Urgency::Tidying, ..entry }),
             Need::Nothing => {
                 let Some(plan) = &mut pass.plan else { return };
                 let serving = Copies::of(record, members).serving;

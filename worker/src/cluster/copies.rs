@@ -17,9 +17,9 @@ use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Notify;
-use tonic::Status;
+use tonic::{Status, Streaming};
 use weir_proto::v1::blocks_client::BlocksClient;
-use weir_proto::v1::{CopyOrder, CopyResult, CopySource, ReadBlockRequest, Reason};
+use weir_proto::v1::{CopyOrder, CopyResult, CopySource, ReadBlockRequest, ReadBlockResponse, Reason};
 use weir_proto::{BlockId, Failure, MAX_MESSAGE_BYTES};
 
 /// Orders that are carried out at the same time.
@@ -36,7 +36,7 @@ pub struct Copies {
     pub(super) disks: Arc<Disks>,
     deletions: Arc<Orders>,
     pub(super) metrics: Arc<Metrics>,
-    pub(super) peers: Arc<dyn Peers>,
+    peers: Arc<dyn Peers>,
     pub(super) pace: Pace,
     state: Mutex<State>,
     given: Notify,
@@ -230,18 +230,27 @@ impl Copies {
     async fn pull(&self, order: &CopyOrder, source: &CopySource) -> Result<(), Failure> {
         let id = BlockId(order.block_id);
         let refuse = |error: WorkerError| failure(id, &error);
-        let channel = self.peers.channel(&source.address).ok_or_else(|| {
-            Failure::new(Reason::Unavailable, format!("block {id}"), "there is no way to other workers")
-        })?;
-        let mut client = BlocksClient::new(channel).max_decoding_message_size(MAX_MESSAGE_BYTES);
         let request = ReadBlockRequest { block_id: order.block_id, offset_bytes: 0, length_bytes: 0 };
-        let mut frames = in_time(client.read_block(request)).await?.into_inner();
+        let mut frames = self.frames(&source.address, request).await?;
         let mut writer = self.disks.begin(id, Some(order.length_bytes)).map_err(|error| refuse(error.into()))?;
         while let Some(frame) = in_time(frames.message()).await? {
             self.pace.wait_for(frame.data.len() as u64).await;
             writer = take(writer, frame.data).await.map_err(refuse)?;
         }
         writer.commit(order.length_bytes, order.crc32c).await.map_err(refuse)
+    }
+
+    /// What another worker has of a block; each of the frames comes [`in_time`].
+    pub(super) async fn frames(
+        &self,
+        address: &str,
+        request: ReadBlockRequest,
+    ) -> Result<Streaming<ReadBlockResponse>, Failure> {
+        let channel = self.peers.channel(address).ok_or_else(|| {
+            Failure::new(Reason::Unavailable, format!("block {}", request.block_id), "there is no way to other workers")
+        })?;
+        let mut client = BlocksClient::new(channel).max_decoding_message_size(MAX_MESSAGE_BYTES);
+        Ok(in_time(client.read_block(request)).await?.into_inner())
     }
 }
 

@@ -7,9 +7,8 @@ use bytes::{Bytes, BytesMut};
 use futures::future::join_all;
 use std::ops::Range;
 use weir_coding::{Codec, Layout};
-use weir_proto::v1::blocks_client::BlocksClient;
 use weir_proto::v1::{CopyOrder, ReadBlockRequest, Reason, Rebuild, ShardSource};
-use weir_proto::{BlockId, Failure, MAX_MESSAGE_BYTES};
+use weir_proto::{BlockId, Failure};
 
 /// Read of each shard at a time.
 const STEP_BYTES: u64 = 256 << 10;
@@ -123,12 +122,10 @@ impl Copies {
         }
         let unavailable = |why: &str| Failure::new(Reason::Unavailable, format!("block {id}"), why);
         let address = source.source.as_ref().map(|source| source.address.as_str()).unwrap_or_default();
-        let channel = self.peers.channel(address).ok_or_else(|| unavailable("there is no way to other workers"))?;
-        let mut client = BlocksClient::new(channel).max_decoding_message_size(MAX_MESSAGE_BYTES);
         let length_bytes = range.end - range.start;
         self.pace.wait_for(length_bytes).await;
         let request = ReadBlockRequest { block_id: id.0, offset_bytes: range.start, length_bytes };
-        let mut frames = in_time(client.read_block(request)).await?.into_inner();
+        let mut frames = self.frames(address, request).await?;
         let mut data = BytesMut::with_capacity(length_bytes as usize);
         while let Some(frame) = in_time(frames.message()).await? {
             data.extend_from_slice(&frame.data);

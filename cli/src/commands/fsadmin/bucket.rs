@@ -8,7 +8,6 @@ use crate::shell::usage::Help;
 use crate::shell::{Exit, Shell};
 use clap::{Args, Subcommand};
 use weir_coding::Scheme;
-use weir_gateway::objects::Keeping;
 use weir_proto::v1::change_access_request::Change;
 use weir_proto::v1::{CodingScheme, SetBucketAccess};
 
@@ -59,11 +58,10 @@ pub async fn run(args: &BucketArgs, shell: &Shell, out: &mut Output) -> Result<E
                 ..SetBucketAccess::default()
             };
             shell.change_access(Change::SetBucketAccess(change)).await?;
-            let (bucket, keeping) =
-                (printable(bucket.as_bytes()), Keeping { coding: *coding, replication: replication.unwrap_or(0) });
+            let bucket = printable(bucket.as_bytes());
             match coding {
                 Some(scheme) => out.say(format_args!("Bucket {bucket} has coding {scheme}"))?,
-                None => out.say(format_args!("Bucket {bucket} has replication {}", said(keeping)))?,
+                None => out.say(format_args!("Bucket {bucket} has replication {}", said(replication.unwrap_or(0))))?,
             }
         }
         Action::Show { bucket } => show(bucket, shell, out).await?,
@@ -79,17 +77,17 @@ async fn show(bucket: &str, shell: &Shell, out: &mut Output) -> Result<(), Shell
     out.say(format_args!("Bucket          : {bucket}"))?;
     match keeping.coding {
         Some(scheme) => out.say(format_args!("Coding          : {scheme}")),
-        None => out.say(format_args!("Replication     : {}", said(keeping))),
+        None => out.say(format_args!("Replication     : {}", said(keeping.replication))),
     }
 }
 
 fn message(scheme: Scheme) -> CodingScheme {
-    let number = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
-    CodingScheme { data_shards: number(scheme.data()), parity_shards: number(scheme.parity()) }
+    let (data_shards, parity_shards) = scheme.numbers();
+    CodingScheme { data_shards, parity_shards }
 }
 
-fn said(keeping: Keeping) -> String {
-    match keeping.replication {
+fn said(replication: u32) -> String {
+    match replication {
         0 => "of the cluster".to_owned(),
         copies => copies.to_string(),
     }

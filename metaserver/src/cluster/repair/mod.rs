@@ -10,7 +10,7 @@ pub(crate) mod tasks;
 
 use super::Cluster;
 use super::members::{Members, Target, Wish};
-use super::plan::{Copies, Need, look};
+use super::plan::{Copies, Need, Surplus, look};
 use crate::error::Error;
 use crate::namespace::replicas::{Changed, ReplicaChange};
 use crate::records::block::{self, BlockRecord};
@@ -166,11 +166,11 @@ impl Cluster {
         match look.need {
             Need::Copy { parts, otherwise, .. } => match self.copy_one_of(entry, record, members, parts) {
                 Step::Nothing => {
-                    otherwise.map_or(Step::Nothing, |need| self.drop_surplus(block_id, record, members, *need))
+                    otherwise.map_or(Step::Nothing, |surplus| self.drop_surplus(block_id, record, members, surplus))
                 }
                 step => step,
             },
-            need @ Need::Drop { .. } => self.drop_surplus(block_id, record, members, need),
+            Need::Drop(surplus) => self.drop_surplus(block_id, record, members, surplus),
             Need::Nothing => match (entry.moved, entry.preferred) {
                 (Some((from, to)), _) => self.step_of_move(entry, record, members, from, to, look.wanted),
                 // It has one of the last copies that there may be: if that is whole, it counts.
@@ -185,8 +185,8 @@ impl Cluster {
         }
     }
 
-    fn drop_surplus(&self, block_id: u64, record: &BlockRecord, members: &Members, need: Need) -> Step {
-        let Need::Drop { part, victims, keepers, names_alone } = need else { return Step::Nothing };
+    fn drop_surplus(&self, block_id: u64, record: &BlockRecord, members: &Members, surplus: Surplus) -> Step {
+        let Surplus { part, victims, keepers, names_alone } = surplus;
         if names_alone {
             return Step::Commit(ReplicaChange { block_id, shard: part, add: None, remove: victims, keepers });
         }
