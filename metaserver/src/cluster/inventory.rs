@@ -211,6 +211,23 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn an_inventory_of_a_former_start_is_not_taken_for_what_the_worker_has_now() {
+        let fixture = Fixture::new().await;
+        let (worker_id, cluster_id) = (fixture.worker_id, fixture.namespace.ids.cluster_id.clone());
+        let register = async |incarnation| {
+            let request =
+                RegisterWorkerRequest { worker_id, cluster_id: cluster_id.clone(), incarnation, ..Default::default() };
+            fixture.cluster.register_worker(&request).await.unwrap();
+        };
+        register(7).await;
+        let former = InventoryBatch { worker_id, block_ids: vec![1], incarnation: 7, ..Default::default() };
+        fixture.cluster.take_inventory(&former).await.unwrap();
+        register(8).await;
+        assert!(matches!(fixture.cluster.take_inventory(&former).await, Err(Error::Invalid { .. })));
+        fixture.cluster.take_inventory(&InventoryBatch { incarnation: 8, ..former }).await.unwrap();
+    }
+
+    #[tokio::test]
     async fn an_unknown_worker_has_no_inventory() {
         let fixture = Fixture::new().await;
         let batch = InventoryBatch { worker_id: 99, block_ids: vec![1], ..Default::default() };

@@ -327,6 +327,63 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_part_that_is_replaced_while_the_upload_is_completed_is_taken_as_listed_or_not_at_all() {
+        for turns in 0..20 {
+            let fixture = Fixture::new().await;
+            fixture.bucket("photos").await;
+            let upload_id = fixture.upload("photos", "cat").await;
+            let part = fixture.part("photos", "cat", upload_id, 1, &[5]).await.unwrap();
+            let request = fixture.complete("photos", "cat", upload_id, &[part]);
+            let replacing = async {
+                for _ in 0..turns {
+                    tokio::task::yield_now().await;
+                }
+                fixture.part("photos", "cat", upload_id, 1, &[7]).await
+            };
+            let (completed, _) = tokio::join!(fixture.namespace.complete_upload(&request), replacing);
+            fixture.drain().await;
+            fixture.check(true).await;
+            if completed.is_ok() {
+                assert_eq!(fixture.get("photos", "cat").await.unwrap().extents.len(), 1, "{turns} turns");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn an_upload_that_is_completed_and_aborted_at_the_same_time_ends_once() {
+        for turns in 0..20 {
+            let fixture = Fixture::new().await;
+            fixture.bucket("photos").await;
+            let upload_id = fixture.upload("photos", "cat").await;
+            let part = fixture.part("photos", "cat", upload_id, 1, &[5]).await.unwrap();
+            let complete = fixture.complete("photos", "cat", upload_id, &[part]);
+            let abort = weir_proto::v1::AbortUploadRequest {
+                bucket: "photos".into(),
+                key: crate::testing::key("cat"),
+                upload_id,
+                ..Default::default()
+            };
+            let aborting = async {
+                for _ in 0..turns {
+                    tokio::task::yield_now().await;
+                }
+                fixture.namespace.abort_upload(&abort).await
+            };
+            let (completed, aborted) = tokio::join!(fixture.namespace.complete_upload(&complete), aborting);
+            aborted.unwrap();
+            fixture.drain().await;
+            fixture.check(true).await;
+            match (completed, fixture.namespace.complete_upload(&complete).await) {
+                (Ok(first), again) => assert_eq!(again.unwrap(), first, "{turns} turns: it is completed for good"),
+                (Err(error), again) => {
+                    assert!(matches!(error, Error::NoSuchUpload { .. }), "{error}");
+                    assert!(matches!(again, Err(Error::NoSuchUpload { .. })), "{turns} turns: it is aborted for good");
+                }
+            }
+        }
+    }
+
+    #[tokio::test]
     async fn a_list_that_does_not_fit_the_parts_is_refused_and_changes_nothing() {
         let fixture = Fixture::new().await;
         let (upload_id, parts) = uploaded(&fixture, &[5 * MIB - 1, 5 * MIB, 7]).await;

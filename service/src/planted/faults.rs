@@ -68,7 +68,7 @@ faults! {
     "failed-copy-counted" FailedCopyCounted: "repair counts a copy that its worker could not make or verify",
     "surplus-dropped-unverified" SurplusDroppedUnverified: "a surplus copy is dropped before the others are verified",
     "old-epoch-accepted" OldEpochAccepted: "an answer under an epoch that is over is taken",
-    "replaced-serves-on" ReplacedServesOn: "a metaserver that was replaced goes on serving",
+    "replaced-serves-on" ReplacedServesOn: "a metaserver that was replaced carries out what is asked of it",
     "block-not-synced" BlockNotSynced: "a block's file is acknowledged without a sync",
     "segment-not-synced" SegmentNotSynced: "a block in a segment is acknowledged without a sync",
     "block-folder-not-synced" BlockFolderNotSynced: "the name of a block's file is not made durable",
