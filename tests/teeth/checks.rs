@@ -75,9 +75,7 @@ pub fn check(fault: Fault) -> Check {
         Fault::OldVerificationTrusted => {
             metaserver("cluster::tests::a_copy_that_was_verified_before_its_worker_started_anew_is_not_counted")
         }
-        Fault::FailedCopyCounted => {
-            metaserver("cluster::model::random_faults_lose_nothing_and_when_they_end_all_is_as_it_should_be")
-        }
+        Fault::FailedCopyCounted => metaserver("cluster::tests::a_copy_that_its_worker_could_not_make_does_not_count"),
         Fault::SurplusDroppedUnverified => {
             metaserver("cluster::tests::a_surplus_copy_stays_while_the_copy_that_is_to_stay_is_only_a_name")
         }

@@ -48,7 +48,9 @@ impl Tests {
         command.args(["test", "--quiet", "--lib", "--no-run", "--message-format", "json", "--features"]);
         let features: Vec<String> = packages.iter().map(|package| format!("{package}/planted-faults")).collect();
         command.arg(features.join(",")).current_dir(root()).stderr(Stdio::inherit());
-        packages.iter().for_each(|package| drop(command.args(["--package", *package])));
+        for package in packages {
+            command.args(["--package", *package]);
+        }
         let output = command.output().map_err(io_error("start cargo"))?;
         let built: BTreeMap<String, PathBuf> =
             String::from_utf8_lossy(&output.stdout).lines().filter_map(executable_of).collect();

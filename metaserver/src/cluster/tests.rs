@@ -206,6 +206,22 @@ async fn a_surplus_copy_stays_while_the_copy_that_is_to_stay_is_only_a_name() {
 }
 
 #[tokio::test]
+async fn a_copy_that_its_worker_could_not_make_does_not_count() {
+    let mut machines = Machines::new(&THREE).await;
+    let block_id = machines.put(&[0], 2).await;
+    machines.fixture.cluster.sweep_all().await;
+    machines.round().await;
+    let target = (1..3).find(|at| !machines.machines[*at].copies.is_empty()).unwrap();
+    machines.kill(0);
+    machines.work(target);
+    machines.beat(target).await;
+    assert_eq!(machines.fixture.namespace.block(block_id).await.unwrap().worker_ids, [machines.id(0)]);
+    machines.start(0).await;
+    machines.settle().await;
+    assert_eq!(machines.on_disk(block_id).len(), 2);
+}
+
+#[tokio::test]
 async fn a_copy_that_was_verified_before_its_worker_started_anew_is_not_counted() {
     let mut machines = Machines::new(&THREE).await;
     let block_id = machines.put(&[0, 1, 2], 2).await;
