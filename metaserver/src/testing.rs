@@ -29,10 +29,9 @@ use weir_service::config::MetaserverSettings;
 use weir_service::peer_auth::ClusterSecret;
 use weir_service::sealing::Sealer;
 
-/// A memory store that counts what is asked of it.
-#[derive(Default)]
+/// A store, of memory unless another is given, that counts what is asked of it.
 pub struct CountingStore {
-    store: MemoryStore,
+    store: Arc<dyn Store>,
     pub scans: AtomicUsize,
     pub scanned: AtomicUsize,
     pub commits: AtomicUsize,
@@ -41,7 +40,24 @@ pub struct CountingStore {
     pub full: AtomicBool,
 }
 
+impl Default for CountingStore {
+    fn default() -> Self {
+        Self::of(Arc::new(MemoryStore::new()))
+    }
+}
+
 impl CountingStore {
+    pub fn of(store: Arc<dyn Store>) -> Self {
+        Self {
+            store,
+            scans: AtomicUsize::default(),
+            scanned: AtomicUsize::default(),
+            commits: AtomicUsize::default(),
+            restored: AtomicBool::default(),
+            full: AtomicBool::default(),
+        }
+    }
+
     /// Scans and scanned entries since the last call.
     pub fn take_scans(&self) -> (usize, usize) {
         (self.scans.swap(0, Ordering::SeqCst), self.scanned.swap(0, Ordering::SeqCst))
@@ -119,6 +135,12 @@ impl Fixture {
     /// Another metaserver on the store of this one, as after a kill: the former session is still open.
     pub async fn over_running(running: &Self) -> Self {
         Self::over(running.store.clone(), running.clock.clone(), running.worker_id, |_| {}).await
+    }
+
+    /// A metaserver on that store; in the place of one that had this worker and clock, whose session is still open.
+    pub async fn on(store: Arc<dyn Store>, former: Option<(u64, Arc<ManualClock>)>) -> Self {
+        let (worker_id, clock) = former.unwrap_or_else(|| (0, Arc::new(ManualClock::at(START_MS))));
+        Self::over(Arc::new(CountingStore::of(store)), clock, worker_id, |_| {}).await
     }
 
     async fn over(

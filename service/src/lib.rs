@@ -18,6 +18,7 @@ pub mod fuzzing;
 pub mod metrics;
 pub mod open_files;
 pub mod peer_auth;
+pub mod planted;
 pub mod rpc;
 pub mod sealing;
 pub mod shutdown;

@@ -190,6 +190,64 @@ async fn a_copy_that_a_metaserver_forgot_is_verified_and_counts() {
 }
 
 #[tokio::test]
+async fn a_surplus_copy_stays_while_the_copy_that_is_to_stay_is_only_a_name() {
+    for lost in 0..2 {
+        let mut machines = Machines::new(&THREE[..2]).await;
+        let block_id = machines.put(&[0, 1], 1).await;
+        machines.machines[lost].blocks.remove(&block_id);
+        machines.fixture.cluster.sweep_all().await;
+        for _ in 0..5 {
+            machines.round().await;
+            assert!(!machines.on_disk(block_id).is_empty(), "I2: the copy of worker {lost} was not there");
+        }
+        machines.settle().await;
+        assert_eq!(machines.on_disk(block_id).len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_copy_that_its_worker_could_not_make_does_not_count() {
+    let mut machines = Machines::new(&THREE).await;
+    let block_id = machines.put(&[0], 2).await;
+    machines.fixture.cluster.sweep_all().await;
+    machines.round().await;
+    let target = (1..3).find(|at| !machines.machines[*at].copies.is_empty()).unwrap();
+    machines.kill(0);
+    machines.work(target);
+    machines.beat(target).await;
+    assert_eq!(machines.fixture.namespace.block(block_id).await.unwrap().worker_ids, [machines.id(0)]);
+    machines.start(0).await;
+    machines.settle().await;
+    assert_eq!(machines.on_disk(block_id).len(), 2);
+}
+
+#[tokio::test]
+async fn a_copy_that_was_verified_before_its_worker_started_anew_is_not_counted() {
+    let mut machines = Machines::new(&THREE).await;
+    let block_id = machines.put(&[0, 1, 2], 2).await;
+    machines.fixture.cluster.sweep_all().await;
+    (machines.fixture.cluster.repair_turn().await).unwrap();
+    for at in 0..3 {
+        machines.beat(at).await;
+    }
+    let keepers: Vec<usize> = (0..3).filter(|at| !machines.machines[*at].copies.is_empty()).collect();
+    assert_eq!(keepers.len(), 2, "two are verified before the third one is dropped");
+    machines.work(keepers[0]);
+    machines.beat(keepers[0]).await;
+    machines.kill(keepers[0]);
+    machines.machines[keepers[0]].blocks.remove(&block_id);
+    machines.start(keepers[0]).await;
+    machines.work(keepers[1]);
+    machines.beat(keepers[1]).await;
+    let victim = (0..3).find(|at| !keepers.contains(at)).unwrap();
+    machines.beat(victim).await;
+    machines.work(victim);
+    assert!(machines.on_disk(block_id).contains(&victim), "one of the two came back without its copy");
+    machines.settle().await;
+    assert_eq!(machines.on_disk(block_id).len(), 2);
+}
+
+#[tokio::test]
 async fn a_worker_is_emptied_durably_and_can_be_taken_back() {
     let mut machines = Machines::new(&THREE).await;
     for n in 0..20 {

@@ -181,6 +181,24 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn of_conditional_writers_one_wins_also_where_two_metaservers_share_the_store() {
+        let first = Fixture::new().await;
+        first.bucket("photos").await;
+        let second = Fixture::over_running(&first).await;
+        for round in 0..10 {
+            let key = format!("cat {round}");
+            let puts = (0..10u8).map(|n| {
+                let fixture = if n % 2 == 0 { &first } else { &second };
+                let put = fixture.put("photos", &key, inline(vec![n]));
+                fixture.namespace.commit_object(CommitObjectRequest { precondition: if_none_match(), ..put })
+            });
+            let results = futures::future::join_all(puts).await;
+            assert_eq!(results.iter().filter(|result| result.is_ok()).count(), 1, "round {round}");
+        }
+        first.check(true).await;
+    }
+
+    #[tokio::test]
     async fn writers_of_one_key_all_succeed_and_the_last_one_stays() {
         let fixture = Fixture::new().await;
         fixture.bucket("photos").await;

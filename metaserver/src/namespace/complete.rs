@@ -19,6 +19,7 @@ use crate::records::upload::{self, FinishedUploadRecord};
 use bytes::Bytes;
 use weir_proto::v1::{Checksum, ChecksumType, CompleteUploadRequest, CompleteUploadResponse, CompletedPart};
 use weir_proto::{BucketName, ObjectKey};
+use weir_service::planted::{Fault, planted};
 
 struct Complete<'a> {
     request: &'a CompleteUploadRequest,
@@ -211,8 +212,12 @@ impl Namespace {
             for chunk in 0..part.record.manifest.as_ref().map_or(0, |manifest| manifest.chunk_count) {
                 transaction.delete(manifest::key(part.record.object_id, chunk));
             }
-            transaction.unchanged(part.key.clone(), Some(part.value));
-            transaction.delete(part.key);
+            if !planted(Fault::CompleteTakesReplacedPart) {
+                transaction.unchanged(part.key.clone(), Some(part.value));
+            }
+            if !planted(Fault::CompletedPartsReclaimed) {
+                transaction.delete(part.key);
+            }
             parts.push(ManifestPart {
                 part_number: part.part_number,
                 owner: part.record.object_id,
@@ -319,6 +324,63 @@ mod tests {
         assert_eq!(answer.extents.len(), 1);
         let absent = fixture.namespace.get_object(&GetObjectRequest { part_number: 2, ..part }).await.unwrap();
         assert!(absent.unsatisfiable);
+    }
+
+    #[tokio::test]
+    async fn a_part_that_is_replaced_while_the_upload_is_completed_is_taken_as_listed_or_not_at_all() {
+        for turns in 0..20 {
+            let fixture = Fixture::new().await;
+            fixture.bucket("photos").await;
+            let upload_id = fixture.upload("photos", "cat").await;
+            let part = fixture.part("photos", "cat", upload_id, 1, &[5]).await.unwrap();
+            let request = fixture.complete("photos", "cat", upload_id, &[part]);
+            let replacing = async {
+                for _ in 0..turns {
+                    tokio::task::yield_now().await;
+                }
+                fixture.part("photos", "cat", upload_id, 1, &[7]).await
+            };
+            let (completed, _) = tokio::join!(fixture.namespace.complete_upload(&request), replacing);
+            fixture.drain().await;
+            fixture.check(true).await;
+            if completed.is_ok() {
+                assert_eq!(fixture.get("photos", "cat").await.unwrap().extents.len(), 1, "{turns} turns");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn an_upload_that_is_completed_and_aborted_at_the_same_time_ends_once() {
+        for turns in 0..20 {
+            let fixture = Fixture::new().await;
+            fixture.bucket("photos").await;
+            let upload_id = fixture.upload("photos", "cat").await;
+            let part = fixture.part("photos", "cat", upload_id, 1, &[5]).await.unwrap();
+            let complete = fixture.complete("photos", "cat", upload_id, &[part]);
+            let abort = weir_proto::v1::AbortUploadRequest {
+                bucket: "photos".into(),
+                key: crate::testing::key("cat"),
+                upload_id,
+                ..Default::default()
+            };
+            let aborting = async {
+                for _ in 0..turns {
+                    tokio::task::yield_now().await;
+                }
+                fixture.namespace.abort_upload(&abort).await
+            };
+            let (completed, aborted) = tokio::join!(fixture.namespace.complete_upload(&complete), aborting);
+            aborted.unwrap();
+            fixture.drain().await;
+            fixture.check(true).await;
+            match (completed, fixture.namespace.complete_upload(&complete).await) {
+                (Ok(first), again) => assert_eq!(again.unwrap(), first, "{turns} turns: it is completed for good"),
+                (Err(error), again) => {
+                    assert!(matches!(error, Error::NoSuchUpload { .. }), "{error}");
+                    assert!(matches!(again, Err(Error::NoSuchUpload { .. })), "{turns} turns: it is aborted for good");
+                }
+            }
+        }
     }
 
     #[tokio::test]

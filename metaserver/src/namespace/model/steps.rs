@@ -11,22 +11,77 @@ pub type Name = (usize, usize);
 
 #[derive(Clone, Debug)]
 pub enum Step {
-    Put { at: Name, blocks: Option<usize>, condition: Condition },
-    Get { at: Name },
-    Delete { bucket: usize, keys: Vec<usize> },
-    Copy { from: Name, to: Name, condition: Condition },
-    Rename { from: Name, to: Name, overwrite: bool },
-    CreateUpload { at: Name },
-    PutPart { upload: usize, number: u32, blocks: usize },
-    CopyPart { upload: usize, number: u32, from: Name },
-    Complete { upload: usize, skip: u32 },
-    Abort { upload: usize },
-    List { bucket: usize, prefix: usize, delimiter: usize, max: u32, by_next: bool },
-    ListUploads { bucket: usize, prefix: usize, delimiter: usize, max: u32 },
-    DeleteBucket { bucket: usize },
-    CreateBucket { bucket: usize },
+    Put {
+        at: Name,
+        blocks: Option<usize>,
+        condition: Condition,
+    },
+    Get {
+        at: Name,
+    },
+    Delete {
+        bucket: usize,
+        keys: Vec<usize>,
+    },
+    Copy {
+        from: Name,
+        to: Name,
+        condition: Condition,
+    },
+    Rename {
+        from: Name,
+        to: Name,
+        overwrite: bool,
+    },
+    CreateUpload {
+        at: Name,
+    },
+    PutPart {
+        upload: usize,
+        number: u32,
+        blocks: usize,
+    },
+    CopyPart {
+        upload: usize,
+        number: u32,
+        from: Name,
+    },
+    Complete {
+        upload: usize,
+        skip: u32,
+    },
+    Abort {
+        upload: usize,
+    },
+    List {
+        bucket: usize,
+        prefix: usize,
+        delimiter: usize,
+        max: u32,
+        by_next: bool,
+    },
+    ListUploads {
+        bucket: usize,
+        prefix: usize,
+        delimiter: usize,
+        max: u32,
+    },
+    DeleteBucket {
+        bucket: usize,
+    },
+    CreateBucket {
+        bucket: usize,
+    },
     Reclaim,
     Drain,
+    /// The power goes after so many calls of the disk.
+    PowerOff {
+        in_steps: u64,
+    },
+    /// The power goes now.
+    Crash {
+        seed: u64,
+    },
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -72,5 +127,7 @@ pub fn step() -> impl Strategy<Value = Step> {
         2 => (0..BUCKETS.len()).prop_map(|bucket| Step::CreateBucket { bucket }),
         1 => Just(Step::Reclaim),
         1 => Just(Step::Drain),
+        1 => (0u64..8).prop_map(|in_steps| Step::PowerOff { in_steps }),
+        1 => any::<u64>().prop_map(|seed| Step::Crash { seed }),
     ]
 }

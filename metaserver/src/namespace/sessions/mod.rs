@@ -17,6 +17,7 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use weir_proto::v1;
+use weir_service::planted::{Fault, planted};
 
 /// Block ids granted at a time, at most.
 pub const MAX_GRANT_COUNT: u32 = 1 << 20;
@@ -77,6 +78,9 @@ impl Drop for CommitTicket<'_> {
 
 impl State {
     fn live(&mut self, session_id: u64) -> Result<&mut Session, Error> {
+        if planted(Fault::DeadSessionRenewed) {
+            self.live.extend(self.ended.remove_entry(&session_id));
+        }
         self.live.get_mut(&session_id).ok_or(Error::SessionOver { session_id })
     }
 
@@ -109,7 +113,7 @@ impl Sessions {
     /// [`Error::SessionOver`]: the session is over, or has said that it will not send this request again.
     pub(crate) fn check_request(&self, id: &v1::RequestId) -> Result<(), Error> {
         let mut state = self.0.lock();
-        if id.sequence < state.live(id.session_id)?.lowest_request {
+        if id.sequence < state.live(id.session_id)?.lowest_request && !planted(Fault::LateRequestTaken) {
             return Err(Error::SessionOver { session_id: id.session_id });
         }
         Ok(())
@@ -149,6 +153,9 @@ impl Sessions {
     pub(crate) fn is_left_behind(&self, block_id: u64) -> bool {
         let state = self.0.lock();
         let Some(session_id) = state.session_of(block_id) else { return true };
+        if planted(Fault::ReclaimIgnoresSessions) {
+            return true;
+        }
         match (state.live.get(&session_id), state.ended.get(&session_id)) {
             (Some(session), _) => block_id < session.floor(),
             (None, Some(session)) => session.commits.is_empty(),

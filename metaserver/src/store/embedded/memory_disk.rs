@@ -48,6 +48,7 @@ struct State {
     /// From this step on nothing works.
     power_off_at: Option<u64>,
     fail_syncs: bool,
+    fail_next_sync: bool,
     available_bytes: u64,
 }
 
@@ -94,6 +95,11 @@ impl MemoryDisk {
     /// as written, and is gone with the power.
     pub fn fail_syncs(&self, fail: bool) {
         self.0.lock().fail_syncs = fail;
+    }
+
+    /// The next sync fails as those do, and the one after it works.
+    pub fn fail_next_sync(&self) {
+        self.0.lock().fail_next_sync = true;
     }
 
     /// What [`Disk::space`] answers, and what [`DiskFile::allocate`] takes at most.
@@ -238,7 +244,7 @@ impl DiskFile for MemoryFile {
 
     fn sync_data(&self) -> io::Result<()> {
         self.disk.change(|state| {
-            let failed = state.fail_syncs;
+            let failed = std::mem::take(&mut state.fail_next_sync) || state.fail_syncs;
             let file = &mut state.files[self.id];
             if failed {
                 file.unsynced.clear();

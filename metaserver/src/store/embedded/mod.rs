@@ -34,6 +34,8 @@ mod values;
 mod writer;
 
 #[cfg(test)]
+pub(crate) mod crashing;
+#[cfg(test)]
 mod memory_disk;
 #[cfg(test)]
 mod power_tests;

@@ -431,6 +431,18 @@ async fn a_sync_that_fails_stops_the_store_for_good_and_is_not_acknowledged() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_sync_that_fails_once_is_not_made_good_by_one_that_works() {
+    let (folder, disk) = (tempfile::tempdir().unwrap(), memory_disk::MemoryDisk::new());
+    let store = open_on(&disk, folder.path(), OPTIONS);
+    store.commit(writes([put("a", "1")])).await.unwrap();
+    disk.fail_next_sync();
+    let refused = store.commit(writes([put("a", "2")])).await;
+    assert!(matches!(refused, Err(CommitError::Store(StoreError::Stopped { .. }))), "{refused:?}");
+    let refused = store.commit(writes([put("b", "1")])).await;
+    assert!(matches!(refused, Err(CommitError::Store(StoreError::Stopped { .. }))), "{refused:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn who_finds_the_queue_full_is_told_to_come_back() {
     let queue = Queue::new(2);
     let pending = || Pending {

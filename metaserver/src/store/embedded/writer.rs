@@ -19,6 +19,7 @@ use std::sync::mpsc::SyncSender;
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 use weir_service::disk::Disk;
+use weir_service::planted::{Fault, planted};
 use weir_service::trace::Trace;
 
 /// How often free space is looked at.
@@ -102,6 +103,9 @@ impl Writer {
                 Err(error) => Err(error),
             };
             answers.push(Answer { result, asker });
+        }
+        if planted(Fault::AnswerBeforeTheCommit) {
+            self.tell(std::mem::take(&mut answers), taken);
         }
         if last > self.journal.last() && !self.write(last)? {
             // None of the group happened, so no guard failed because of one of them either.

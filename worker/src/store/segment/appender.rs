@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use weir_proto::BlockId;
 use weir_service::disk::DiskFile;
+use weir_service::planted::{Fault, planted};
 use weir_service::trace::Trace;
 
 /// What one fdatasync covers at most, and so the memory of a batch.
@@ -131,7 +132,9 @@ impl Work {
     }
 
     fn commit(&mut self, mut batch: Vec<Append>) {
-        batch.retain(|append| append.moved_from.is_none_or(|from| self.shared.index.get(append.id) == Some(from)));
+        let is_there = |append: &Append, from| self.shared.index.get(append.id) == Some(from);
+        let is_wanted = |append: &Append| append.moved_from.is_none_or(|from| is_there(append, from));
+        batch.retain(|append| is_wanted(append) || planted(Fault::CompactionRevivesDeleted));
         while !batch.is_empty() {
             match self.write_some(&mut batch) {
                 Ok(written) => self.publish(written),
@@ -201,7 +204,8 @@ impl Work {
             true => self.shared.no_space(),
             false => self.shared.fatal.set(&StoreError::io("write", &path)(error)),
         })?;
-        let (began, synced) = timed(&self.shared.timings.segment_syncs, || open.file.sync_data());
+        let sync_data = || if planted(Fault::SegmentNotSynced) { Ok(()) } else { open.file.sync_data() };
+        let (began, synced) = timed(&self.shared.timings.segment_syncs, sync_data);
         synced.map_err(|error| self.shared.fatal.set(&StoreError::io("sync", &path)(error)))?;
         Ok(began)
     }
@@ -234,6 +238,9 @@ impl Work {
                     self.shared.index.insert(append.id, place);
                 }
                 Some(from) if self.shared.index.move_if(append.id, from, place) => self.shared.unaccount(from),
+                Some(_) if planted(Fault::CompactionRevivesDeleted) => {
+                    self.shared.index.insert(append.id, place);
+                }
                 // Deleted while it was copied: so is the copy.
                 Some(_) => {
                     self.shared.unaccount(place);
