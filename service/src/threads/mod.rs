@@ -152,7 +152,7 @@ pub async fn pause(duration: Duration) {
 }
 
 /// Runs a future on this thread, which has nothing else to do.
-fn block_on<T>(future: impl Future<Output = T>) -> T {
+pub fn block_on<T>(future: impl Future<Output = T>) -> T {
     struct Unpark(std::thread::Thread);
 
     impl Wake for Unpark {

@@ -74,7 +74,7 @@ impl BlockStore {
         let appender = Appender::start(shared.clone(), open, segments.next_number)
             .map_err(StoreError::io("start the appender of", &shared.layout.segments))?;
         let append_queue = Arc::new(Semaphore::new(queue));
-        Ok(Self { appender, shared, append_queue, compacting: Mutex::new(()), closing: false.into() })
+        Ok(Self { appender, shared, append_queue, compacting: tokio::sync::Mutex::default(), closing: false.into() })
     }
 }
 

@@ -11,7 +11,9 @@ pub enum Kind {
     Read,
     /// Writes a file's bytes.
     Write,
-    /// Reserves space, or sets a file's length.
+    /// Reserves space for a file.
+    Allocate,
+    /// Sets a file's length.
     Length,
     /// Syncs a file.
     Sync,
@@ -26,10 +28,19 @@ pub enum Kind {
 }
 
 impl Kind {
-    pub const ALL: &[Self] =
-        &[Self::Read, Self::Write, Self::Length, Self::Sync, Self::SyncFolder, Self::Name, Self::Folder, Self::Look];
+    pub const ALL: &[Self] = &[
+        Self::Read,
+        Self::Write,
+        Self::Allocate,
+        Self::Length,
+        Self::Sync,
+        Self::SyncFolder,
+        Self::Name,
+        Self::Folder,
+        Self::Look,
+    ];
     pub const SYNCS: &[Self] = &[Self::Sync, Self::SyncFolder];
-    pub const WRITES: &[Self] = &[Self::Write, Self::Length];
+    pub const WRITES: &[Self] = &[Self::Write, Self::Allocate];
 
     pub(super) fn is_change(self) -> bool {
         !matches!(self, Self::Read | Self::Look)

@@ -249,7 +249,7 @@ impl DiskFile for SimulatedFile {
     }
 
     fn allocate(&self, length: u64) -> io::Result<()> {
-        let state = self.disk.call(Kind::Length, &self.path, 0, Data::Length(length))?;
+        let state = self.disk.call(Kind::Allocate, &self.path, 0, Data::Length(length))?;
         state.has_room(length)?;
         let mut content = self.node.lock();
         let length = length.max(content.length());
@@ -258,7 +258,7 @@ impl DiskFile for SimulatedFile {
     }
 
     fn set_len(&self, length: u64) -> io::Result<()> {
-        let _state = self.disk.call(Kind::Length, &self.path, 1, Data::Length(length))?;
+        let _state = self.disk.call(Kind::Length, &self.path, 0, Data::Length(length))?;
         self.node.lock().set_length(length);
         Ok(())
     }

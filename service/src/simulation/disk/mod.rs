@@ -176,11 +176,11 @@ impl SimulatedDisk {
     }
 
     /// Puts a file with these bytes, durably, in the place of one that was there.
-    pub fn put(&self, path: &Path, bytes: &[u8]) {
+    pub fn put(&self, path: &Path, bytes: impl AsRef<[u8]>) {
         let mut state = self.state.lock();
         match state.names.get(path) {
-            Some(node) => *node.lock() = file::Content::of(bytes),
-            None => state.names.put(path, Node::new(Mutex::new(file::Content::of(bytes)))),
+            Some(node) => *node.lock() = file::Content::of(bytes.as_ref()),
+            None => state.names.put(path, Node::new(Mutex::new(file::Content::of(bytes.as_ref())))),
         }
     }
 

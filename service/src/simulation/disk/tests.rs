@@ -183,10 +183,10 @@ fn faults_strike_the_calls_that_they_are_about() {
     disk.fail(Fault { under: "/other".into(), ..Fault::broken(Kind::ALL) });
     disk.fail(Fault { after: 2, ..Fault::full() });
     file.write_all_at(b"one", 0).unwrap();
-    file.set_len(100).unwrap();
+    file.allocate(100).unwrap();
     assert_eq!(file.write_all_at(b"two", 0).unwrap_err().kind(), io::ErrorKind::StorageFull);
     file.sync_data().unwrap();
-    assert_eq!((found(&disk).len(), disk.failures()), (100, 1));
+    assert_eq!((&found(&disk)[..4], disk.failures()), (&b"one\x01"[..], 1));
     disk.heal();
     file.write_all_at(b"two", 0).unwrap();
     disk.fail(Fault { one_in: 4, ..Fault::broken(&[Kind::Read]) });
