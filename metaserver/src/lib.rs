@@ -12,6 +12,8 @@ pub mod metrics;
 pub mod namespace;
 pub mod records;
 mod rpc;
+#[cfg(test)]
+mod simulation_tests;
 pub mod standby;
 pub mod store;
 #[cfg(test)]
