@@ -14,7 +14,7 @@ use super::segment::{self, record};
 use super::usage::Counters;
 use super::{BlockStore, Common, Shared, StoreOptions};
 use parking_lot::Mutex;
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use tokio::sync::Semaphore;
@@ -24,7 +24,7 @@ use weir_service::disk::Disk;
 /// What lies in the quarantine.
 #[derive(Default)]
 struct Quarantined {
-    ids: HashSet<BlockId>,
+    ids: BTreeSet<BlockId>,
     records: HashSet<(u32, u32)>,
 }
 

@@ -3,6 +3,7 @@
 mod cluster;
 mod copies;
 mod rpc;
+mod simulation;
 
 use crate::Worker;
 use bytes::Bytes;
