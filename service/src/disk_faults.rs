@@ -1,7 +1,7 @@
 //! Disks that break one promise each. The fault tests run a server over each of them once, to show that their checker
 //! would notice such a server; a checker that never fails shows nothing.
 
-use crate::disk::{Disk, DiskFile, Space};
+use crate::disk::{Disk, DiskFile, DiskLock, Space};
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::io;
@@ -181,6 +181,10 @@ impl Disk for FaultyDisk {
 
     fn space(&self, path: &Path) -> io::Result<Space> {
         self.inner.space(path)
+    }
+
+    fn lock(&self, path: &Path) -> io::Result<Box<dyn DiskLock>> {
+        self.inner.lock(path)
     }
 }
 

@@ -15,7 +15,7 @@ use crate::records::session::{self, SessionRecord};
 use crate::store::{Scan, Store};
 use bytes::Bytes;
 use parking_lot::Mutex;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use weir_proto::v1;
 use weir_service::planted::{Fault, planted};
 
@@ -27,9 +27,9 @@ pub struct Sessions(Mutex<State>);
 
 #[derive(Default)]
 struct State {
-    live: HashMap<u64, Session>,
+    live: BTreeMap<u64, Session>,
     /// Over; kept while what is left of them is cleaned up and commits of theirs are under way.
-    ended: HashMap<u64, Session>,
+    ended: BTreeMap<u64, Session>,
     /// By first block id.
     grants: BTreeMap<u64, GrantRecord>,
     next_ticket: u64,
@@ -48,7 +48,7 @@ struct Session {
     results_kept_from: u64,
     abandoned: BTreeSet<u64>,
     /// Blocks of the commits under way, by ticket.
-    commits: HashMap<u64, Vec<u64>>,
+    commits: BTreeMap<u64, Vec<u64>>,
 }
 
 impl Session {

@@ -1,20 +1,20 @@
 //! An embedded store whose power is cut: for tests of what lies above it.
 
-use super::memory_disk::{MemoryDisk, Random};
 use super::replication::StandbyOptions;
-use super::{EmbeddedOptions, EmbeddedStore, INDEX_FOLDER};
+use super::{EmbeddedOptions, EmbeddedStore, INDEX_FOLDER, IndexKind};
 use std::fs;
 use std::sync::Arc;
 use std::time::Duration;
 use tempfile::TempDir;
 use weir_service::clock::SystemClock;
 use weir_service::config::StandbyMode;
+use weir_service::simulation::{Random, SimulatedDisk};
 
 /// Small, so that segments change and checkpoints are made all the time.
 const OPTIONS: EmbeddedOptions = EmbeddedOptions {
     journal_segment_bytes: 8 << 10,
     checkpoint_journal_bytes: 32 << 10,
-    index_cache_bytes: 1 << 20,
+    index: IndexKind::Sled { cache_bytes: 1 << 20 },
     commit_queue_max_count: 10_000,
     reserve_bytes: 0,
     standby: StandbyOptions { mode: StandbyMode::None, timeout: Duration::from_secs(5) },
@@ -22,13 +22,13 @@ const OPTIONS: EmbeddedOptions = EmbeddedOptions {
 
 /// A disk, and the folder where sled, which knows no disk but the system's, has its own.
 pub(crate) struct CrashingStore {
-    disk: MemoryDisk,
+    disk: SimulatedDisk,
     folder: TempDir,
 }
 
 impl CrashingStore {
     pub fn new() -> Self {
-        Self { disk: MemoryDisk::new(), folder: tempfile::tempdir().unwrap() }
+        Self { disk: SimulatedDisk::default(), folder: tempfile::tempdir().unwrap() }
     }
 
     /// Opens what is there. Only one at a time.
@@ -46,7 +46,7 @@ impl CrashingStore {
     /// What was not synced is lost, or kept in part; the index, of which nothing was, is kept or lost.
     pub fn cut(&mut self, seed: u64) {
         let mut random = Random(seed);
-        self.disk = self.disk.power_cut(&mut random);
+        self.disk = self.disk.after_cut(&mut random);
         if random.flip() {
             let _ = fs::remove_dir_all(self.folder.path().join(INDEX_FOLDER));
         }

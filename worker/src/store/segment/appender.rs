@@ -11,12 +11,12 @@ use crate::store::{Shared, WriteTicket};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use weir_proto::BlockId;
 use weir_service::disk::DiskFile;
 use weir_service::planted::{Fault, planted};
+use weir_service::threads::{self, Receiver, RecvError, Sender, Thread, channel};
 use weir_service::trace::Trace;
 
 /// What one fdatasync covers at most, and so the memory of a batch.
@@ -54,7 +54,7 @@ impl Append {
 /// The way to the thread. Dropped, it waits until what was sent is done.
 pub struct Appender {
     queue: Option<Sender<Append>>,
-    thread: Option<std::thread::JoinHandle<()>>,
+    thread: Option<Thread>,
 }
 
 impl Appender {
@@ -62,7 +62,7 @@ impl Appender {
     pub fn start(shared: Arc<Shared>, open: Option<OpenSegment>, next_number: u32) -> io::Result<Self> {
         let (queue, jobs) = channel();
         let mut work = Work { shared, open, next_number, buffer: Vec::new() };
-        let thread = std::thread::Builder::new().name("weir-appender".into()).spawn(move || work.run(&jobs))?;
+        let thread = threads::start("weir-appender", move || async move { work.run(jobs).await })?;
         Ok(Self { queue: Some(queue), thread: Some(thread) })
     }
 
@@ -70,7 +70,7 @@ impl Appender {
         // The thread ends only when the queue is dropped; should it have panicked, the reply's sender is dropped
         // here and the writer sees that.
         if let Some(queue) = &self.queue {
-            let _ = queue.send(append);
+            queue.send(append);
         }
     }
 }
@@ -79,7 +79,7 @@ impl Drop for Appender {
     fn drop(&mut self) {
         self.queue = None;
         if let Some(thread) = self.thread.take()
-            && thread.join().is_err()
+            && !thread.end()
         {
             tracing::error!("the appender of segments panicked");
         }
@@ -114,19 +114,19 @@ struct Work {
 }
 
 impl Work {
-    fn run(&mut self, jobs: &Receiver<Append>) {
+    async fn run(&mut self, mut jobs: Receiver<Append>) {
         loop {
-            match jobs.recv_timeout(IDLE) {
-                Ok(first) => self.commit(gather(jobs, first)),
-                Err(RecvTimeoutError::Timeout) => {
+            match jobs.recv_timeout(IDLE).await {
+                Ok(first) => self.commit(gather(&mut jobs, first)),
+                Err(RecvError::Timeout) => {
                     self.mark();
                     // Nothing to mark any more: sleep until there is something to do.
-                    match jobs.recv() {
-                        Ok(first) => self.commit(gather(jobs, first)),
-                        Err(_) => return,
+                    match jobs.recv().await {
+                        Some(first) => self.commit(gather(&mut jobs, first)),
+                        None => return,
                     }
                 }
-                Err(RecvTimeoutError::Disconnected) => return self.mark(),
+                Err(RecvError::Disconnected) => return self.mark(),
             }
         }
     }
@@ -346,11 +346,11 @@ fn seal(shared: &Shared, file: &dyn DiskFile, segment: &Segment, entries: &[Entr
 }
 
 /// What else waits, up to one batch.
-fn gather(jobs: &Receiver<Append>, first: Append) -> Vec<Append> {
+fn gather(jobs: &mut Receiver<Append>, first: Append) -> Vec<Append> {
     let mut bytes = first.record_bytes();
     let mut batch = vec![first];
     while bytes < BATCH_MAX_BYTES
-        && let Ok(next) = jobs.try_recv()
+        && let Some(next) = jobs.try_recv()
     {
         bytes += next.record_bytes();
         batch.push(next);

@@ -85,7 +85,7 @@ enum Health {
 }
 
 struct Run {
-    disk: TestDisk,
+    disk: SimulatedDisk,
     store: BlockStore,
     /// Length and health by id.
     model: BTreeMap<u64, (u64, Health)>,
@@ -98,7 +98,7 @@ struct Run {
 
 impl Run {
     fn new() -> Self {
-        let disk = TestDisk::default();
+        let disk = SimulatedDisk::default();
         let store = open_test(&disk);
         Self { disk, store, model: BTreeMap::new(), limbo: BTreeSet::new(), damaged: BTreeSet::new() }
     }
@@ -160,7 +160,7 @@ impl Run {
                 assert_eq!(self.store.delete(&[BlockId(id)]), [BlockId(id)]);
                 self.limbo.extend(self.model.remove(&id).map(|(length, _)| (id, length)));
             }
-            Change::Compact => drop(self.store.compact().unwrap()),
+            Change::Compact => drop(compact(&self.store).unwrap()),
         }
     }
 
@@ -182,12 +182,12 @@ impl Run {
 
     fn reopen(&mut self) {
         // One store at a time over a disk: the former one writes what it still has as it is dropped.
-        drop(std::mem::replace(&mut self.store, open_test(&TestDisk::default())));
+        drop(std::mem::replace(&mut self.store, open_test(&SimulatedDisk::default())));
         self.store = open_test(&self.disk);
     }
 
     fn cut(&mut self, seed: u64) {
-        self.disk = self.disk.after_cut(seed);
+        self.disk = self.disk.after_cut(&mut Random(seed));
         self.reopen();
         for id in ids(&self.store) {
             let length = self.store.length_bytes(BlockId(id)).unwrap();
@@ -204,7 +204,7 @@ impl Run {
     }
 
     fn crash(&mut self, operations: u64, change: &Change, seed: u64) {
-        self.disk.break_after(operations);
+        self.disk.power_off_at(self.disk.steps() + operations);
         match *change {
             Change::Write { id, length } => {
                 let is_new = self.health(id).is_none_or(|health| health == Health::SetAside);
@@ -222,7 +222,7 @@ impl Run {
                 self.store.delete(&[BlockId(id)]);
                 self.limbo.extend(self.model.remove(&id).map(|(length, _)| (id, length)));
             }
-            Change::Compact => drop(self.store.compact()),
+            Change::Compact => drop(compact(&self.store)),
         }
         self.cut(seed);
     }
@@ -238,9 +238,9 @@ impl Run {
                 (self.store.shared.layout.segment(place.segment), data)
             }
         };
-        let mut bytes = self.disk.files().into_iter().find(|(name, _)| *name == path).unwrap().1;
+        let mut bytes = self.disk.bytes(&path).unwrap();
         bytes[(offset + at % *length) as usize] ^= 0x10;
-        self.disk.set(&path, bytes);
+        self.disk.put(&path, bytes);
         *health = Health::Damaged;
         self.damaged.insert((id, *length));
     }
