@@ -12,6 +12,8 @@ pub mod metrics;
 pub mod namespace;
 pub mod records;
 mod rpc;
+#[cfg(test)]
+mod simulation_tests;
 pub mod standby;
 pub mod store;
 #[cfg(test)]
@@ -41,6 +43,7 @@ use weir_service::epoch::{Fence, fenced};
 use weir_service::metrics::CallMetrics;
 use weir_service::sealing::Sealer;
 use weir_service::shutdown::Shutdown;
+use weir_service::threads;
 
 /// The metaserver. Cheap to clone.
 #[derive(Clone)]
@@ -101,7 +104,7 @@ impl Metaserver {
         shutdown: &Shutdown,
     ) -> Result<Self, MetaserverError> {
         let (data, options, store_clock) = (settings.data.clone(), EmbeddedOptions::from(&settings), clock.clone());
-        let opened = tokio::task::spawn_blocking(move || EmbeddedStore::open(&data, options, disk, store_clock)).await;
+        let opened = threads::spawn_blocking(move || EmbeddedStore::open(&data, options, disk, store_clock)).await;
         let store = match opened {
             Ok(opened) => Arc::new(opened?),
             Err(error) => return Err(opening_panicked(&error)),

@@ -55,7 +55,16 @@ pub trait Disk: Send + Sync + 'static {
     /// Makes the names in a folder durable.
     fn sync_dir(&self, path: &Path) -> io::Result<()>;
     fn space(&self, path: &Path) -> io::Result<Space>;
+    /// Locks a name in a folder that exists against other processes, and other calls of this; makes the file. Held as
+    /// long as what is returned; a process that ends has no locks.
+    ///
+    /// # Errors
+    /// `WouldBlock`: it is locked.
+    fn lock(&self, path: &Path) -> io::Result<Box<dyn DiskLock>>;
 }
+
+/// A lock that is held.
+pub trait DiskLock: Send + Sync {}
 
 /// The machine's own file system.
 #[derive(Clone, Copy, Debug, Default)]
@@ -100,6 +109,18 @@ impl DiskFile for File {
 
     fn len(&self) -> io::Result<u64> {
         Ok(self.metadata()?.len())
+    }
+}
+
+/// A file that this process has locked.
+struct LockedFile(File);
+
+impl DiskLock for LockedFile {}
+
+impl Drop for LockedFile {
+    fn drop(&mut self) {
+        // Closing the file alone would leave it locked while a process that another thread starts still has a copy.
+        let _ = self.0.unlock();
     }
 }
 
@@ -161,6 +182,12 @@ impl Disk for SystemDisk {
         let stat = rustix::fs::statvfs(path)?;
         Ok(Space { total_bytes: stat.f_blocks * stat.f_frsize, available_bytes: stat.f_bavail * stat.f_frsize })
     }
+
+    fn lock(&self, path: &Path) -> io::Result<Box<dyn DiskLock>> {
+        let file = OpenOptions::new().create(true).truncate(false).write(true).open(path)?;
+        file.try_lock()?;
+        Ok(Box::new(LockedFile(file)))
+    }
 }
 
 #[cfg(test)]
@@ -184,5 +211,15 @@ mod tests {
         assert_eq!(file.len().unwrap(), 4096);
         assert!(disk.create_new(&path).is_err());
         assert_eq!(disk.list(path.parent().unwrap()).unwrap(), [PathBuf::from("file")]);
+    }
+
+    #[test]
+    fn a_name_is_locked_once_until_the_lock_is_dropped() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("lock");
+        let lock = SystemDisk.lock(&path).unwrap();
+        assert_eq!(SystemDisk.lock(&path).map(drop).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+        drop(lock);
+        SystemDisk.lock(&path).unwrap();
     }
 }

@@ -1,7 +1,7 @@
 //! Disks that break one promise each. The fault tests run a server over each of them once, to show that their checker
 //! would notice such a server; a checker that never fails shows nothing.
 
-use crate::disk::{Disk, DiskFile, Space};
+use crate::disk::{Disk, DiskFile, DiskLock, Space};
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::io;
@@ -53,10 +53,7 @@ impl FromStr for PlantedFault {
 
     fn from_str(name: &str) -> Result<Self, String> {
         let known = Self::ALL.iter().find(|(known, _)| *known == name);
-        known.map(|(_, fault)| *fault).ok_or_else(|| {
-            let names: Vec<&str> = Self::ALL.iter().map(|(known, _)| *known).collect();
-            format!("there is no planted fault {name:?}; there are {}", names.join(", "))
-        })
+        known.map(|(_, fault)| *fault).ok_or_else(|| format!("there is no fault of disks {name:?}"))
     }
 }
 
@@ -185,6 +182,10 @@ impl Disk for FaultyDisk {
     fn space(&self, path: &Path) -> io::Result<Space> {
         self.inner.space(path)
     }
+
+    fn lock(&self, path: &Path) -> io::Result<Box<dyn DiskLock>> {
+        self.inner.lock(path)
+    }
 }
 
 struct FaultyFile {
@@ -266,7 +267,7 @@ mod tests {
         for (name, fault) in PlantedFault::ALL {
             assert_eq!(name.parse(), Ok(fault));
         }
-        assert!("fsync".parse::<PlantedFault>().unwrap_err().contains("no-folder-fsync"));
+        assert!("fsync".parse::<PlantedFault>().unwrap_err().contains("\"fsync\""));
     }
 
     #[test]

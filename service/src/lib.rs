@@ -1,5 +1,6 @@
 //! What every server process of Weir shares: configuration, telemetry, the accept loop with its limits, TLS,
-//! channels to other roles, health, metrics, traces, shutdown, and the seams to the file system, the network and the clock.
+//! channels to other roles, health, metrics, traces, shutdown, and the seams to the file system, the network, the clock
+//! and threads.
 //!
 //! Nothing here knows what a bucket, a block or a namespace is.
 
@@ -19,10 +20,14 @@ pub mod metrics;
 pub mod network;
 pub mod open_files;
 pub mod peer_auth;
+pub mod planted;
 pub mod rpc;
 pub mod sealing;
 pub mod shutdown;
+#[cfg(any(test, feature = "simulation"))]
+pub mod simulation;
 pub mod telemetry;
+pub mod threads;
 pub mod tls;
 pub mod trace;
 mod unix_path;

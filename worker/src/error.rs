@@ -1,10 +1,13 @@
 //! What can go wrong with a worker, and how it crosses gRPC.
 
 use crate::store::StoreError;
+use std::future::Future;
 use std::path::PathBuf;
 use std::sync::Arc;
+use tokio::task::JoinHandle;
 use weir_proto::v1::Reason;
 use weir_proto::{BlockId, Failure};
+use weir_service::threads;
 
 /// Why a worker could not open or go on.
 #[derive(Debug, thiserror::Error)]
@@ -30,7 +33,18 @@ pub enum WorkerError {
 
 /// Runs something that blocks on a thread for that.
 pub(crate) async fn off_thread<T: Send + 'static>(act: impl FnOnce() -> T + Send + 'static) -> Result<T, WorkerError> {
-    match tokio::task::spawn_blocking(act).await {
+    off(threads::spawn_blocking(act)).await
+}
+
+/// Runs something that blocks, and waits for what other threads do, on a thread for that.
+pub(crate) async fn off_thread_waiting<T: Send + 'static>(
+    act: impl Future<Output = T> + Send + 'static,
+) -> Result<T, WorkerError> {
+    off(threads::spawn_waiting(act)).await
+}
+
+async fn off<T>(task: JoinHandle<T>) -> Result<T, WorkerError> {
+    match task.await {
         Ok(value) => Ok(value),
         Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
         Err(_) => Err(WorkerError::Stopped),

@@ -5,8 +5,8 @@ use crate::disks::label::Label;
 use crate::store::crc32c;
 use crate::store::fuzzing::{block_file, segment, segment_index};
 use std::path::Path;
-use weir_service::fuzzing::MemoryDisk;
 use weir_service::fuzzing::Target;
+use weir_service::simulation::SimulatedDisk;
 
 /// All of them.
 pub const TARGETS: &[Target] = &[
@@ -19,7 +19,7 @@ pub const TARGETS: &[Target] = &[
 /// The files that say who a worker is and which disk a folder is: any bytes, and lines with the checksum that they have
 /// to have. What can be trusted is written as it was read.
 fn worker_identity(bytes: &[u8]) {
-    let (disk, data) = (MemoryDisk::default(), Path::new("/data"));
+    let (disk, data) = (SimulatedDisk::default(), Path::new("/data"));
     let checksum = format!("crc32c {:08x}\n", crc32c(bytes));
     for file in [bytes.to_vec(), [bytes, checksum.as_bytes()].concat()] {
         disk.put(&data.join("identity"), file.clone());

@@ -1,7 +1,7 @@
 //! What a worker does by itself: compaction and scrubbing.
 
 use crate::disks::{self, Disks};
-use crate::error::{WorkerError, off_thread};
+use crate::error::{WorkerError, off_thread, off_thread_waiting};
 use crate::store::ScrubReport;
 use std::sync::Arc;
 use std::time::Duration;
@@ -46,7 +46,7 @@ async fn compact_for_ever(disks: Arc<Disks>, interval: Duration) {
     loop {
         tokio::time::sleep(interval).await;
         for (disk, store) in disks.stores() {
-            match off_thread(move || store.compact()).await {
+            match off_thread_waiting(async move { store.compact().await }).await {
                 Ok(Ok(done)) if done.removed_segments > 0 => {
                     let (segments, blocks) = (done.removed_segments, done.copied_blocks);
                     tracing::info!(disk, segments, blocks, freed_bytes = done.freed_bytes, "compacted");

@@ -27,7 +27,7 @@ use weir_service::network::TcpListener;
 use weir_service::peer_auth::{ClusterCredentials, ClusterSecret, CredentialsError, SecretError};
 use weir_service::shutdown::Shutdown;
 use weir_service::tls::ServerTls;
-use weir_service::{config, open_files, telemetry};
+use weir_service::{config, open_files, planted, telemetry};
 
 /// After a failure of the store nothing can be acknowledged any more: waiting for clients is of no use.
 const FAILED_FRONT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -39,7 +39,6 @@ const RUNTIME_TIMEOUT: Duration = Duration::from_secs(1);
 const INTERRUPTED: i32 = 130;
 /// Files that may be open for what is not a client's connection: the journal's, the blocks', the other roles'.
 const FILES_BESIDE_CONNECTIONS: u64 = 1_024;
-const FAULT_VARIABLE: &str = "WEIR_PLANTED_FAULT";
 
 /// What a role's start works with. Cheap to clone.
 #[derive(Clone)]
@@ -367,20 +366,29 @@ impl Signals {
 #[cfg(feature = "planted-faults")]
 fn planted_disk(config: &Config) -> Result<Arc<dyn Disk>, StartError> {
     use super::standalone::{blocks_folder, metadata_folder};
-    use weir_service::disk_faults::{FaultyDisk, PlantedFault};
-    let Ok(name) = std::env::var(FAULT_VARIABLE) else { return Ok(Arc::new(SystemDisk)) };
-    let fault: PlantedFault = name.parse().map_err(StartError::PlantedFault)?;
-    tracing::warn!(fault = name, "this disk breaks its promises: what is written here will be lost");
-    let (metadata, blocks) = (metadata_folder(config), blocks_folder(config)?);
-    Ok(Arc::new(FaultyDisk::new(Arc::new(SystemDisk), fault, metadata, blocks)))
+    use weir_service::disk_faults::FaultyDisk;
+    use weir_service::planted::{Planted, plant};
+    let Ok(name) = std::env::var(planted::VARIABLE) else { return Ok(Arc::new(SystemDisk)) };
+    let fault: Planted = name.parse().map_err(StartError::PlantedFault)?;
+    tracing::warn!(fault = name, "this process breaks a promise: what is written here will be lost");
+    match fault {
+        Planted::Logic(fault) => {
+            plant(Some(fault));
+            Ok(Arc::new(SystemDisk))
+        }
+        Planted::Disk(fault) => {
+            let (metadata, blocks) = (metadata_folder(config), blocks_folder(config)?);
+            Ok(Arc::new(FaultyDisk::new(Arc::new(SystemDisk), fault, metadata, blocks)))
+        }
+    }
 }
 
 #[cfg(not(feature = "planted-faults"))]
 fn planted_disk(_config: &Config) -> Result<Arc<dyn Disk>, StartError> {
-    match std::env::var_os(FAULT_VARIABLE) {
+    match std::env::var_os(planted::VARIABLE) {
         None => Ok(Arc::new(SystemDisk)),
         Some(_) => {
-            let message = format!("{FAULT_VARIABLE} needs a binary built with --features planted-faults");
+            let message = format!("{} needs a binary built with --features planted-faults", planted::VARIABLE);
             Err(StartError::PlantedFault(message))
         }
     }

@@ -34,12 +34,11 @@ use rotation::RotatingFile;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::mpsc::{self, Sender};
-use std::thread;
 use std::time::Duration;
 use tokio::sync::{Semaphore, oneshot};
 use tokio::time::timeout;
 use weir_service::config::settings::GatewaySettings;
+use weir_service::threads::{self, Sender};
 use writer::{Message, Output, Writer};
 
 /// Lines that may wait for the writer before requests have to. One with a list of keys counts as several.
@@ -110,11 +109,10 @@ impl Audit {
     }
 
     fn with_output(output: Output, counts: Counts) -> Result<Self, AuditError> {
-        let (sender, receiver) = mpsc::channel();
+        let (sender, receiver) = threads::channel();
         let room = Arc::new(Semaphore::new(QUEUE_MAX_LINES));
         let writer = Writer::new(output, room.clone(), counts.clone());
-        let thread = thread::Builder::new().name("audit".into());
-        thread.spawn(move || writer.run(&receiver)).map_err(AuditError::Thread)?;
+        threads::start("audit", move || writer.run(receiver)).map_err(AuditError::Thread)?;
         Ok(Self { queue: Some(Arc::new(Queue { sender, room, room_timeout: ROOM_TIMEOUT, counts })) })
     }
 
@@ -137,7 +135,7 @@ impl Audit {
     pub fn log(&self, record: AuditRecord) {
         let Some(queue) = &self.queue else { return };
         let room = queue.room.forget_permits(record.weight());
-        if queue.sender.send(Message::Line { record: Box::new(record), room }).is_err() {
+        if !queue.sender.send(Message::Line { record: Box::new(record), room }) {
             queue.counts.lost.inc();
         }
     }
@@ -158,7 +156,7 @@ impl Audit {
     pub async fn flush(&self) {
         let Some(queue) = &self.queue else { return };
         let (done, written) = oneshot::channel();
-        let is_queued = queue.sender.send(Message::Flush(done)).is_ok();
+        let is_queued = queue.sender.send(Message::Flush(done));
         if !is_queued || !matches!(timeout(FLUSH_TIMEOUT, written).await, Ok(Ok(()))) {
             tracing::error!("the last lines of the audit log may not be written");
         }

@@ -3,6 +3,7 @@ use prometheus_client::encoding::text::encode;
 use std::collections::HashSet;
 use std::fs;
 use std::path::Path;
+use weir_service::threads::Receiver;
 
 fn settings(path: &Path) -> GatewaySettings {
     GatewaySettings { audit_log: path.to_str().unwrap().into(), ..GatewaySettings::default() }
@@ -65,8 +66,8 @@ async fn lines_that_can_not_be_written_are_counted_and_hold_nobody_up() {
 }
 
 /// An audit log whose writer does not run yet, with room for so many lines.
-fn standing_still(path: &Path, lines: usize, room_timeout: Duration) -> (Audit, Writer, mpsc::Receiver<Message>) {
-    let (sender, receiver) = mpsc::channel();
+fn standing_still(path: &Path, lines: usize, room_timeout: Duration) -> (Audit, Writer, Receiver<Message>) {
+    let (sender, receiver) = threads::channel();
     let (room, counts) = (Arc::new(Semaphore::new(lines)), Counts::default());
     let file = RotatingFile::open(path.to_owned(), 1 << 20, 3).unwrap();
     let writer = Writer::new(Output::File(file), room.clone(), counts.clone());
@@ -94,7 +95,7 @@ async fn requests_wait_for_a_writer_that_is_behind_and_no_line_is_lost() {
         .collect();
     tokio::time::sleep(Duration::from_millis(50)).await;
     assert!(waiting.iter().all(|task| !task.is_finished()));
-    let thread = thread::spawn(move || writer.run(&receiver));
+    let thread = threads::start("audit", move || writer.run(receiver)).unwrap();
     for task in waiting {
         task.await.unwrap().unwrap();
     }
@@ -102,13 +103,13 @@ async fn requests_wait_for_a_writer_that_is_behind_and_no_line_is_lost() {
     assert_eq!(ids(&path).len(), 40);
     assert_eq!(audit.queue.as_ref().unwrap().room.available_permits(), 10);
     drop(audit);
-    thread.join().unwrap();
+    assert!(thread.ended().await);
 }
 
 #[tokio::test]
 async fn a_request_that_waited_too_long_is_refused_and_its_line_counted() {
     let folder = tempfile::tempdir().unwrap();
-    let (audit, _writer, receiver) = standing_still(&folder.path().join("audit.log"), 1, Duration::from_millis(50));
+    let (audit, _writer, mut receiver) = standing_still(&folder.path().join("audit.log"), 1, Duration::from_millis(50));
     audit.log(record(0));
     assert!(matches!(audit.room().await, Err(AuditError::Behind)));
     let body = Arc::default();
@@ -116,7 +117,7 @@ async fn a_request_that_waited_too_long_is_refused_and_its_line_counted() {
     entry.give_up();
     drop(entry);
     assert_eq!(audit.queue.as_ref().unwrap().counts.lost.get(), 1);
-    assert_eq!(receiver.try_iter().count(), 1);
+    assert_eq!(std::iter::from_fn(|| receiver.try_recv()).count(), 1);
 }
 
 #[tokio::test]

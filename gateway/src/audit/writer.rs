@@ -4,8 +4,8 @@ use super::rotation::RotatingFile;
 use super::{AuditRecord, Counts};
 use std::io::{self, Write as _};
 use std::sync::Arc;
-use std::sync::mpsc::Receiver;
 use tokio::sync::{Semaphore, oneshot};
+use weir_service::threads::Receiver;
 
 /// A batch takes no further line when it has so many bytes. It goes into one file, whole.
 pub const BATCH_MAX_BYTES: usize = 64 << 10;
@@ -78,12 +78,12 @@ impl Writer {
     }
 
     /// Runs until nobody can send any more.
-    pub fn run(mut self, receiver: &Receiver<Message>) {
+    pub async fn run(mut self, mut receiver: Receiver<Message>) {
         let mut batch = Batch::default();
-        while let Ok(first) = receiver.recv() {
+        while let Some(first) = receiver.recv().await {
             batch.take(first);
             while batch.lines.len() < BATCH_MAX_BYTES
-                && let Ok(next) = receiver.try_recv()
+                && let Some(next) = receiver.try_recv()
             {
                 batch.take(next);
             }

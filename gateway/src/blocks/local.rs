@@ -19,6 +19,7 @@ use weir_proto::v1::{self, Reason};
 use weir_proto::{Failure, MAX_MESSAGE_BYTES};
 use weir_service::channel::Channel;
 use weir_service::clock::Clock;
+use weir_service::threads;
 
 /// What one checksum covers, in bytes; see LocateBlock.
 const PAGE_BYTES: u64 = 64 << 10;
@@ -73,7 +74,7 @@ impl LocalReads {
                 return None;
             }
         };
-        let opened = tokio::task::spawn_blocking(move || LocalBlock::open(located)).await;
+        let opened = threads::spawn_blocking(move || LocalBlock::open(located)).await;
         match opened.unwrap_or_else(|error| Err(io::Error::other(error))) {
             Ok(block) => Some(Arc::new(block)),
             Err(error) => {
@@ -108,7 +109,7 @@ impl LocalBlock {
     /// Bytes that match their checksums. The pages in which they begin and end are read whole.
     pub async fn read(self: &Arc<Self>, offset_bytes: u64, length_bytes: u64) -> io::Result<Bytes> {
         let block = self.clone();
-        let read = tokio::task::spawn_blocking(move || block.read_pages(offset_bytes, length_bytes));
+        let read = threads::spawn_blocking(move || block.read_pages(offset_bytes, length_bytes));
         read.await.unwrap_or_else(|error| Err(io::Error::other(error)))
     }
 

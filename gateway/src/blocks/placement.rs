@@ -4,6 +4,7 @@ use super::health::WorkerHealth;
 use weir_proto::Failure;
 use weir_proto::v1::{self, Reason, WorkerState};
 use weir_service::clock::Clock;
+use weir_service::planted::{Fault, planted};
 
 /// Free space that new blocks leave on a worker as long as others have more: it is full only for those who have no
 /// choice, and what other gateways write meanwhile still fits.
@@ -112,7 +113,9 @@ impl<'a> Spread<'a> {
         let least = candidates.iter().map(|worker| crowd(worker)).min()?;
         let best: Vec<usize> = (0..candidates.len()).filter(|index| crowd(candidates[*index]) == least).collect();
         let weights: Vec<u64> = best.iter().map(|index| candidates[*index].free_bytes).collect();
-        let worker = candidates.swap_remove(best[by_weight(&weights, clock)]);
+        let index = best[by_weight(&weights, clock)];
+        let worker =
+            if planted(Fault::TwoCopiesOnOneWorker) { candidates[index] } else { candidates.swap_remove(index) };
         self.zones.push(&worker.zone);
         self.hosts.push(host_of(worker));
         Some(worker)

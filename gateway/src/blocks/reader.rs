@@ -22,6 +22,7 @@ use tracing::Instrument as _;
 use weir_proto::v1::{self, LocatedExtent, Reason};
 use weir_proto::{Failure, WorkerId};
 use weir_service::clock::Clock;
+use weir_service::planted::{Fault, planted};
 use weir_service::trace::Current;
 
 /// Workers verify so many bytes at a time: pieces end there, so that nothing is verified twice.
@@ -236,6 +237,9 @@ impl ExtentReader {
         let Some(OpenPart::Piece(failed)) = self.current.take() else { return Err(failure) };
         let (mut piece, grant) = failed.give_up(&failure, &self.sources);
         piece.replicas.remove(0);
+        if planted(Fault::FailoverRepeatsBytes) {
+            piece.offset_bytes = piece.offset_bytes.saturating_sub(1);
+        }
         if piece.replicas.is_empty() {
             return Err(failure);
         }
@@ -307,19 +311,22 @@ fn cut(
             return Err(gap(position));
         }
         let length = extent_end.min(end) - position;
+        let skipped = position - located.offset_bytes;
+        let is_off = planted(Fault::RangeOffAcrossBlocks) && located.offset_bytes > 0 && skipped > 0;
         let coded = located.coded.as_ref().map(|place| CodedBlock::new(extent, place, sources)).transpose()?;
         slices.push_back(Slice {
             block_id: extent.block_id,
-            offset_bytes: position - located.offset_bytes,
+            offset_bytes: skipped - u64::from(is_off),
             length_bytes: length,
             replicas: known(&located.worker_ids, sources),
             is_begun: false,
             local: None,
             coded: coded.map(Arc::new),
         });
+        let is_unchecked = planted(Fault::ShardCrcUnchecked) && located.coded.is_some();
         checks.push_back(Check {
             left_bytes: length,
-            expected: (length == extent.length_bytes).then_some(extent.crc32c),
+            expected: (length == extent.length_bytes && !is_unchecked).then_some(extent.crc32c),
             crc32c: CrcDigest::new(CrcAlgorithm::Crc32Iscsi),
         });
         position += length;

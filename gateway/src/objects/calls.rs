@@ -13,6 +13,7 @@ use weir_proto::v1::change_access_request::Change;
 use weir_proto::v1::namespace_client::NamespaceClient;
 use weir_proto::v1::{self, Reason};
 use weir_service::channel::Channel;
+use weir_service::planted::{Fault, planted};
 
 /// A change in doubt is sent again for so long: a restart of the metaserver is over by then.
 const SETTLE_FOR: Duration = Duration::from_secs(20);
@@ -144,7 +145,11 @@ impl Inner {
         let mut pause = PAUSE_MIN;
         let mut is_in_doubt = false;
         loop {
-            let failure = match self.attempt(Box::pin(send(self.namespace.clone(), request.id()))).await {
+            let mut id = request.id();
+            if planted(Fault::DoubtUnderAnotherId) && is_in_doubt {
+                id.sequence += 1;
+            }
+            let failure = match self.attempt(Box::pin(send(self.namespace.clone(), id))).await {
                 Ok(answer) => return Ok(answer),
                 Err(failure) => failure,
             };

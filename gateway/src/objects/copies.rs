@@ -12,6 +12,7 @@ use tokio::sync::Semaphore;
 use tokio::time::sleep;
 use weir_proto::Failure;
 use weir_proto::v1::{self, Reason};
+use weir_service::planted::{Fault, planted};
 
 /// How often other workers are looked for in place of those that failed, for one block at one time.
 pub(super) const ROUNDS_MAX: usize = 3;
@@ -148,7 +149,7 @@ impl Inner {
             block.holders.extend(made.holders);
             block.failed.extend(made.failed);
         }
-        if block.holders.len() < copies.min {
+        if block.holders.len() < copies.min && !planted(Fault::ReplicationMinNotHeld) {
             return Err(block.shortage(copies.min));
         }
         if block.holders.len() < copies.wanted {

@@ -2,7 +2,7 @@
 
 use super::term::{BlockInFlight, Term};
 use parking_lot::Mutex;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use tokio::sync::mpsc;
@@ -79,7 +79,7 @@ pub(super) async fn abandon(
     let mut batch = Vec::new();
     while blocks.recv_many(&mut batch, ABANDON_MAX_COUNT).await > 0 {
         count.inc_by(batch.len() as u64);
-        let mut by_term: HashMap<u64, (Arc<Term>, Vec<AbandonedBlock>)> = HashMap::new();
+        let mut by_term: BTreeMap<u64, (Arc<Term>, Vec<AbandonedBlock>)> = BTreeMap::new();
         for block in batch.drain(..) {
             let term = block.block.term().clone();
             by_term.entry(term.session_id).or_insert_with(|| (term, Vec::new())).1.push(block);

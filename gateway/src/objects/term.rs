@@ -7,6 +7,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use weir_proto::v1;
+use weir_service::planted::{Fault, planted};
 
 /// A session from its opening to its end. Block ids belong to the one that they were granted to.
 pub(super) struct Term {
@@ -86,7 +87,9 @@ impl Term {
     pub fn begin_read(self: &Arc<Self>) -> ReadInFlight {
         let mut state = self.state.lock();
         let mark = state.read_mark;
-        *state.reads.entry(mark).or_default() += 1;
+        if !planted(Fault::ReadNotReported) {
+            *state.reads.entry(mark).or_default() += 1;
+        }
         ReadInFlight { term: self.clone(), mark }
     }
 

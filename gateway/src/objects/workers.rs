@@ -2,7 +2,7 @@
 
 use super::types::Keeping;
 use crate::blocks::{Copies, WorkerMap};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use weir_proto::WorkerId;
 use weir_proto::v1::{HeartbeatResponse, OpenSessionResponse, Worker, WorkersVersion};
@@ -55,7 +55,7 @@ impl Workers {
         if changed.is_empty() {
             return self.clone();
         }
-        let mut changed: HashMap<u64, Worker> = changed.into_iter().map(|w| (w.worker_id, w)).collect();
+        let mut changed: BTreeMap<u64, Worker> = changed.into_iter().map(|w| (w.worker_id, w)).collect();
         let kept = self.all.iter().map(|w| changed.remove(&w.worker_id).unwrap_or_else(|| w.clone()));
         let mut workers: Vec<Worker> = kept.collect();
         workers.extend(changed.into_values());

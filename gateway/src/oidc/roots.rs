@@ -53,7 +53,7 @@ impl Roots {
 }
 
 async fn of_machine() -> Result<Arc<ClientConfig>, RootsError> {
-    let read = tokio::task::spawn_blocking(|| client_with(rustls_native_certs::load_native_certs().certs));
+    let read = weir_service::threads::spawn_blocking(|| client_with(rustls_native_certs::load_native_certs().certs));
     // The task ends without a result only when the process does.
     read.await.unwrap_or(Ok(None))?.ok_or(RootsError::NoneOnMachine)
 }

@@ -12,6 +12,7 @@ use crate::records::{condemned, decode};
 use bytes::Bytes;
 use std::cell::LazyCell;
 use weir_proto::v1::InventoryBatch;
+use weir_service::planted::{Fault, planted};
 
 /// Workers whose inventories are compared at the same time.
 pub(super) const MAX_AT_ONCE: usize = 4;
@@ -26,7 +27,7 @@ impl Cluster {
     /// [`Error::Invalid`]: the worker has not registered.
     pub async fn take_inventory(&self, batch: &InventoryBatch) -> Result<u64, Error> {
         let worker_id = batch.worker_id;
-        let is_this = |incarnation| incarnation == batch.incarnation;
+        let is_this = |incarnation| incarnation == batch.incarnation || planted(Fault::OldInventoryTrusted);
         if !self.workers.with(worker_id, |state| is_this(state.worker.incarnation)).unwrap_or(false) {
             return Err(Error::invalid("worker_id", format!("worker {worker_id} has not registered, or started anew")));
         }

@@ -16,6 +16,7 @@ use bytes::Bytes;
 use prost::Message as _;
 use std::collections::{BTreeMap, BTreeSet};
 use weir_proto::v1;
+use weir_service::planted::{Fault, planted};
 
 /// Blocks that one AbandonBlocks names.
 const MAX_ABANDONED: usize = 100_000;
@@ -146,7 +147,7 @@ impl Namespace {
                 continue;
             }
             transaction.unchanged(key.clone(), Some(value));
-            if record.references.is_empty() {
+            if record.references.is_empty() || planted(Fault::ReclaimIgnoresCopies) {
                 record.condemned = true;
                 self.order_deletion(transaction, block_id, &record.worker_ids);
                 condemned += 1;

@@ -19,6 +19,7 @@ use crate::records::upload::{self, FinishedUploadRecord};
 use bytes::Bytes;
 use weir_proto::v1::{Checksum, ChecksumType, CompleteUploadRequest, CompleteUploadResponse, CompletedPart};
 use weir_proto::{BucketName, ObjectKey};
+use weir_service::planted::{Fault, planted};
 
 struct Complete<'a> {
     request: &'a CompleteUploadRequest,
@@ -211,8 +212,12 @@ impl Namespace {
             for chunk in 0..part.record.manifest.as_ref().map_or(0, |manifest| manifest.chunk_count) {
                 transaction.delete(manifest::key(part.record.object_id, chunk));
             }
-            transaction.unchanged(part.key.clone(), Some(part.value));
-            transaction.delete(part.key);
+            if !planted(Fault::CompleteTakesReplacedPart) {
+                transaction.unchanged(part.key.clone(), Some(part.value));
+            }
+            if !planted(Fault::CompletedPartsReclaimed) {
+                transaction.delete(part.key);
+            }
             parts.push(ManifestPart {
                 part_number: part.part_number,
                 owner: part.record.object_id,

@@ -14,6 +14,7 @@ use weir_proto::v1::{
     ChecksumAlgorithm, ChecksumType, ListEntry, ListObjectsRequest, ListObjectsResponse, ListedObject, list_entry,
     list_objects_request::Start,
 };
+use weir_service::planted::{Fault, planted};
 
 /// Entries of the first scan when a delimiter may hide most of them.
 const FIRST_SCAN: usize = 32;
@@ -123,6 +124,7 @@ impl Namespace {
         let start = match &request.start {
             None => Some(Bytes::new()),
             Some(Start::After(marker)) => walk.after(marker),
+            Some(Start::At(marker)) if planted(Fault::ListingSkipsAtPageEdge) => walk.after(marker),
             Some(Start::At(marker)) => Some(walk.at(marker)),
         };
         let Some(start) = start.map(|start| start.max(request.prefix.clone())) else {

@@ -14,6 +14,7 @@ use crate::records::usage::Usage;
 use bytes::Bytes;
 use weir_proto::v1;
 use weir_proto::{BucketName, ObjectKey};
+use weir_service::planted::{Fault, planted};
 
 /// What a failure names an object by.
 pub(crate) fn resource(bucket: &BucketName, key: &ObjectKey) -> String {
@@ -78,7 +79,9 @@ pub(crate) fn put(
     old_content: OldContent,
     now_ms: i64,
 ) {
-    current.guard(transaction);
+    if !planted(Fault::PreconditionBeforeTheCommit) {
+        current.guard(transaction);
+    }
     transaction.put(current.key(), record);
     let inline_key = inline::key(current.bucket_id, &current.name);
     match beside.inline {
@@ -89,10 +92,13 @@ pub(crate) fn put(
         _ => {}
     }
     put_chunks(transaction, record.manifest.as_ref(), &beside.chunks);
-    if let (Some(old), OldContent::Reclaimed) = (&current.record, old_content) {
+    if let (Some(old), OldContent::Reclaimed) = (&current.record, old_content)
+        && !planted(Fault::OverwrittenNotReclaimed)
+    {
         discard(transaction, old.object_id, old.manifest.as_ref(), now_ms);
     }
     let (old_count, old_bytes) = current.record.as_ref().map_or((0, 0), |old| (1, old.size_bytes));
+    let old_count = if planted(Fault::OverwriteCountedTwice) { 0 } else { old_count };
     transaction.add(Usage::Objects(current.bucket_id), 1 - old_count);
     transaction.add(Usage::Bytes(current.bucket_id), amount(record.size_bytes) - amount(old_bytes));
 }
@@ -101,7 +107,9 @@ pub(crate) fn put(
 pub(crate) fn remove(transaction: &mut Transaction, current: &Current, old_content: OldContent, now_ms: i64) {
     let Some(old) = &current.record else { return };
     current.guard(transaction);
-    transaction.delete(current.key());
+    if !planted(Fault::DeletedRowLeft) {
+        transaction.delete(current.key());
+    }
     if has_inline_bytes(old) {
         transaction.delete(inline::key(current.bucket_id, &current.name));
     }

@@ -8,6 +8,7 @@ use crate::records::result::{self, Operation, ResultRecord};
 use bytes::Bytes;
 use prost::Message;
 use weir_proto::v1::RequestId;
+use weir_service::planted::{Fault, planted};
 
 /// Where the result of a request is remembered, if it is.
 #[derive(Debug)]
@@ -37,7 +38,9 @@ impl Remembered {
 
     /// Remembers the answer with the change itself.
     pub fn remember<M: Message>(&self, transaction: &mut Transaction, answer: &M) {
-        if let Some(key) = &self.key {
+        if let Some(key) = &self.key
+            && !planted(Fault::RequestForgotten)
+        {
             transaction.unchanged(key.clone(), None);
             let record = ResultRecord { operation: self.operation.into(), answer: answer.encode_to_vec().into() };
             transaction.put(key.clone(), &record);

@@ -17,6 +17,7 @@ use weir_proto::v1::{
     CreateUploadResponse, GetUploadRequest, GetUploadResponse, Upload,
 };
 use weir_proto::{BucketName, ObjectKey};
+use weir_service::planted::{Fault, planted};
 
 /// An upload that is open, as it was read.
 #[derive(Debug)]
@@ -37,7 +38,9 @@ impl OpenUpload {
 
     /// It is still open.
     pub fn guard(&self, transaction: &mut Transaction) {
-        transaction.unchanged(self.key.clone(), Some(self.value.clone()));
+        if !planted(Fault::UploadEndsTwice) {
+            transaction.unchanged(self.key.clone(), Some(self.value.clone()));
+        }
     }
 
     /// The algorithm and type of the object's checksum; the parts have the same algorithm.

@@ -70,7 +70,8 @@ impl Candidate {
         shutdown: &Shutdown,
     ) -> Result<Self, MetaserverError> {
         let (data, options, store_clock) = (settings.data.clone(), EmbeddedOptions::from(&settings), clock.clone());
-        let opened = tokio::task::spawn_blocking(move || StandbyStore::open(&data, options, disk, store_clock)).await;
+        let opened =
+            weir_service::threads::spawn_blocking(move || StandbyStore::open(&data, options, disk, store_clock)).await;
         let standby = match opened {
             Ok(opened) => opened?,
             Err(error) => return Err(crate::opening_panicked(&error)),

@@ -2,10 +2,8 @@
 //! its input is a finding; each crate lists its own in a table. The binaries of `fuzz/` run them under libFuzzer, and a
 //! plain test of each crate runs them over the kept inputs.
 
-mod disk;
 mod input;
 
-pub use disk::MemoryDisk;
 pub use input::Input;
 
 use std::fs;

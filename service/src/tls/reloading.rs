@@ -54,7 +54,7 @@ impl<T: Send + Sync + 'static> Reloading<T> {
             }
             let own = self.clone();
             // The files may lie on a disk that is slow, or on another machine's.
-            if tokio::task::spawn_blocking(move || own.look()).await.is_err() {
+            if crate::threads::spawn_blocking(move || own.look()).await.is_err() {
                 tracing::error!("looking for new certificates failed: the ones in force stay");
             }
         }

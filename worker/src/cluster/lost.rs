@@ -42,6 +42,7 @@ impl Lost {
 mod tests {
     use super::*;
     use crate::disks::tests::{Machine, each, open, put, write};
+    use weir_service::simulation::{Fault, Kind};
 
     #[tokio::test(flavor = "multi_thread")]
     async fn what_a_failed_disk_had_is_told_once_and_a_little_at_a_time() {
@@ -53,7 +54,7 @@ mod tests {
         }
         let had = each(&disks)[0].clone();
         assert!(lost.next(&disks, 100).is_empty(), "all are well");
-        machine.disks[0].fail_syncs(true);
+        machine.disks[0].fail(Fault::broken(Kind::SYNCS));
         for id in 41..=80 {
             write(&disks, id, 100).await.unwrap();
         }

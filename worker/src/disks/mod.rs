@@ -40,6 +40,7 @@ use weir_proto::BlockId;
 use weir_service::clock::Clock;
 use weir_service::config::WorkerSettings;
 use weir_service::disk::Disk;
+use weir_service::threads;
 
 /// All blocks of a worker. Its calls block the thread, but for those that say otherwise.
 pub struct Disks {
@@ -231,13 +232,7 @@ impl Disks {
 
 /// Opens them side by side: each waits for a disk of its own.
 fn open_stores(each: Vec<StoreOptions>, disk: &Arc<dyn Disk>, common: &Common) -> Result<Vec<BlockStore>, WorkerError> {
-    let opened: Vec<Result<BlockStore, StoreError>> = std::thread::scope(|scope| {
-        let open = |options: StoreOptions| scope.spawn(|| BlockStore::open(options, disk.clone(), common));
-        let opening: Vec<_> = each.into_iter().map(open).collect();
-        opening
-            .into_iter()
-            .map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
-            .collect()
-    });
+    let open = |options: StoreOptions| || BlockStore::open(options, disk.clone(), common);
+    let opened = threads::side_by_side(each.into_iter().map(open).collect());
     Ok(opened.into_iter().collect::<Result<_, _>>()?)
 }

@@ -13,6 +13,7 @@ use tokio::task::JoinHandle;
 use tonic::Status;
 use weir_proto::v1::{ReadBlockRequest, ReadBlockResponse};
 use weir_proto::{BlockId, MAX_FRAME_BYTES};
+use weir_service::threads;
 use weir_service::trace::Trace;
 
 /// One frame of a long read. A stream holds two: the one being sent, and one read ahead when the disk is waited for.
@@ -95,7 +96,7 @@ impl Frames {
         self.trace.passed("disk read", began, Instant::now(), &[("bytes", data.len() as u64)]);
         if !after.is_empty() {
             let (store, after) = (self.store.clone(), after.start..frame_end(&after));
-            self.ahead = Some(tokio::task::spawn_blocking(move || store.read(id, after)));
+            self.ahead = Some(threads::spawn_blocking(move || store.read(id, after)));
         }
         Ok(data)
     }

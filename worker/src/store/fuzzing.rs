@@ -10,7 +10,8 @@ use super::segment::{Entry, deletions, index_file};
 use std::path::Path;
 use weir_proto::BlockId;
 use weir_service::disk::Disk as _;
-use weir_service::fuzzing::{Input, MemoryDisk};
+use weir_service::fuzzing::Input;
+use weir_service::simulation::SimulatedDisk;
 
 const ID: BlockId = BlockId(7);
 const SEGMENT: u32 = 5;
@@ -50,7 +51,7 @@ pub(crate) fn block_file(bytes: &[u8]) {
     let cut_bytes = usize::from(input.number());
     file.truncate(file.len().saturating_sub(cut_bytes));
     let changed = damage(&mut input, &mut file);
-    let (disk, path) = (MemoryDisk::default(), Path::new("/block"));
+    let (disk, path) = (SimulatedDisk::default(), Path::new("/block"));
     disk.put(path, file);
     let verdict = look(&disk, path, ID).expect("memory does not fail");
     match verdict {
@@ -109,7 +110,7 @@ pub(crate) fn segment(bytes: &[u8]) {
     file.resize(end + 64 * usize::from(input.byte() % 8), 0);
     let is_complete = input.byte() & 1 == 1;
     damage(&mut input, &mut file[..end]);
-    let (disk, path) = (MemoryDisk::default(), Path::new("/segment"));
+    let (disk, path) = (SimulatedDisk::default(), Path::new("/segment"));
     disk.put(path, file.clone());
     let segment = disk.open(path).expect("it is there");
     let scan = scan(&*segment, SEGMENT, file.len() as u64, is_complete).expect("memory does not fail");
@@ -136,8 +137,8 @@ fn entry_of(header: Header) -> Entry {
 
 /// Files beside a segment, with any bytes and as they are written.
 pub(crate) fn segment_index(bytes: &[u8]) {
-    let (disk, path) = (MemoryDisk::default(), Path::new("/index"));
-    disk.put(path, bytes.to_vec());
+    let (disk, path) = (SimulatedDisk::default(), Path::new("/index"));
+    disk.put(path, bytes);
     let found = index_file::read(&disk, path, SEGMENT).expect("memory does not fail");
     let deleted = deletions::read(&disk, path, SEGMENT).expect("memory does not fail");
     assert!(deleted.len() <= bytes.len() / 8);

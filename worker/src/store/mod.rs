@@ -27,8 +27,6 @@ mod read;
 mod scrub;
 mod segment;
 #[cfg(test)]
-pub(crate) mod test_disk;
-#[cfg(test)]
 mod tests;
 mod tickets;
 mod timings;
@@ -75,7 +73,7 @@ pub struct BlockStore {
     appender: Appender,
     shared: Arc<Shared>,
     append_queue: Arc<Semaphore>,
-    compacting: Mutex<()>,
+    compacting: tokio::sync::Mutex<()>,
     /// Compaction gives way to the end of the process.
     closing: AtomicBool,
 }

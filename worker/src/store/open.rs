@@ -14,7 +14,7 @@ use super::segment::{self, record};
 use super::usage::Counters;
 use super::{BlockStore, Common, Shared, StoreOptions};
 use parking_lot::Mutex;
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use tokio::sync::Semaphore;
@@ -24,7 +24,7 @@ use weir_service::disk::Disk;
 /// What lies in the quarantine.
 #[derive(Default)]
 struct Quarantined {
-    ids: HashSet<BlockId>,
+    ids: BTreeSet<BlockId>,
     records: HashSet<(u32, u32)>,
 }
 
@@ -74,7 +74,7 @@ impl BlockStore {
         let appender = Appender::start(shared.clone(), open, segments.next_number)
             .map_err(StoreError::io("start the appender of", &shared.layout.segments))?;
         let append_queue = Arc::new(Semaphore::new(queue));
-        Ok(Self { appender, shared, append_queue, compacting: Mutex::new(()), closing: false.into() })
+        Ok(Self { appender, shared, append_queue, compacting: tokio::sync::Mutex::default(), closing: false.into() })
     }
 }
 

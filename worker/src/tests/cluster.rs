@@ -130,7 +130,7 @@ impl Metaserver {
     }
 }
 
-async fn joined(metaserver: &Metaserver, disk: &TestDisk) -> House {
+async fn joined(metaserver: &Metaserver, disk: &SimulatedDisk) -> House {
     let house = open(disk).await;
     house.worker.start(metaserver.channel(), Arc::new(NoPeers), &house.shutdown);
     house
@@ -139,12 +139,12 @@ async fn joined(metaserver: &Metaserver, disk: &TestDisk) -> House {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_worker_keeps_the_id_that_it_was_given() {
     let metaserver = Metaserver::of("a");
-    let mut disk = TestDisk::default();
+    let mut disk = SimulatedDisk::default();
     for _ in 0..2 {
         let house = joined(&metaserver, &disk).await;
         let before = metaserver.state.lock().heartbeats;
         metaserver.until("a heartbeat came", |state| state.heartbeats > before).await;
-        disk = house.close().await.after_cut(1);
+        disk = house.close().await.after_cut(&mut Random(1));
     }
     let state = metaserver.state.lock();
     let seen: Vec<_> =
@@ -156,7 +156,7 @@ async fn a_worker_keeps_the_id_that_it_was_given() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_worker_of_another_cluster_is_refused_and_says_so() {
-    let disk = TestDisk::default();
+    let disk = SimulatedDisk::default();
     let first = Metaserver::of("a");
     let house = joined(&first, &disk).await;
     first.until("it registered", |state| state.heartbeats > 0).await;
@@ -169,7 +169,7 @@ async fn a_worker_of_another_cluster_is_refused_and_says_so() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn orders_are_carried_out_and_reported() {
     let metaserver = Metaserver::of("a");
-    let house = joined(&metaserver, &TestDisk::default()).await;
+    let house = joined(&metaserver, &SimulatedDisk::default()).await;
     for id in 1..=20 {
         put(&house, id, if id % 2 == 0 { 100 } else { 400_000 }).await;
     }
@@ -186,12 +186,12 @@ async fn orders_are_carried_out_and_reported() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn damage_is_reported_with_the_next_heartbeat() {
     let metaserver = Metaserver::of("a");
-    let house = joined(&metaserver, &TestDisk::default()).await;
+    let house = joined(&metaserver, &SimulatedDisk::default()).await;
     put(&house, 5, 400_000).await;
     let find = |(path, _): &(std::path::PathBuf, Vec<u8>)| path.to_string_lossy().ends_with(".block");
     let (path, mut content) = house.disk.files().into_iter().find(find).unwrap();
     content[9000] ^= 1;
-    house.disk.set(&path, content);
+    house.disk.put(&path, content);
     assert_eq!(house.worker.scrub_now().await.unwrap().damaged_blocks, 1);
     metaserver.until("the damage was reported", |state| state.damaged == [5]).await;
     metaserver.state.lock().forgetful = true;
@@ -204,7 +204,7 @@ async fn damage_is_reported_with_the_next_heartbeat() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_inventory_follows_each_registration_and_ascends() {
     let metaserver = Metaserver::of("a");
-    let house = joined(&metaserver, &TestDisk::default()).await;
+    let house = joined(&metaserver, &SimulatedDisk::default()).await;
     metaserver.until("an empty inventory came", |state| state.inventories == [Vec::<u64>::new()]).await;
     let writes = (1..=10_050u64).rev().map(|id| {
         let disks = house.worker.disks().clone();
@@ -227,7 +227,7 @@ async fn an_inventory_follows_each_registration_and_ascends() {
 async fn a_metaserver_that_was_away_is_found_again() {
     let metaserver = Metaserver::of("a");
     metaserver.state.lock().down = true;
-    let house = joined(&metaserver, &TestDisk::default()).await;
+    let house = joined(&metaserver, &SimulatedDisk::default()).await;
     tokio::time::sleep(Duration::from_millis(50)).await;
     metaserver.state.lock().down = false;
     metaserver.until("heartbeats came", |state| state.heartbeats > 2).await;

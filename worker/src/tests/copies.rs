@@ -29,8 +29,11 @@ struct Street {
 
 impl Street {
     async fn new() -> Self {
-        let (own, a, b) =
-            (open(&TestDisk::default()).await, open(&TestDisk::default()).await, open(&TestDisk::default()).await);
+        let (own, a, b) = (
+            open(&SimulatedDisk::default()).await,
+            open(&SimulatedDisk::default()).await,
+            open(&SimulatedDisk::default()).await,
+        );
         let metaserver = Metaserver::of("a");
         let channels =
             [("a:1", &a), ("b:1", &b)].map(|(name, house)| (name.into(), in_process(house.worker.services())));
@@ -73,7 +76,7 @@ fn damage(house: &House) {
     let is_block = |(path, _): &(PathBuf, Vec<u8>)| path.to_string_lossy().ends_with(".block");
     let (path, mut content) = house.disk.files().into_iter().find(is_block).unwrap();
     content[9_000] ^= 1;
-    house.disk.set(&path, content);
+    house.disk.put(&path, content);
 }
 
 fn quarantined(house: &House) -> usize {
@@ -87,7 +90,7 @@ async fn ordered_blocks_come_from_whoever_has_them_and_outlive_a_power_cut() {
         put(&street.b, id, length).await;
         assert_eq!(reason(&street.copy(id, id, length).await), None, "block {id}");
     }
-    let disk = street.own.close().await.after_cut(1);
+    let disk = street.own.close().await.after_cut(&mut Random(1));
     let own = open(&disk).await;
     for (id, length) in [(1, 0), (2, 1_000), (3, LARGE)] {
         assert!(read(&mut own.client(), id, 0, 0).await.unwrap() == bytes_of(length), "block {id}");

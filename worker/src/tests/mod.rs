@@ -3,9 +3,9 @@
 mod cluster;
 mod copies;
 mod rpc;
+mod simulation;
 
 use crate::Worker;
-use crate::store::test_disk::TestDisk;
 use bytes::Bytes;
 use prometheus_client::registry::Registry;
 use std::sync::Arc;
@@ -18,11 +18,12 @@ use weir_service::clock::SystemClock;
 use weir_service::config::WorkerSettings;
 use weir_service::disk::Disk;
 use weir_service::shutdown::Shutdown;
+use weir_service::simulation::{Fault, Kind, Random, SimulatedDisk};
 
 pub const MIB: usize = 1 << 20;
 
 pub struct House {
-    pub disk: TestDisk,
+    pub disk: SimulatedDisk,
     pub worker: Worker,
     pub registry: Registry,
     pub shutdown: Shutdown,
@@ -32,7 +33,7 @@ pub fn settings() -> WorkerSettings {
     WorkerSettings { data: vec!["/data".into()], segment_bytes: 4 << 20, reserve_bytes: 0, ..WorkerSettings::default() }
 }
 
-pub async fn open(disk: &TestDisk) -> House {
+pub async fn open(disk: &SimulatedDisk) -> House {
     let (mut registry, shutdown) = (Registry::default(), Shutdown::new());
     let seam: Arc<dyn Disk> = Arc::new(disk.clone());
     let worker = Worker::open(settings(), seam, Arc::new(SystemClock), &mut registry, &shutdown).await.unwrap();
@@ -44,7 +45,7 @@ impl House {
         BlocksClient::new(in_process(self.worker.services()))
     }
 
-    pub async fn close(self) -> TestDisk {
+    pub async fn close(self) -> SimulatedDisk {
         assert!(self.shutdown.finish(std::time::Duration::from_secs(10)).await, "all tasks end");
         self.disk
     }

@@ -10,7 +10,7 @@ const LARGE: usize = 700_000;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_block_goes_in_and_comes_out_whatever_its_size_and_frames() {
-    let house = open(&TestDisk::default()).await;
+    let house = open(&SimulatedDisk::default()).await;
     let mut client = house.client();
     let mut id = 0;
     for length in [0, 1, 65_535, 65_537, 262_144, 262_145, 3 * MIB + 7] {
@@ -36,7 +36,7 @@ async fn a_block_goes_in_and_comes_out_whatever_its_size_and_frames() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_refusal_says_why_and_leaves_nothing() {
-    let house = open(&TestDisk::default()).await;
+    let house = open(&SimulatedDisk::default()).await;
     let mut client = house.client();
     let (bytes, frame) = (bytes_of(LARGE), bytes_of(1000));
     let wrong = finish(&bytes[1..]);
@@ -69,7 +69,7 @@ async fn each_refusal_says_why_and_leaves_nothing() {
     assert_eq!(write(&mut client, whole(1, 0, &frame, 100)).await, Ok(1000));
     assert_eq!(write(&mut client, whole(1, 0, &bytes, MIB)).await.unwrap_err().reason, Reason::InvalidRequest);
     house.disk.set_available(0);
-    house.disk.fail_syncs(true);
+    house.disk.fail(Fault::broken(Kind::SYNCS));
     for steps in [whole(2, 1000, &frame, 100), whole(2, LARGE as u64, &bytes, MIB), whole(2, 0, &bytes, MIB)] {
         assert_eq!(write(&mut client, steps).await.unwrap_err().reason, Reason::NoSpace);
     }
@@ -81,7 +81,7 @@ async fn each_refusal_says_why_and_leaves_nothing() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_writer_that_goes_away_leaves_no_file_and_no_used_space() {
-    let house = open(&TestDisk::default()).await;
+    let house = open(&SimulatedDisk::default()).await;
     let files = house.disk.files().len();
     for announced in [0, 4 * MIB as u64] {
         let (steps, stream) = mpsc::channel(1);
@@ -109,13 +109,13 @@ async fn a_writer_that_goes_away_leaves_no_file_and_no_used_space() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn damage_in_the_middle_of_a_long_read_ends_the_stream_with_that_reason() {
-    let house = open(&TestDisk::default()).await;
+    let house = open(&SimulatedDisk::default()).await;
     put(&house, 1, 3 * MIB).await;
     put(&house, 2, 1000).await;
     let find = |suffix: &str| house.disk.files().into_iter().find(|(path, _)| path.to_string_lossy().ends_with(suffix));
     let (path, mut content) = find(".block").unwrap();
     content[2 * MIB] ^= 1;
-    house.disk.set(&path, content);
+    house.disk.put(&path, content);
     let mut stream = house
         .client()
         .read_block(ReadBlockRequest { block_id: 1, offset_bytes: 0, length_bytes: 0 })
@@ -137,14 +137,14 @@ async fn damage_in_the_middle_of_a_long_read_ends_the_stream_with_that_reason() 
     assert!((MIB..2 * MIB).contains(&good));
     let (path, mut content) = find(".segment").unwrap();
     content[200] ^= 1;
-    house.disk.set(Path::new(&path), content);
+    house.disk.put(Path::new(&path), content);
     assert_eq!(read(&mut house.client(), 2, 0, 0).await.unwrap_err().reason, Reason::Damaged);
     assert_eq!(house.worker.disks().damaged_unreported(), [BlockId(1), BlockId(2)]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_append_queue_is_bounded_and_every_writer_gets_through() {
-    let disk = TestDisk::default();
+    let disk = SimulatedDisk::default();
     let (mut registry, shutdown) = (Registry::default(), Shutdown::new());
     let settings = WorkerSettings { append_queue_max_bytes: 600 << 10, ..settings() };
     let seam: Arc<dyn Disk> = Arc::new(disk.clone());
@@ -157,7 +157,7 @@ async fn the_append_queue_is_bounded_and_every_writer_gets_through() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn scrubbing_on_demand_checks_every_block() {
-    let house = open(&TestDisk::default()).await;
+    let house = open(&SimulatedDisk::default()).await;
     for id in 1..=10 {
         put(&house, id, 100_000 * id as usize).await;
     }
@@ -167,7 +167,7 @@ async fn scrubbing_on_demand_checks_every_block() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_worker_that_was_shut_down_opens_again_with_its_blocks() {
-    let mut disk = TestDisk::default();
+    let mut disk = SimulatedDisk::default();
     for round in 1..=3 {
         let house = open(&disk).await;
         put(&house, round, 1000).await;
@@ -181,7 +181,7 @@ async fn a_worker_that_was_shut_down_opens_again_with_its_blocks() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_block_with_a_file_of_its_own_is_where_its_worker_says() {
-    let house = open(&TestDisk::default()).await;
+    let house = open(&SimulatedDisk::default()).await;
     let length = 3 * MIB + 17;
     put(&house, 1, length).await;
     put(&house, 2, 1000).await;

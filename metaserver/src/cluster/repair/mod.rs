@@ -20,6 +20,7 @@ use parking_lot::Mutex;
 use queue::{Entry, Queue, Urgency};
 use tasks::{Reported, Task, Tasks};
 use weir_proto::v1::{CopyOrder, CopyResult, CopySource, Rebuild, ShardSource};
+use weir_service::planted::{Fault, planted};
 
 /// Blocks that are looked at together.
 const TURN_BLOCKS: usize = 64;
@@ -165,7 +166,9 @@ impl Cluster {
         let look = look(record, members, self.namespace.settings.replication);
         match look.need {
             Need::Copy { parts, .. } => self.copy_one_of(entry, record, members, parts),
-            Need::Drop { part: shard, victims, keepers, names_alone: true } => {
+            Need::Drop { part: shard, victims, keepers, names_alone }
+                if names_alone || planted(Fault::SurplusDroppedUnverified) =>
+            {
                 Step::Commit(ReplicaChange { block_id, shard, add: None, remove: victims, keepers })
             }
             Need::Drop { part, victims, keepers, .. } => match self.task(block_id, record, part, members) {
@@ -332,7 +335,7 @@ impl Cluster {
         let members = self.workers.members(&self.namespace);
         let (mut ready, mut bytes) = (Vec::new(), 0);
         for result in results {
-            match &result.failure {
+            match result.failure.as_ref().filter(|_| !planted(Fault::FailedCopyCounted)) {
                 Some(failure) => self.copy_failed(worker_id, result, failure),
                 None => {
                     let reported = self.repair.state.lock().tasks.report(result.order_id, result.block_id, worker_id);
@@ -346,7 +349,7 @@ impl Cluster {
         for task in ready {
             let is_there =
                 |(id, incarnation): &(u64, u64)| members.serves(*id) && members.incarnation(*id) == *incarnation;
-            if !task.witnesses.iter().all(is_there) {
+            if !task.witnesses.iter().all(is_there) && !planted(Fault::OldVerificationTrusted) {
                 self.repair.end(task.block_id);
                 self.repair.look_at(task.block_id);
                 continue;

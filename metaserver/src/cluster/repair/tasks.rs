@@ -1,6 +1,6 @@
 //! Changes under way: which workers are ordered to make or to verify a copy before the change is committed.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use weir_proto::v1::{CopyOrder, CopySource, Rebuild};
 
 /// Orders that a worker has at a time.
@@ -37,7 +37,7 @@ pub(crate) struct Task {
 
 #[derive(Debug, Default)]
 pub(crate) struct Tasks {
-    by_order: HashMap<u64, Task>,
+    by_order: BTreeMap<u64, Task>,
     order_by_block: HashMap<u64, u64>,
     /// By worker: its orders that are not reported, and their bytes.
     orders: HashMap<u64, (BTreeSet<u64>, u64)>,

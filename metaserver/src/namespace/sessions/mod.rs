@@ -15,8 +15,9 @@ use crate::records::session::{self, SessionRecord};
 use crate::store::{Scan, Store};
 use bytes::Bytes;
 use parking_lot::Mutex;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use weir_proto::v1;
+use weir_service::planted::{Fault, planted};
 
 /// Block ids granted at a time, at most.
 pub const MAX_GRANT_COUNT: u32 = 1 << 20;
@@ -26,9 +27,9 @@ pub struct Sessions(Mutex<State>);
 
 #[derive(Default)]
 struct State {
-    live: HashMap<u64, Session>,
+    live: BTreeMap<u64, Session>,
     /// Over; kept while what is left of them is cleaned up and commits of theirs are under way.
-    ended: HashMap<u64, Session>,
+    ended: BTreeMap<u64, Session>,
     /// By first block id.
     grants: BTreeMap<u64, GrantRecord>,
     next_ticket: u64,
@@ -47,7 +48,7 @@ struct Session {
     results_kept_from: u64,
     abandoned: BTreeSet<u64>,
     /// Blocks of the commits under way, by ticket.
-    commits: HashMap<u64, Vec<u64>>,
+    commits: BTreeMap<u64, Vec<u64>>,
 }
 
 impl Session {
@@ -77,6 +78,9 @@ impl Drop for CommitTicket<'_> {
 
 impl State {
     fn live(&mut self, session_id: u64) -> Result<&mut Session, Error> {
+        if planted(Fault::DeadSessionRenewed) {
+            self.live.extend(self.ended.remove_entry(&session_id));
+        }
         self.live.get_mut(&session_id).ok_or(Error::SessionOver { session_id })
     }
 
@@ -109,7 +113,7 @@ impl Sessions {
     /// [`Error::SessionOver`]: the session is over, or has said that it will not send this request again.
     pub(crate) fn check_request(&self, id: &v1::RequestId) -> Result<(), Error> {
         let mut state = self.0.lock();
-        if id.sequence < state.live(id.session_id)?.lowest_request {
+        if id.sequence < state.live(id.session_id)?.lowest_request && !planted(Fault::LateRequestTaken) {
             return Err(Error::SessionOver { session_id: id.session_id });
         }
         Ok(())
@@ -149,6 +153,9 @@ impl Sessions {
     pub(crate) fn is_left_behind(&self, block_id: u64) -> bool {
         let state = self.0.lock();
         let Some(session_id) = state.session_of(block_id) else { return true };
+        if planted(Fault::ReclaimIgnoresSessions) {
+            return true;
+        }
         match (state.live.get(&session_id), state.ended.get(&session_id)) {
             (Some(session), _) => block_id < session.floor(),
             (None, Some(session)) => session.commits.is_empty(),

@@ -22,6 +22,7 @@ use crc_fast::{CrcAlgorithm, Digest, crc32_iscsi as crc32c};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use weir_service::disk::{Disk, DiskFile};
+use weir_service::planted::{Fault, planted};
 
 const MAGIC: [u8; 8] = *b"WEIRCKP1";
 const HEADER_BYTES: usize = 16;
@@ -104,8 +105,11 @@ fn write_temporary(disk: &dyn Disk, path: &Path, shared: &Shared, catalog: &Cata
         disk.remove_file(path).map_err(io_error("remove", path))?;
     }
     let mut blocks = BlockWriter::create(disk, path)?;
-    let from = shared.applied();
+    let mut from = shared.applied();
     let entries = write_entries(&mut blocks, shared)?;
+    if planted(Fault::CheckpointMissesNewest) {
+        from = shared.applied();
+    }
     let sequence = shared.applied();
     let mut changes = 0;
     catalog.read(from, sequence, &mut |_, payload| {

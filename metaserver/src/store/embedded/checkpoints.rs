@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::Receiver;
+use tokio::sync::mpsc::Receiver;
 use weir_service::disk::Disk;
 
 /// Checkpoints that are kept, with the journal from the older one on: if the newer one can't be read, it is not missed.
@@ -34,8 +34,8 @@ pub(super) struct Checkpoints {
 
 impl Checkpoints {
     /// Makes a checkpoint whenever it is woken and one is due, until the other end is dropped.
-    pub fn run(&self, woken: &Receiver<()>) {
-        while woken.recv().is_ok() && !self.shared.is_closing() {
+    pub async fn run(&self, mut woken: Receiver<()>) {
+        while woken.recv().await.is_some() && !self.shared.is_closing() {
             let growth_bytes = self.shared.growth_bytes.load(Ordering::Relaxed);
             if growth_bytes < self.interval_bytes {
                 continue;

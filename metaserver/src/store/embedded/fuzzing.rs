@@ -3,19 +3,20 @@
 
 use super::changes::{self, Change};
 use super::checkpoint::{self, BlockWriter, Kind};
+use super::index::values::{Kept, parse_record, push_record};
 use super::journal::frame::FrameHeader;
 use super::journal::segment::{self, SEGMENT_HEADER_BYTES, Segment};
 use super::journal::{Folder, Scanned};
 use super::replication::{self, Frame};
 use super::state::State;
-use super::values::{Kept, parse_record, push_record};
 use crate::store::{MAX_STORE_KEY_BYTES, MAX_VALUE_BYTES, StoreError};
 use crc_fast::crc32_iscsi as crc32c;
 use std::path::Path;
 use std::sync::Arc;
 use weir_service::clock::ManualClock;
-use weir_service::disk::DiskFile;
-use weir_service::fuzzing::{Input, MemoryDisk};
+use weir_service::disk::{Disk, DiskFile};
+use weir_service::fuzzing::Input;
+use weir_service::simulation::SimulatedDisk;
 
 const SALT: u64 = 11;
 const SEGMENT_BYTES: u64 = 16 << 10;
@@ -61,7 +62,8 @@ struct Written {
 pub(crate) fn journal(bytes: &[u8]) {
     let mut input = Input::new(bytes);
     let is_honest = input.byte() & 1 == 0;
-    let (disk, folder) = (MemoryDisk::default(), Path::new("/journal"));
+    let (disk, folder) = (SimulatedDisk::default(), Path::new("/journal"));
+    disk.create_dir_all(folder).expect("memory does not fail");
     let create = |number| Segment::create(&disk, folder, number, SEGMENT_BYTES, SALT).expect("memory does not fail");
     let mut segments = vec![create(1)];
     let (mut frames, mut offset, mut next): (Vec<Written>, _, _) = (Vec::new(), SEGMENT_HEADER_BYTES, 1);
@@ -98,7 +100,7 @@ pub(crate) fn journal(bytes: &[u8]) {
     let header = file[..SEGMENT_HEADER_BYTES as usize].to_vec();
     damage(&mut input, &mut file);
     let has_headers = file[..SEGMENT_HEADER_BYTES as usize] == header;
-    disk.put(&path, file);
+    disk.put(&path, &file);
 
     let clock = Arc::new(ManualClock::at(0));
     let folder = Folder { path: folder.into(), segment_bytes: SEGMENT_BYTES, disk: Arc::new(disk), clock };
@@ -166,7 +168,7 @@ fn is_written(file: &dyn DiskFile, frame: &Written) -> bool {
 /// What is read is what was written, whole or up to where it is not.
 pub(crate) fn checkpoint(bytes: &[u8]) {
     let mut input = Input::new(bytes);
-    let (disk, path) = (MemoryDisk::default(), Path::new("/checkpoint"));
+    let (disk, path) = (SimulatedDisk::default(), Path::new("/checkpoint"));
     let mut writer = BlockWriter::create(&disk, path).expect("memory does not fail");
     let mut payloads = Vec::new();
     let (mut entries, mut blocks_of_changes) = (0, 0);
@@ -191,7 +193,7 @@ pub(crate) fn checkpoint(bytes: &[u8]) {
     }
     let mut file = disk.bytes(path).expect("it was made");
     damage(&mut input, &mut file);
-    disk.put(path, file);
+    disk.put(path, &file);
     let mut visited = Vec::new();
     let read = checkpoint::read(&disk, path, &mut |payload| {
         visited.push(payload.to_vec());
@@ -230,10 +232,10 @@ pub(crate) fn values(bytes: &[u8]) {
 /// The state file: any bytes, and lines with the checksum that they have to have. What can be trusted is written as it
 /// was read.
 pub(crate) fn state_file(bytes: &[u8]) {
-    let (disk, data) = (MemoryDisk::default(), Path::new("/data"));
+    let (disk, data) = (SimulatedDisk::default(), Path::new("/data"));
     let checksum = format!("crc32c {:08x}\n", crc32c(bytes));
     for file in [bytes.to_vec(), [bytes, checksum.as_bytes()].concat()] {
-        disk.put(&data.join("state"), file);
+        disk.put(&data.join("state"), &file);
         let state = State::read(&disk, data).expect("memory does not fail");
         if let Some(state @ (State::Running(_) | State::Clean { .. })) = state {
             state.write(&disk, data).expect("memory does not fail");
@@ -245,11 +247,11 @@ pub(crate) fn state_file(bytes: &[u8]) {
 /// What a store notes of its standby or its primary: any bytes, and lines with the checksum that they have to have. What
 /// is understood is written as it was read.
 pub(crate) fn standby_notes(bytes: &[u8]) {
-    let (disk, data) = (MemoryDisk::default(), Path::new("/data"));
+    let (disk, data) = (SimulatedDisk::default(), Path::new("/data"));
     let lines = [b"weir standby 1\n", bytes].concat();
     let checksum = format!("crc32c {:08x}\n", crc32c(&lines));
     for file in [bytes.to_vec(), [&lines, checksum.as_bytes()].concat()] {
-        replication::fuzzed_notes(&disk, data, &file, &|path, file| disk.put(path, file));
+        replication::fuzzed_notes(&disk, data, &file, &|path, file| disk.put(path, &file));
     }
 }
 

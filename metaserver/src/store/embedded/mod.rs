@@ -30,11 +30,8 @@ pub mod replication;
 mod shared;
 mod state;
 mod timings;
-mod values;
 mod writer;
 
-#[cfg(test)]
-mod memory_disk;
 #[cfg(test)]
 mod power_tests;
 #[cfg(test)]
@@ -42,11 +39,14 @@ mod tests;
 
 pub use backup::restore;
 pub use checkpoint::Summary;
+pub use index::IndexKind;
 
 use crate::store::{Backup, Batch, CommitError, Scan, Sequence, Store, StoreError, rules};
 use async_trait::async_trait;
 use bytes::Bytes;
 use checkpoints::Checkpoints;
+use futures::FutureExt;
+use index::IndexFolder;
 use parking_lot::Mutex;
 use prometheus_client::registry::Registry;
 use queue::{Pending, Queue, Work};
@@ -55,18 +55,18 @@ use replication::{Followers, StandbyOptions};
 use shared::Shared;
 use state::{FILE as STATE_FILE, State};
 use std::collections::HashMap;
-use std::fs::{self, File};
+use std::future::Future;
 use std::io;
+use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc;
-use std::thread::JoinHandle;
 use std::time::Instant;
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 use weir_service::clock::Clock;
 use weir_service::config::MetaserverSettings;
-use weir_service::disk::Disk;
+use weir_service::disk::{Disk, DiskLock};
+use weir_service::threads::{self, Thread};
 use weir_service::trace::{SpanKind, Trace};
 use writer::{Reserve, Writer};
 
@@ -83,7 +83,7 @@ const RESTORING_FILE: &str = "restoring";
 pub struct EmbeddedOptions {
     pub journal_segment_bytes: u64,
     pub checkpoint_journal_bytes: u64,
-    pub index_cache_bytes: u64,
+    pub index: IndexKind,
     pub commit_queue_max_count: usize,
     pub reserve_bytes: u64,
     pub standby: StandbyOptions,
@@ -94,12 +94,26 @@ impl From<&MetaserverSettings> for EmbeddedOptions {
         Self {
             journal_segment_bytes: settings.journal_segment_bytes,
             checkpoint_journal_bytes: settings.checkpoint_journal_bytes,
-            index_cache_bytes: settings.index_cache_bytes,
+            index: index_kind(settings),
             commit_queue_max_count: settings.commit_queue_max_count,
             reserve_bytes: settings.reserve_bytes,
             standby: StandbyOptions::from(settings),
         }
     }
+}
+
+impl EmbeddedOptions {
+    fn index_folder(&self, data: &Path) -> IndexFolder {
+        IndexFolder { path: data.join(INDEX_FOLDER), kind: self.index }
+    }
+}
+
+fn index_kind(settings: &MetaserverSettings) -> IndexKind {
+    #[cfg(any(test, feature = "simulation"))]
+    if threads::are_simulated() {
+        return IndexKind::Memory;
+    }
+    IndexKind::Sled { cache_bytes: settings.index_cache_bytes }
 }
 
 /// A store in a folder of this machine. Dropping it without [`EmbeddedStore::close`] is as good as a kill: nothing
@@ -110,7 +124,7 @@ pub struct EmbeddedStore {
     shared: Arc<Shared>,
     queue: Arc<Queue>,
     checkpoints: Arc<Checkpoints>,
-    threads: Mutex<Vec<JoinHandle<()>>>,
+    threads: Mutex<Vec<Thread>>,
     rebuilt: bool,
     followers: Arc<Followers>,
     /// It follows another store, and takes no commits of its own.
@@ -119,7 +133,7 @@ pub struct EmbeddedStore {
     /// It came from a backup, and nobody has confirmed that what is not in it may be deleted.
     restored: AtomicBool,
     /// Held as long as the store is open; `None`: closed.
-    lock: Mutex<Option<File>>,
+    lock: Mutex<Option<Box<dyn DiskLock>>>,
 }
 
 impl EmbeddedStore {
@@ -150,7 +164,8 @@ impl EmbeddedStore {
         for folder in [data, &journal, &checkpoints] {
             disk.create_dir_all(folder).map_err(io_error("make", folder))?;
         }
-        let lock = lock(data)?;
+        let lock = data.join(LOCK_FILE);
+        let lock = disk.lock(&lock).map_err(io_error("lock", &lock))?;
         if disk.exists(&data.join(RESTORING_FILE)).map_err(io_error("look into", data))? {
             let what = format!("the store in {}", data.display());
             return Err(StoreError::Damaged {
@@ -158,13 +173,8 @@ impl EmbeddedStore {
                 detail: "a restore was not finished; remove the folder and restore again".into(),
             });
         }
-        let recovery = Recovery {
-            data,
-            disk: &disk,
-            checkpoints: checkpoints.clone(),
-            index: data.join(INDEX_FOLDER),
-            index_cache_bytes: options.index_cache_bytes,
-        };
+        let recovery =
+            Recovery { data, disk: &disk, checkpoints: checkpoints.clone(), index: options.index_folder(data) };
         let folder = journal::Folder {
             path: journal,
             segment_bytes: options.journal_segment_bytes,
@@ -185,7 +195,7 @@ impl EmbeddedStore {
         disk: Arc<dyn Disk>,
         recovered: Recovered,
         followers: Arc<Followers>,
-        lock: File,
+        lock: Box<dyn DiskLock>,
     ) -> Result<Self, StoreError> {
         let Recovered { index, journal, checkpoint_sequence, rebuilt } = recovered;
         let catalog = journal.catalog().clone();
@@ -203,7 +213,7 @@ impl EmbeddedStore {
             making: Mutex::new(()),
             interval_bytes: options.checkpoint_journal_bytes,
         });
-        let (wake, woken) = mpsc::sync_channel(1);
+        let (wake, woken) = mpsc::channel(1);
         let writer = Writer {
             shared: Arc::clone(&shared),
             queue: Arc::clone(&queue),
@@ -241,7 +251,7 @@ impl EmbeddedStore {
         })?;
         store.spawn(
             "weir-checkpoint",
-            move || checkpoints.run(&woken),
+            move || async move { checkpoints.run(woken).await },
             move || {
                 shared.stop("making a checkpoint panicked".into());
             },
@@ -250,19 +260,19 @@ impl EmbeddedStore {
     }
 
     /// Starts a thread; `panicked` is called if it panics.
-    fn spawn(
+    fn spawn<F: Future<Output = ()> + Send + 'static>(
         &self,
         name: &str,
-        run: impl FnOnce() + Send + 'static,
+        run: impl FnOnce() -> F + Send + 'static,
         panicked: impl FnOnce() + Send + 'static,
     ) -> Result<(), StoreError> {
-        let guarded = move || {
+        let guarded = move || async move {
             // What it leaves half done is not used again: the store stops.
-            if std::panic::catch_unwind(std::panic::AssertUnwindSafe(run)).is_err() {
+            if AssertUnwindSafe(run()).catch_unwind().await.is_err() {
                 panicked();
             }
         };
-        let thread = std::thread::Builder::new().name(name.into()).spawn(guarded);
+        let thread = threads::start(name, guarded);
         self.threads.lock().push(thread.map_err(io_error("start a thread for", &self.data))?);
         Ok(())
     }
@@ -283,10 +293,13 @@ impl EmbeddedStore {
         self.shared.begin_closing();
         self.queue.close();
         let threads = std::mem::take(&mut *self.threads.lock());
+        for thread in threads {
+            // A panic in it has stopped the store already.
+            thread.ended().await;
+        }
         let shared = Arc::clone(&self.shared);
         let (disk, data) = (Arc::clone(&self.disk), self.data.clone());
         blocking(move || {
-            join(threads);
             let Some(index) = shared.take_index() else { return Ok(()) };
             shared.check_running()?;
             let sequence = index.applied()?;
@@ -297,14 +310,9 @@ impl EmbeddedStore {
         self.unlock();
         Ok(())
     }
-}
 
-impl EmbeddedStore {
-    /// Closing the file alone would leave it locked while a process that another thread starts still has a copy of it.
     fn unlock(&self) {
-        if let Some(lock) = self.lock.lock().take() {
-            let _ = lock.unlock();
-        }
+        drop(self.lock.lock().take());
     }
 }
 
@@ -396,15 +404,10 @@ impl Drop for EmbeddedStore {
         self.shared.begin_closing();
         self.queue.close();
         self.queue.clear();
-        join(std::mem::take(&mut *self.threads.lock()));
+        for thread in std::mem::take(&mut *self.threads.lock()) {
+            thread.end();
+        }
         self.unlock();
-    }
-}
-
-fn join(threads: Vec<JoinHandle<()>>) {
-    for thread in threads {
-        // A panic in it has stopped the store already.
-        let _ = thread.join();
     }
 }
 
@@ -412,15 +415,7 @@ async fn blocking<T: Send + 'static>(
     run: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
 ) -> Result<T, StoreError> {
     let ended = |error: tokio::task::JoinError| StoreError::Stopped { reason: error.to_string() };
-    tokio::task::spawn_blocking(run).await.map_err(ended)?
-}
-
-fn lock(data: &Path) -> Result<File, StoreError> {
-    let path = data.join(LOCK_FILE);
-    fs::create_dir_all(data).map_err(io_error("make", data))?;
-    let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(io_error("open", &path))?;
-    file.try_lock().map_err(|error| io_error("lock", &path)(error.into()))?;
-    Ok(file)
+    threads::spawn_blocking(run).await.map_err(ended)?
 }
 
 /// Turns an I/O error into the store's, with what was tried on which path.

@@ -1,26 +1,27 @@
 //! The store under power cuts: the journal, the checkpoints and the state file lie on a disk that forgets what was not
 //! synced; sled's folder is kept, lost, or put back to an earlier moment.
 
-use super::memory_disk::{MemoryDisk, Random};
 use super::*;
 use crate::store::conformance::{add, bytes, everything, put, writes};
+use std::fs::{self, File};
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 use weir_service::clock::SystemClock;
 use weir_service::config::StandbyMode;
+use weir_service::simulation::{Random, SimulatedDisk};
 
 /// Small, so that segments change and checkpoints are made all the time.
 const OPTIONS: EmbeddedOptions = EmbeddedOptions {
     journal_segment_bytes: 4 << 10,
     checkpoint_journal_bytes: 12 << 10,
-    index_cache_bytes: 1 << 20,
+    index: IndexKind::Sled { cache_bytes: 1 << 20 },
     commit_queue_max_count: 10_000,
     reserve_bytes: 0,
     standby: StandbyOptions { mode: StandbyMode::None, timeout: Duration::from_secs(5) },
 };
 const CLIENTS: usize = 4;
 
-fn open(disk: &MemoryDisk, data: &Path) -> Result<EmbeddedStore, StoreError> {
+fn open(disk: &SimulatedDisk, data: &Path) -> Result<EmbeddedStore, StoreError> {
     EmbeddedStore::open(data, OPTIONS, Arc::new(disk.clone()), Arc::new(SystemClock))
 }
 
@@ -125,7 +126,7 @@ async fn one_life(seed: u64) {
     let mut random = Random(seed);
     let folder = tempfile::tempdir().unwrap();
     let (data, earlier) = (folder.path().join("data"), folder.path().join("earlier"));
-    let mut disk = MemoryDisk::new();
+    let mut disk = SimulatedDisk::default();
     let acknowledged: Arc<Acknowledged> = Arc::default();
     let mut fate = "new";
     for round in 0..6 {
@@ -147,7 +148,7 @@ async fn one_life(seed: u64) {
             Err(StoreError::Io { .. }) => {}
             Err(other) => panic!("seed {seed}, round {round}, index {fate}: {other}"),
         }
-        disk = disk.power_cut(&mut random);
+        disk = disk.after_cut(&mut random);
         fate = treat_index(&data, &earlier, &mut random);
         if data.join(INDEX_FOLDER).is_dir() && random.flip() {
             copy_folder(&data.join(INDEX_FOLDER), &earlier);
@@ -168,12 +169,12 @@ async fn whatever_power_cuts_do_nothing_acknowledged_is_lost() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_power_cut_at_any_step_of_a_checkpoint_loses_nothing() {
     let options = EmbeddedOptions { checkpoint_journal_bytes: u64::MAX, ..OPTIONS };
-    let open = |disk: &MemoryDisk, data: &Path| {
+    let open = |disk: &SimulatedDisk, data: &Path| {
         EmbeddedStore::open(data, options, Arc::new(disk.clone()), Arc::new(SystemClock)).unwrap()
     };
     let mut cut_at = 0;
     loop {
-        let (folder, disk) = (tempfile::tempdir().unwrap(), MemoryDisk::new());
+        let (folder, disk) = (tempfile::tempdir().unwrap(), SimulatedDisk::default());
         let store = open(&disk, folder.path());
         for round in 0..3 {
             for number in 0..30 {
@@ -189,7 +190,7 @@ async fn a_power_cut_at_any_step_of_a_checkpoint_loses_nothing() {
         drop(store);
         for seed in 0..3 {
             let mut random = Random(cut_at * 10 + seed);
-            let disk = disk.power_cut(&mut random);
+            let disk = disk.after_cut(&mut random);
             let _ = fs::remove_dir_all(folder.path().join(INDEX_FOLDER));
             let store = open(&disk, folder.path());
             assert_eq!(everything(&store).await, expected, "cut at step {cut_at}, seed {seed}");

@@ -2,10 +2,11 @@
 
 use super::replication::Frame;
 use crate::store::{Batch, CommitError, Sequence, StoreError};
-use parking_lot::{Condvar, Mutex};
+use parking_lot::Mutex;
 use std::collections::VecDeque;
 use std::time::Instant;
 use tokio::sync::oneshot;
+use weir_service::threads::Condition;
 use weir_service::trace::Trace;
 
 /// The most commits written together.
@@ -33,7 +34,7 @@ pub(super) struct Pending {
 
 pub(super) struct Queue {
     state: Mutex<State>,
-    wake: Condvar,
+    wake: Condition,
     max_count: usize,
 }
 
@@ -49,7 +50,7 @@ struct State {
 
 impl Queue {
     pub fn new(max_count: usize) -> Self {
-        Self { state: Mutex::default(), wake: Condvar::new(), max_count: max_count.max(1) }
+        Self { state: Mutex::default(), wake: Condition::default(), max_count: max_count.max(1) }
     }
 
     /// # Errors
@@ -67,30 +68,14 @@ impl Queue {
         }
         state.pending.push_back(pending);
         drop(state);
-        self.wake.notify_one();
+        self.wake.notify();
         Ok(())
     }
 
     /// Waits for commits and takes as many as go in one group, at least one. `None`: the queue is closed and empty.
-    pub fn take(&self) -> Option<Vec<Pending>> {
-        let mut state = self.state.lock();
-        state.busy = false;
-        while state.pending.is_empty() {
-            if state.closed {
-                return None;
-            }
-            self.wake.wait(&mut state);
-        }
-        let (mut count, mut bytes) = (0, 0);
-        for pending in state.pending.iter().take(GROUP_MAX_COUNT) {
-            bytes += pending.bytes;
-            if count > 0 && bytes > GROUP_MAX_BYTES {
-                break;
-            }
-            count += 1;
-        }
-        state.busy = true;
-        Some(state.pending.drain(..count).collect())
+    pub async fn take(&self) -> Option<Vec<Pending>> {
+        self.state.lock().busy = false;
+        self.wake.wait_for(&self.state, State::take).await
     }
 
     /// Takes no more, for good: another store does. What waits is still taken.
@@ -107,7 +92,7 @@ impl Queue {
     /// Takes no more. What waits is still taken.
     pub fn close(&self) {
         self.state.lock().closed = true;
-        self.wake.notify_all();
+        self.wake.notify();
     }
 
     /// Drops what waits, so that whoever waits is told.
@@ -118,5 +103,24 @@ impl Queue {
 
     pub fn len(&self) -> usize {
         self.state.lock().pending.len()
+    }
+}
+
+impl State {
+    /// A group; `Some(None)`: none will come. `None`: none is there.
+    fn take(&mut self) -> Option<Option<Vec<Pending>>> {
+        if self.pending.is_empty() {
+            return self.closed.then_some(None);
+        }
+        let (mut count, mut bytes) = (0, 0);
+        for pending in self.pending.iter().take(GROUP_MAX_COUNT) {
+            bytes += pending.bytes;
+            if count > 0 && bytes > GROUP_MAX_BYTES {
+                break;
+            }
+            count += 1;
+        }
+        self.busy = true;
+        Some(Some(self.pending.drain(..count).collect()))
     }
 }

@@ -3,14 +3,12 @@
 
 use super::changes;
 use super::checkpoint;
-use super::index::Index;
-use super::io_error;
+use super::index::{Index, IndexFolder};
 use super::journal::{self, Journal, Scanned, Tail};
-use super::state::{Identity, State};
+use super::state::State;
 use crate::store::StoreError;
 use bytes::Bytes;
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,7 +22,7 @@ const CHECK_TIME_MAX: Duration = Duration::from_secs(1);
 
 /// What opening a store came to.
 pub(super) struct Recovered {
-    pub index: Index,
+    pub index: Box<dyn Index>,
     pub journal: Journal,
     pub checkpoint_sequence: u64,
     /// Whether the index was built anew.
@@ -36,8 +34,7 @@ pub(super) struct Recovery<'a> {
     pub data: &'a Path,
     pub disk: &'a Arc<dyn Disk>,
     pub checkpoints: PathBuf,
-    pub index: PathBuf,
-    pub index_cache_bytes: u64,
+    pub index: IndexFolder,
 }
 
 impl Recovery<'_> {
@@ -52,7 +49,7 @@ impl Recovery<'_> {
         let trusted = self.trusted_index(&state, &scanned)?;
         let (index, tail, rebuilt) = match trusted {
             Some(index) => {
-                let (tail, _) = catch_up(&index, &scanned)?;
+                let (tail, _) = catch_up(&*index, &scanned)?;
                 (index, tail, false)
             }
             None => {
@@ -67,10 +64,10 @@ impl Recovery<'_> {
     }
 
     /// The index as it lies there, if it can be believed. From here on the state file says that the store runs.
-    fn trusted_index(&self, state: &State, scanned: &Scanned) -> Result<Option<Index>, StoreError> {
-        let identity = self.index.is_dir().then(|| Identity::of(&self.index)).flatten();
+    fn trusted_index(&self, state: &State, scanned: &Scanned) -> Result<Option<Box<dyn Index>>, StoreError> {
+        let identity = self.index.identity();
         let doubt = match (state, &identity) {
-            _ if !self.index.is_dir() => Some("it is missing"),
+            _ if !self.index.is_there() => Some("it is missing"),
             (State::Clean { .. }, _) => None,
             (State::Running(then), Some(now)) if then == now => None,
             (State::Running(_), _) => Some("the store was not stopped in order, and its machine or mount is another"),
@@ -84,7 +81,7 @@ impl Recovery<'_> {
         }
         // Before sled touches its files: they are no longer what a clean stop left.
         identity.map_or(State::Unknown, State::Running).write(&**self.disk, self.data)?;
-        let opened = Index::open(&self.index, self.index_cache_bytes).and_then(|index| {
+        let opened = self.index.open().and_then(|index| {
             let applied = index.applied()?;
             index.check(CHECK_TIME_MAX)?;
             Ok((index, applied))
@@ -107,7 +104,7 @@ impl Recovery<'_> {
     }
 
     /// Builds the index from the newest checkpoint that can be read, and the journal.
-    fn rebuild(&self, checkpoints: &[u64], scanned: &Scanned) -> Result<(Index, Tail), StoreError> {
+    fn rebuild(&self, checkpoints: &[u64], scanned: &Scanned) -> Result<(Box<dyn Index>, Tail), StoreError> {
         // An index that is only half built, or not durable, must not be trusted after a cut.
         State::Unknown.write(&**self.disk, self.data)?;
         let bases = checkpoints.iter().rev().map(|sequence| Some(*sequence));
@@ -119,9 +116,9 @@ impl Recovery<'_> {
             }
             match self.load(base) {
                 Ok(index) => {
-                    let (tail, changes) = catch_up(&index, scanned)?;
-                    let index = self.put_in_place(index)?;
-                    let now = Identity::of(&self.index);
+                    let (tail, changes) = catch_up(&*index, scanned)?;
+                    let index = self.index.put_in_place(index, &**self.disk)?;
+                    let now = self.index.identity();
                     now.map_or(State::Unknown, State::Running).write(&**self.disk, self.data)?;
                     if changes > 0 || base.is_some() {
                         let checkpoint = base.unwrap_or(0);
@@ -146,37 +143,22 @@ impl Recovery<'_> {
         }))
     }
 
-    fn new_index(&self) -> PathBuf {
-        self.index.with_extension("new")
-    }
-
     /// A fresh index with what a checkpoint has.
-    fn load(&self, base: Option<u64>) -> Result<Index, StoreError> {
-        let path = self.new_index();
-        remove_folder(&path)?;
-        let index = Index::open(&path, self.index_cache_bytes)?;
+    fn load(&self, base: Option<u64>) -> Result<Box<dyn Index>, StoreError> {
+        let index = self.index.begin()?;
         if let Some(sequence) = base {
             let path = self.checkpoints.join(checkpoint::name(sequence));
             let summary = checkpoint::read(&**self.disk, &path, &mut |payload| {
                 let changes = changes::read(payload).map(|change| change.map_err(|error| malformed(&path, error)));
-                index.apply(changes, 0)
+                index.apply(&mut { changes }, 0)
             })?;
             if summary.sequence != sequence {
                 let detail = format!("it has the commits up to {}", summary.sequence);
                 return Err(StoreError::Damaged { what: format!("the checkpoint {}", path.display()), detail });
             }
-            index.apply([], sequence)?;
+            index.apply(&mut std::iter::empty(), sequence)?;
         }
         Ok(index)
-    }
-
-    /// Closes the new index, and opens it in the place of the old one.
-    fn put_in_place(&self, index: Index) -> Result<Index, StoreError> {
-        index.close()?;
-        remove_folder(&self.index)?;
-        fs::rename(self.new_index(), &self.index).map_err(io_error("rename", &self.index))?;
-        self.disk.sync_dir(self.data).map_err(io_error("sync", self.data))?;
-        Index::open(&self.index, self.index_cache_bytes)
     }
 
     /// Checks that the journal reaches what is known to have been acknowledged.
@@ -194,12 +176,12 @@ impl Recovery<'_> {
 }
 
 /// Applies what the journal has and the index has not. Returns the tail, and how many changes there were.
-fn catch_up(index: &Index, scanned: &Scanned) -> Result<(Tail, u64), StoreError> {
+fn catch_up(index: &dyn Index, scanned: &Scanned) -> Result<(Tail, u64), StoreError> {
     let mut collected: BTreeMap<Bytes, Option<Bytes>> = BTreeMap::new();
     let (mut bytes, mut count, mut last) = (0, 0, 0);
     let apply = |collected: &mut BTreeMap<Bytes, Option<Bytes>>, last: u64| {
         let changes = std::mem::take(collected);
-        index.apply(changes.iter().map(|(key, value)| Ok((&key[..], value.as_deref()))), last)
+        index.apply(&mut changes.iter().map(|(key, value)| Ok((&key[..], value.as_deref()))), last)
     };
     let tail = scanned.replay(index.applied()?, &mut |header, payload| {
         for change in changes::read(payload) {
@@ -226,12 +208,5 @@ fn malformed(path: &Path, _: changes::Malformed) -> StoreError {
     StoreError::Damaged {
         what: path.display().to_string(),
         detail: "a payload with a good checksum has no changes".into(),
-    }
-}
-
-pub(super) fn remove_folder(path: &Path) -> Result<(), StoreError> {
-    match fs::remove_dir_all(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(io_error("remove", path)(error)),
-        _ => Ok(()),
     }
 }

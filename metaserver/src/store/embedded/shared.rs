@@ -16,7 +16,7 @@ pub(super) struct Shared {
     disk: Arc<dyn Disk>,
     data: PathBuf,
     /// Locked for writing while a group of batches is applied, so that readers see whole batches. `None`: closed.
-    index: RwLock<Option<Index>>,
+    index: RwLock<Option<Box<dyn Index>>>,
     /// The last commit that readers see. Changed under the lock for writing.
     applied: AtomicU64,
     closing: AtomicBool,
@@ -36,7 +36,7 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    pub fn new(disk: Arc<dyn Disk>, data: PathBuf, index: Index, applied: u64) -> Self {
+    pub fn new(disk: Arc<dyn Disk>, data: PathBuf, index: Box<dyn Index>, applied: u64) -> Self {
         Self {
             disk,
             data,
@@ -55,10 +55,10 @@ impl Shared {
     }
 
     /// Reads the index as of one moment. If it can't be read, the store stops, and the next start builds it anew.
-    pub fn with_index<T>(&self, read: impl FnOnce(&Index) -> Result<T, StoreError>) -> Result<T, StoreError> {
+    pub fn with_index<T>(&self, read: impl FnOnce(&dyn Index) -> Result<T, StoreError>) -> Result<T, StoreError> {
         self.check_running()?;
         let index = self.index.read();
-        let index = index.as_ref().ok_or_else(|| self.stopped_error())?;
+        let index = index.as_deref().ok_or_else(|| self.stopped_error())?;
         let result = read(index);
         if let Err(error) = &result {
             self.index_failed(error);
@@ -70,10 +70,10 @@ impl Shared {
     pub fn apply(
         &self,
         sequence: u64,
-        change: impl FnOnce(&Index) -> Result<(), StoreError>,
+        change: impl FnOnce(&dyn Index) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
         let index = self.index.write();
-        let index = index.as_ref().ok_or_else(|| self.stopped_error())?;
+        let index = index.as_deref().ok_or_else(|| self.stopped_error())?;
         change(index).inspect_err(|error| self.index_failed(error))?;
         self.applied.store(sequence, Ordering::Release);
         Ok(())
@@ -88,7 +88,7 @@ impl Shared {
     }
 
     /// Takes the index away from readers.
-    pub fn take_index(&self) -> Option<Index> {
+    pub fn take_index(&self) -> Option<Box<dyn Index>> {
         self.index.write().take()
     }
 

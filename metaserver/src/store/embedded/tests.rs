@@ -2,17 +2,19 @@ use super::*;
 use crate::store::conformance::{self, Engine, add, bytes, everything, put, writes};
 use crate::store::{CommitError, Guard, Write};
 use std::collections::BTreeMap;
+use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
 use std::time::Duration;
 use tempfile::TempDir;
 use weir_service::clock::SystemClock;
 use weir_service::config::StandbyMode;
 use weir_service::disk::SystemDisk;
+use weir_service::simulation::{Fault, Kind, Random, SimulatedDisk};
 
 const OPTIONS: EmbeddedOptions = EmbeddedOptions {
     journal_segment_bytes: 64 << 10,
     checkpoint_journal_bytes: 1 << 30,
-    index_cache_bytes: 4 << 20,
+    index: IndexKind::Sled { cache_bytes: 4 << 20 },
     commit_queue_max_count: 10_000,
     reserve_bytes: 0,
     standby: StandbyOptions { mode: StandbyMode::None, timeout: Duration::from_secs(5) },
@@ -340,12 +342,12 @@ async fn a_backup_made_under_load_restores_to_one_moment() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_backup_is_durable_when_it_is_there() {
-    let (folder, disk) = (tempfile::tempdir().unwrap(), memory_disk::MemoryDisk::new());
+    let (folder, disk) = (tempfile::tempdir().unwrap(), SimulatedDisk::default());
     let store = open_on(&disk, folder.path(), OPTIONS);
     fill(&store, 20).await;
     let backup = store.backup(Path::new("/backups")).await.unwrap();
     for seed in 0..8 {
-        let disk = disk.power_cut(&mut memory_disk::Random(seed));
+        let disk = disk.after_cut(&mut Random(seed));
         let summary = restore(&backup.path, Path::new("/restored"), &disk, |_, _| {}).unwrap();
         assert_eq!(Sequence(summary.sequence), backup.sequence);
     }
@@ -379,13 +381,13 @@ async fn a_folder_is_open_once() {
 }
 
 /// A store over a disk in memory; the index is in a folder as always.
-fn open_on(disk: &memory_disk::MemoryDisk, data: &Path, options: EmbeddedOptions) -> EmbeddedStore {
+fn open_on(disk: &SimulatedDisk, data: &Path, options: EmbeddedOptions) -> EmbeddedStore {
     EmbeddedStore::open(data, options, Arc::new(disk.clone()), Arc::new(SystemClock)).unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn below_the_reserve_only_what_is_urgent_or_writes_no_value_is_taken() {
-    let (folder, disk) = (tempfile::tempdir().unwrap(), memory_disk::MemoryDisk::new());
+    let (folder, disk) = (tempfile::tempdir().unwrap(), SimulatedDisk::default());
     let store = open_on(&disk, folder.path(), EmbeddedOptions { reserve_bytes: 1 << 20, ..OPTIONS });
     store.commit(writes([put("a", "1"), put("b", "1")])).await.unwrap();
     disk.set_available(1 << 19);
@@ -416,10 +418,10 @@ async fn below_the_reserve_only_what_is_urgent_or_writes_no_value_is_taken() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_sync_that_fails_stops_the_store_for_good_and_is_not_acknowledged() {
-    let (folder, disk) = (tempfile::tempdir().unwrap(), memory_disk::MemoryDisk::new());
+    let (folder, disk) = (tempfile::tempdir().unwrap(), SimulatedDisk::default());
     let store = open_on(&disk, folder.path(), OPTIONS);
     store.commit(writes([put("a", "1")])).await.unwrap();
-    disk.fail_syncs(true);
+    disk.fail(Fault::broken(Kind::SYNCS));
     for _ in 0..2 {
         let refused = store.commit(writes([put("a", "2")])).await;
         assert!(matches!(refused, Err(CommitError::Store(StoreError::Stopped { .. }))), "{refused:?}");
@@ -443,12 +445,12 @@ async fn who_finds_the_queue_full_is_told_to_come_back() {
     queue.push(pending()).unwrap();
     queue.push(pending()).unwrap();
     assert!(matches!(queue.push(pending()), Err(StoreError::Busy)));
-    assert_eq!(queue.take().unwrap().len(), 2);
+    assert_eq!(queue.take().await.unwrap().len(), 2);
     queue.push(pending()).unwrap();
     queue.close();
     assert!(matches!(queue.push(pending()), Err(StoreError::Stopped { .. })));
-    assert_eq!(queue.take().unwrap().len(), 1, "what waits is still taken");
-    assert!(queue.take().is_none());
+    assert_eq!(queue.take().await.unwrap().len(), 1, "what waits is still taken");
+    assert!(queue.take().await.is_none());
 }
 
 #[tokio::test(flavor = "multi_thread")]

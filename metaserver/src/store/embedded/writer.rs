@@ -15,10 +15,10 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::SyncSender;
 use std::time::{Duration, Instant};
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 use weir_service::disk::Disk;
+use weir_service::planted::{Fault, planted};
 use weir_service::trace::Trace;
 
 /// How often free space is looked at.
@@ -31,7 +31,7 @@ pub(super) struct Writer {
     pub followers: Arc<Followers>,
     pub reserve: Reserve,
     /// Wakes the checkpoints; they end when this is dropped.
-    pub checkpoints: SyncSender<()>,
+    pub checkpoints: mpsc::Sender<()>,
     /// A checkpoint is due when the journal has grown by so much.
     pub checkpoint_bytes: u64,
     /// What the batches of the group make of the keys they write: `None` is a deletion.
@@ -55,9 +55,13 @@ struct Answer {
 
 impl Writer {
     /// Runs until the queue is closed and empty, or the store has to stop.
-    pub fn run(mut self) {
-        while let Some(group) = self.queue.take() {
-            if let Err(error) = self.shared.check_running().and_then(|()| self.take(group)) {
+    pub async fn run(mut self) {
+        while let Some(group) = self.queue.take().await {
+            let done = match self.shared.check_running() {
+                Ok(()) => self.take(group).await,
+                Err(error) => Err(error),
+            };
+            if let Err(error) = done {
                 self.shared.stop(error.to_string());
                 self.queue.close();
                 // Whoever waits learns it from the dropped answer.
@@ -68,7 +72,7 @@ impl Writer {
     }
 
     /// Does a group of work. An error means that the store must stop.
-    fn take(&mut self, group: Vec<Pending>) -> Result<(), StoreError> {
+    async fn take(&mut self, group: Vec<Pending>) -> Result<(), StoreError> {
         let taken = Instant::now();
         let (mut batches, mut frames) = (Vec::new(), Vec::new());
         for Pending { work, answer: sender, queued, trace, .. } in group {
@@ -79,11 +83,11 @@ impl Writer {
         }
         // A store follows first, and then takes commits.
         self.follow(frames)?;
-        self.commit(batches, taken)
+        self.commit(batches, taken).await
     }
 
     /// Commits a group that was taken from the queue at `taken`.
-    fn commit(&mut self, group: Vec<(Batch, Asker)>, taken: Instant) -> Result<(), StoreError> {
+    async fn commit(&mut self, group: Vec<(Batch, Asker)>, taken: Instant) -> Result<(), StoreError> {
         let low = self.reserve.is_low(&self.shared);
         let mut last = self.journal.last();
         let mut answers: Vec<Answer> = Vec::with_capacity(group.len());
@@ -103,7 +107,10 @@ impl Writer {
             };
             answers.push(Answer { result, asker });
         }
-        if last > self.journal.last() && !self.write(last)? {
+        if planted(Fault::AnswerBeforeTheCommit) {
+            self.tell(std::mem::take(&mut answers), taken);
+        }
+        if last > self.journal.last() && !self.write(last).await? {
             // None of the group happened, so no guard failed because of one of them either.
             for answer in &mut answers {
                 answer.result = Err(StoreError::Full.into());
@@ -149,9 +156,10 @@ impl Writer {
         for (frame, _) in group.iter().filter(|(frame, _)| frame.first > before && frame.last <= reached) {
             let changes = changes::read(&frame.payload);
             // They were looked through before they came here.
-            let changes = changes.map(|change| change.map_err(|_| refused("a frame has something else than changes")));
+            let mut changes =
+                changes.map(|change| change.map_err(|_| refused("a frame has something else than changes")));
             self.shared.apply(frame.last, |index| {
-                index.apply(changes, frame.last)?;
+                index.apply(&mut changes, frame.last)?;
                 index.collect_garbage()
             })?;
         }
@@ -236,7 +244,7 @@ impl Writer {
     }
 
     /// Makes the group durable and visible. `false`: there is no space for it, and nothing happened.
-    fn write(&mut self, last: u64) -> Result<bool, StoreError> {
+    async fn write(&mut self, last: u64) -> Result<bool, StoreError> {
         let mut group: Vec<(Bytes, Option<Bytes>)> = self.overlay.drain().collect();
         // Neighbours lie on the same page of the index.
         group.sort_unstable_by(|a, b| a.0.cmp(&b.0));
@@ -262,9 +270,9 @@ impl Writer {
             Err(AppendError::Fatal(error)) => return Err(error),
         };
         self.followers.written(last);
-        self.followers.wait(before, last, &self.shared)?;
+        self.followers.wait(before, last, &self.shared).await?;
         self.shared.apply(last, |index| {
-            index.apply(group.iter().map(|(key, value)| Ok((&key[..], value.as_deref()))), last)?;
+            index.apply(&mut group.iter().map(|(key, value)| Ok((&key[..], value.as_deref()))), last)?;
             index.collect_garbage()
         })?;
         self.note_growth(last - before, appended_bytes);
@@ -295,7 +303,7 @@ pub(super) struct Reserve {
     disk: Arc<dyn Disk>,
     folder: PathBuf,
     reserve_bytes: u64,
-    looked: Option<Instant>,
+    looked: Option<tokio::time::Instant>,
 }
 
 impl Reserve {
@@ -306,7 +314,7 @@ impl Reserve {
     /// Whether less than the reserve is free.
     fn is_low(&mut self, shared: &Shared) -> bool {
         if self.looked.is_none_or(|looked| looked.elapsed() >= SPACE_INTERVAL) {
-            self.looked = Some(Instant::now());
+            self.looked = Some(tokio::time::Instant::now());
             // Not knowing is no reason to refuse: a full disk shows when the journal needs a segment.
             let space = self.disk.space(&self.folder).ok();
             let low = space.is_some_and(|space| space.available_bytes < self.reserve_bytes);

@@ -1,5 +1,4 @@
 use super::*;
-use crate::store::test_disk::Dice;
 use std::collections::BTreeMap;
 
 fn failed(disks: &Disks) -> Vec<usize> {
@@ -13,18 +12,18 @@ async fn a_full_disk_is_passed_over_and_all_full_is_no_space() {
         let machine = Machine::default();
         let disks = open(&machine, &["/a", "/b"]);
         // It says that it has room, and has none.
-        machine.disks[0].fail_writes(true);
+        machine.disks[0].fail(Fault::full());
         for id in 1..=30 {
             put(&disks, id, length).await;
         }
         assert_eq!(each(&disks)[0], Vec::<u64>::new(), "small {small}, large {large}");
-        machine.disks[1].fail_writes(true);
+        machine.disks[1].fail(Fault::full());
         for id in 31..=40 {
             let error = write(&disks, id, length).await.unwrap_err();
             assert!(matches!(error, WorkerError::Store(StoreError::NoSpace { .. })), "{error}");
         }
         assert!(failed(&disks).is_empty(), "full is not broken");
-        machine.disks[0].fail_writes(false);
+        machine.disks[0].heal();
         put(&disks, 50, length).await;
         (1..=30).chain([50]).for_each(|id| assert_whole(&disks, id, length));
     }
@@ -55,13 +54,13 @@ async fn a_disk_whose_fsync_fails_is_out_and_its_blocks_are_read_until_they_are_
         put(&disks, id, 500).await;
     }
     let on_first = each(&disks)[0].clone();
-    machine.disks[0].fail_syncs(true);
+    machine.disks[0].fail(Fault::broken(Kind::SYNCS));
     let mut refused = 0;
     for id in 61..=90 {
         refused += u32::from(write(&disks, id, if id % 2 == 0 { 500 } else { 2 * SMALL_MAX }).await.is_err());
     }
     assert!(refused <= 1, "a file whose fsync fails is the sender's to write again; all others went on: {refused}");
-    machine.disks[0].fail_syncs(false);
+    machine.disks[0].heal();
     assert_eq!(failed(&disks), [0]);
     assert!(disks.reports()[0].failure.is_some() && disks.reports()[0].usage.is_none());
     (1..=60).for_each(|id| assert_whole(&disks, id, 500));
@@ -75,7 +74,7 @@ async fn a_disk_whose_fsync_fails_is_out_and_its_blocks_are_read_until_they_are_
     assert!(disks.keeping(BlockId(lost[0])).is_ok());
     assert!(!disks.lost(0, None, 1000).0.contains(&BlockId(lost[0])), "repair has brought it back");
     assert!(tokio::time::timeout(std::time::Duration::ZERO, disks.failed()).await.is_err(), "the worker goes on");
-    machine.disks[1].fail_syncs(true);
+    machine.disks[1].fail(Fault::broken(Kind::SYNCS));
     write(&disks, 100, 500).await.unwrap_err();
     assert!(disks.failed().await.is_some(), "until the last one fails");
 }
@@ -102,15 +101,15 @@ async fn a_block_that_is_damaged_on_one_disk_is_whole_once_another_has_it() {
     let (path, mut bytes) =
         machine.disks[0].files().into_iter().find(|(path, _)| path.extension().is_some_and(|e| e == "block")).unwrap();
     bytes[9000] ^= 1;
-    machine.disks[0].set(&path, bytes);
+    machine.disks[0].put(&path, bytes);
     drop(disks);
     let disks = open(&machine, &["/a", "/b"]);
     assert!(disks.reading(BlockId(1)).unwrap().read(BlockId(1), 0..2 * SMALL_MAX).is_err());
     assert_eq!(disks.damaged_unreported(), [BlockId(1)]);
     assert!(matches!(disks.keeping(BlockId(1)), Err(StoreError::Damaged { .. })));
-    machine.disks[0].fail_writes(true);
+    machine.disks[0].fail(Fault::full());
     put(&disks, 1, 2 * SMALL_MAX).await;
-    machine.disks[0].fail_writes(false);
+    machine.disks[0].heal();
     assert_eq!((each(&disks), disks.damaged()), (vec![vec![], vec![1]], vec![]));
     disks.forget_damage(BlockId(1)).unwrap();
     assert!(!machine.disks[0].files().iter().any(|(path, _)| path.starts_with("/a/quarantine")));
@@ -124,11 +123,11 @@ async fn a_disk_may_break_at_any_operation() {
     for operations in (0..300).step_by(3) {
         let machine = Machine::default();
         let disks = open(&machine, &["/a", "/b"]);
-        let mut dice = Dice(operations);
-        machine.disks[0].break_after(operations);
+        let mut random = Random(operations);
+        machine.disks[0].fail(Fault { after: operations, ..Fault::broken(Kind::ALL) });
         let mut model: BTreeMap<u64, u64> = BTreeMap::new();
         for id in 1..=60 {
-            let length = dice.roll(2 * SMALL_MAX);
+            let length = random.below(2 * SMALL_MAX);
             if write(&disks, id, length).await.is_ok() {
                 model.insert(id, length);
             } else if let Some((&victim, _)) = model.iter().next() {
@@ -136,7 +135,7 @@ async fn a_disk_may_break_at_any_operation() {
                 model.remove(&victim);
             }
         }
-        if !machine.disks[0].is_broken() {
+        if machine.disks[0].failures() == 0 {
             break;
         }
         assert!(model.len() > 50, "the other disk takes what the broken one does not: {}", model.len());
@@ -152,7 +151,7 @@ async fn a_disk_may_break_at_any_operation() {
         partly += usize::from(!lost.is_empty());
         drop(disks);
         let mut machine = machine.after_cut(operations);
-        machine.disks[0] = TestDisk::default();
+        machine.disks[0] = SimulatedDisk::default();
         let id = {
             let error = try_open(&machine, &settings(&["/a", "/b"])).map(|_| ()).unwrap_err();
             let WorkerError::MissingDisk { id, .. } = error else { panic!("{error}") };

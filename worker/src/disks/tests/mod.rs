@@ -5,12 +5,12 @@ mod power_cut;
 mod start;
 
 use super::*;
-use crate::store::test_disk::TestDisk;
 use bytes::Bytes;
 use std::io;
 use std::path::Path;
 use weir_service::clock::SystemClock;
-use weir_service::disk::{DiskFile, Space};
+use weir_service::disk::{DiskFile, DiskLock, Space};
+use weir_service::simulation::{Fault, Kind, Random, SimulatedDisk};
 
 pub const KIB: u64 = 1024;
 /// Larger blocks have a file of their own.
@@ -19,11 +19,11 @@ pub const SMALL_MAX: u64 = 16 * KIB;
 /// A machine with a disk at each of `/a`, `/b` and `/c`.
 #[derive(Clone, Default)]
 pub struct Machine {
-    pub disks: [TestDisk; 3],
+    pub disks: [SimulatedDisk; 3],
 }
 
 impl Machine {
-    fn at(&self, path: &Path) -> &TestDisk {
+    fn at(&self, path: &Path) -> &SimulatedDisk {
         match path.components().nth(1).and_then(|name| name.as_os_str().to_str()) {
             Some("a") => &self.disks[0],
             Some("b") => &self.disks[1],
@@ -34,7 +34,7 @@ impl Machine {
 
     /// As it may be found after the power was cut.
     pub fn after_cut(&self, seed: u64) -> Self {
-        Self { disks: [0, 1, 2].map(|at| self.disks[at].after_cut(seed * 3 + at as u64)) }
+        Self { disks: [0, 1, 2].map(|at| self.disks[at].after_cut(&mut Random(seed * 3 + at as u64))) }
     }
 }
 
@@ -68,6 +68,9 @@ impl Disk for Machine {
     }
     fn space(&self, path: &Path) -> io::Result<Space> {
         self.at(path).space(path)
+    }
+    fn lock(&self, path: &Path) -> io::Result<Box<dyn DiskLock>> {
+        self.at(path).lock(path)
     }
 }
 

@@ -40,7 +40,7 @@ async fn blocks_are_found_again_wherever_their_disks_are_mounted() {
 #[tokio::test]
 async fn an_empty_folder_in_place_of_a_disk_that_was_known_is_refused_and_changes_nothing() {
     let mut machine = used(&["/a", "/b"]).await;
-    machine.disks[1] = TestDisk::default();
+    machine.disks[1] = SimulatedDisk::default();
     let error = refusal(&machine, &settings(&["/a", "/b"]));
     let WorkerError::MissingDisk { id, folder, found } = &error else { panic!("{error}") };
     assert_eq!((folder.as_str(), found.as_str()), ("/b", "an empty folder in /b"));
@@ -77,7 +77,7 @@ async fn a_disk_that_was_out_demands_no_disk_that_was_replaced_meanwhile() {
     let mut machine = used(&["/a", "/b", "/c"]).await;
     drop(open(&machine, &["/a", "/b"]));
     drop(open(&machine, &["/a"]));
-    machine.disks[1] = TestDisk::default();
+    machine.disks[1] = SimulatedDisk::default();
     drop(open(&machine, &["/a", "/b"]));
     // It knew another disk in /b.
     let disks = open(&machine, &["/a", "/b", "/c"]);
@@ -94,12 +94,12 @@ async fn a_disk_of_another_worker_and_a_copy_of_a_disk_are_refused() {
     let error = refusal(&machine, &settings(&["/a", "/b"]));
     assert_eq!(error.to_string(), "/b belongs to worker 8 of cluster c-1, but /a to worker 7 of cluster c-1");
 
-    machine.disks[1] = TestDisk::default();
+    machine.disks[1] = SimulatedDisk::default();
     machine.create_dir_all(Path::new("/b")).unwrap();
     for name in ["disk", "identity"] {
         machine.create_new(&Path::new("/b").join(name)).unwrap();
         let bytes = machine.disks[0].files().into_iter().find(|(path, _)| path.ends_with(name)).unwrap().1;
-        machine.disks[1].set(&Path::new("/b").join(name), bytes);
+        machine.disks[1].put(&Path::new("/b").join(name), bytes);
     }
     let error = refusal(&machine, &settings(&["/a", "/b"]));
     assert!(matches!(error, WorkerError::SameDisk { .. }), "{error}");

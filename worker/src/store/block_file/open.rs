@@ -9,6 +9,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use weir_proto::BlockId;
 use weir_service::disk::{Disk, DiskFile};
+use weir_service::threads;
 
 /// Small reads wait for the disk, not for the processor: many at a time.
 const THREADS: usize = 8;
@@ -38,12 +39,7 @@ pub fn recover(disk: &dyn Disk, layout: &Layout) -> Result<Opened, StoreError> {
             opened.removed_count += found.removed_count;
         }
     };
-    std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..THREADS).map(|_| scope.spawn(work)).collect();
-        threads
-            .into_iter()
-            .try_for_each(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
-    })?;
+    threads::side_by_side(vec![work; THREADS]).into_iter().collect::<Result<(), _>>()?;
     Ok(opened.into_inner())
 }
 

@@ -14,6 +14,7 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 use weir_proto::BlockId;
 use weir_service::disk::DiskFile;
+use weir_service::planted::{Fault, planted};
 use weir_service::trace::Trace;
 
 /// An unfinished block file. Dropped before [`BlockFileWriter::finish`] has succeeded, it removes the file.
@@ -76,10 +77,13 @@ impl BlockFileWriter {
         self.put(&summary, format::SUMMARY_OFFSET)?;
         let shared = self.shared.clone();
         let sync = StoreError::io("sync", &self.path);
-        let (began, synced) = timed(&shared.timings.file_syncs, || self.file.sync_data());
+        let sync_data = || if planted(Fault::BlockNotSynced) { Ok(()) } else { self.file.sync_data() };
+        let (began, synced) = timed(&shared.timings.file_syncs, sync_data);
         synced.map_err(|error| shared.fatal.set(&sync(error)))?;
         trace.passed("fdatasync", began, Instant::now(), &[("bytes", self.position)]);
-        shared.sync_folder(&shared.layout.shard(self.id))?;
+        if !planted(Fault::BlockFolderNotSynced) {
+            shared.sync_folder(&shared.layout.shard(self.id))?;
+        }
         self.finished = true;
         let length = u32::try_from(checksums.length_bytes).unwrap_or(u32::MAX);
         shared.counters.file_bytes.fetch_add(file_bytes, Ordering::Relaxed);

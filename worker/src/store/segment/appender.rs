@@ -11,11 +11,12 @@ use crate::store::{Shared, WriteTicket};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use weir_proto::BlockId;
 use weir_service::disk::DiskFile;
+use weir_service::planted::{Fault, planted};
+use weir_service::threads::{self, Receiver, RecvError, Sender, Thread, channel};
 use weir_service::trace::Trace;
 
 /// What one fdatasync covers at most, and so the memory of a batch.
@@ -53,7 +54,7 @@ impl Append {
 /// The way to the thread. Dropped, it waits until what was sent is done.
 pub struct Appender {
     queue: Option<Sender<Append>>,
-    thread: Option<std::thread::JoinHandle<()>>,
+    thread: Option<Thread>,
 }
 
 impl Appender {
@@ -61,7 +62,7 @@ impl Appender {
     pub fn start(shared: Arc<Shared>, open: Option<OpenSegment>, next_number: u32) -> io::Result<Self> {
         let (queue, jobs) = channel();
         let mut work = Work { shared, open, next_number, buffer: Vec::new() };
-        let thread = std::thread::Builder::new().name("weir-appender".into()).spawn(move || work.run(&jobs))?;
+        let thread = threads::start("weir-appender", move || async move { work.run(jobs).await })?;
         Ok(Self { queue: Some(queue), thread: Some(thread) })
     }
 
@@ -69,7 +70,7 @@ impl Appender {
         // The thread ends only when the queue is dropped; should it have panicked, the reply's sender is dropped
         // here and the writer sees that.
         if let Some(queue) = &self.queue {
-            let _ = queue.send(append);
+            queue.send(append);
         }
     }
 }
@@ -78,7 +79,7 @@ impl Drop for Appender {
     fn drop(&mut self) {
         self.queue = None;
         if let Some(thread) = self.thread.take()
-            && thread.join().is_err()
+            && !thread.end()
         {
             tracing::error!("the appender of segments panicked");
         }
@@ -113,25 +114,27 @@ struct Work {
 }
 
 impl Work {
-    fn run(&mut self, jobs: &Receiver<Append>) {
+    async fn run(&mut self, mut jobs: Receiver<Append>) {
         loop {
-            match jobs.recv_timeout(IDLE) {
-                Ok(first) => self.commit(gather(jobs, first)),
-                Err(RecvTimeoutError::Timeout) => {
+            match jobs.recv_timeout(IDLE).await {
+                Ok(first) => self.commit(gather(&mut jobs, first)),
+                Err(RecvError::Timeout) => {
                     self.mark();
                     // Nothing to mark any more: sleep until there is something to do.
-                    match jobs.recv() {
-                        Ok(first) => self.commit(gather(jobs, first)),
-                        Err(_) => return,
+                    match jobs.recv().await {
+                        Some(first) => self.commit(gather(&mut jobs, first)),
+                        None => return,
                     }
                 }
-                Err(RecvTimeoutError::Disconnected) => return self.mark(),
+                Err(RecvError::Disconnected) => return self.mark(),
             }
         }
     }
 
     fn commit(&mut self, mut batch: Vec<Append>) {
-        batch.retain(|append| append.moved_from.is_none_or(|from| self.shared.index.get(append.id) == Some(from)));
+        let is_there = |append: &Append, from| self.shared.index.get(append.id) == Some(from);
+        let is_wanted = |append: &Append| append.moved_from.is_none_or(|from| is_there(append, from));
+        batch.retain(|append| is_wanted(append) || planted(Fault::CompactionRevivesDeleted));
         while !batch.is_empty() {
             match self.write_some(&mut batch) {
                 Ok(written) => self.publish(written),
@@ -201,7 +204,8 @@ impl Work {
             true => self.shared.no_space(),
             false => self.shared.fatal.set(&StoreError::io("write", &path)(error)),
         })?;
-        let (began, synced) = timed(&self.shared.timings.segment_syncs, || open.file.sync_data());
+        let sync_data = || if planted(Fault::SegmentNotSynced) { Ok(()) } else { open.file.sync_data() };
+        let (began, synced) = timed(&self.shared.timings.segment_syncs, sync_data);
         synced.map_err(|error| self.shared.fatal.set(&StoreError::io("sync", &path)(error)))?;
         Ok(began)
     }
@@ -234,6 +238,9 @@ impl Work {
                     self.shared.index.insert(append.id, place);
                 }
                 Some(from) if self.shared.index.move_if(append.id, from, place) => self.shared.unaccount(from),
+                Some(_) if planted(Fault::CompactionRevivesDeleted) => {
+                    self.shared.index.insert(append.id, place);
+                }
                 // Deleted while it was copied: so is the copy.
                 Some(_) => {
                     self.shared.unaccount(place);
@@ -339,11 +346,11 @@ fn seal(shared: &Shared, file: &dyn DiskFile, segment: &Segment, entries: &[Entr
 }
 
 /// What else waits, up to one batch.
-fn gather(jobs: &Receiver<Append>, first: Append) -> Vec<Append> {
+fn gather(jobs: &mut Receiver<Append>, first: Append) -> Vec<Append> {
     let mut bytes = first.record_bytes();
     let mut batch = vec![first];
     while bytes < BATCH_MAX_BYTES
-        && let Ok(next) = jobs.try_recv()
+        && let Some(next) = jobs.try_recv()
     {
         bytes += next.record_bytes();
         batch.push(next);

@@ -28,19 +28,20 @@ pub struct Compaction {
 }
 
 impl BlockStore {
-    /// Rewrites every sealed segment that has less live data than `compaction_live_percent`. Blocks the thread.
+    /// Rewrites every sealed segment that has less live data than `compaction_live_percent`. Blocks the thread, and waits for
+    /// the appender.
     ///
     /// # Errors
     /// [`StoreError`] of the first segment that could not be rewritten; it stays as it is.
-    pub fn compact(&self) -> Result<Compaction, StoreError> {
-        let _one_at_a_time = self.compacting.lock();
+    pub async fn compact(&self) -> Result<Compaction, StoreError> {
+        let _one_at_a_time = self.compacting.lock().await;
         let mut done = Compaction::default();
         for segment in self.shared.segments.all() {
             if self.closing.load(Ordering::Relaxed) {
                 break;
             }
             if segment.sealed.load(Ordering::Acquire) && self.is_mostly_dead(&segment) {
-                self.compact_one(&segment, &mut done)?;
+                self.compact_one(&segment, &mut done).await?;
             }
         }
         let counters = &self.shared.counters;
@@ -59,7 +60,7 @@ impl BlockStore {
         live == 0 || live * 100 < length * u64::from(self.shared.options.compaction_live_percent)
     }
 
-    fn compact_one(&self, segment: &Segment, done: &mut Compaction) -> Result<(), StoreError> {
+    async fn compact_one(&self, segment: &Segment, done: &mut Compaction) -> Result<(), StoreError> {
         let shared = &self.shared;
         let mut copies = Vec::new();
         let mut bytes = 0;
@@ -76,11 +77,11 @@ impl BlockStore {
             bytes += u64::from(place.length_bytes);
             copies.push(self.copy(entry.id, place, data));
             if bytes >= COPY_BYTES {
-                done.copied_blocks += settle(&mut copies)?;
+                done.copied_blocks += settle(&mut copies).await?;
                 bytes = 0;
             }
         }
-        done.copied_blocks += settle(&mut copies)?;
+        done.copied_blocks += settle(&mut copies).await?;
         if segment.live_bytes.load(Ordering::Acquire) > 0 {
             // Cut off, or a block that could neither be read nor be found damaged: it waits for the next time.
             return Ok(());
@@ -104,10 +105,10 @@ impl BlockStore {
 }
 
 /// Waits for copies; returns how many were made. One whose block was deleted meanwhile has no answer.
-fn settle(copies: &mut Vec<oneshot::Receiver<Result<(), StoreError>>>) -> Result<u64, StoreError> {
+async fn settle(copies: &mut Vec<oneshot::Receiver<Result<(), StoreError>>>) -> Result<u64, StoreError> {
     let mut count = 0;
     for copy in copies.drain(..) {
-        if let Ok(result) = copy.blocking_recv() {
+        if let Ok(result) = copy.await {
             result?;
             count += 1;
         }

@@ -6,6 +6,7 @@ use crate::store::error::is_damage;
 use std::io;
 use weir_proto::BlockId;
 use weir_service::disk::DiskFile;
+use weir_service::planted::{Fault, planted};
 
 const WINDOW_BYTES: usize = 4 * 1024 * 1024;
 /// An unreadable sector costs this much of what is around it, not all.
@@ -55,6 +56,7 @@ fn judge(items: &[Item], complete: bool) -> Scan {
         Item::Record(header) => header.durable_bytes,
         Item::Broken(..) => 0,
     });
+    let durable_bytes = durable_bytes.filter(|_| !planted(Fault::DamageTakenForTail));
     let durable_bytes = if complete { u32::MAX } else { durable_bytes.max().unwrap_or(0) };
     let mut scan = Scan::default();
     for (index, item) in items.iter().enumerate() {

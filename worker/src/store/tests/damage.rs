@@ -8,23 +8,23 @@ use std::path::PathBuf;
 const LARGE: u64 = SMALL_MAX + 100;
 const SEGMENT: &str = "/data/segments/00000001.segment";
 
-fn content(disk: &TestDisk, path: &Path) -> Vec<u8> {
+fn content(disk: &SimulatedDisk, path: &Path) -> Vec<u8> {
     disk.files().into_iter().find(|(name, _)| name == path).unwrap().1
 }
 
-fn flip(disk: &TestDisk, path: &Path, at: usize) {
+fn flip(disk: &SimulatedDisk, path: &Path, at: usize) {
     let mut bytes = content(disk, path);
     bytes[at] ^= 0x10;
-    disk.set(path, bytes);
+    disk.put(path, bytes);
 }
 
-fn block_path(disk: &TestDisk) -> PathBuf {
+fn block_path(disk: &SimulatedDisk) -> PathBuf {
     let files = disk.files();
     files.into_iter().map(|(path, _)| path).find(|path| path.starts_with("/data/files")).unwrap()
 }
 
 /// The block is not served, now or later; it is counted, reported, kept, and can be written anew.
-fn assert_set_aside(disk: &TestDisk, store: BlockStore, id: u64, length: u64) {
+fn assert_set_aside(disk: &SimulatedDisk, store: BlockStore, id: u64, length: u64) {
     for _ in 0..2 {
         assert!(matches!(store.read(BlockId(id), 0..length), Err(StoreError::Damaged { .. })));
         assert!(matches!(store.length_bytes(BlockId(id)), Err(StoreError::Damaged { .. })));
@@ -50,7 +50,7 @@ fn assert_set_aside(disk: &TestDisk, store: BlockStore, id: u64, length: u64) {
 
 #[test]
 fn a_flipped_byte_in_the_data_of_a_block_file_is_found_by_a_read_of_its_page_alone() {
-    let disk = TestDisk::default();
+    let disk = SimulatedDisk::default();
     let store = open_test(&disk);
     put(&store, 1, LARGE);
     let path = block_path(&disk);
@@ -64,7 +64,7 @@ fn a_flipped_byte_in_the_data_of_a_block_file_is_found_by_a_read_of_its_page_alo
 fn a_flipped_byte_in_the_header_or_the_checksums_of_a_block_file_is_damage() {
     let crcs = (4096 + LARGE) as usize;
     for at in [0, 9, 17, 30, crcs, crcs + 7] {
-        let disk = TestDisk::default();
+        let disk = SimulatedDisk::default();
         let store = open_test(&disk);
         put(&store, 1, LARGE);
         let path = block_path(&disk);
@@ -84,7 +84,7 @@ fn a_flipped_byte_in_the_header_or_the_checksums_of_a_block_file_is_damage() {
 #[test]
 fn one_damaged_summary_of_two_costs_nothing() {
     for at in [512, 550, -1, -20, -48] {
-        let disk = TestDisk::default();
+        let disk = SimulatedDisk::default();
         let store = open_test(&disk);
         put(&store, 1, LARGE);
         drop(store);
@@ -99,7 +99,7 @@ fn one_damaged_summary_of_two_costs_nothing() {
 
 #[test]
 fn a_block_file_that_was_never_finished_is_removed_at_the_start() {
-    let disk = TestDisk::default();
+    let disk = SimulatedDisk::default();
     let store = open_test(&disk);
     put(&store, 1, LARGE);
     drop(store);
@@ -123,7 +123,7 @@ fn a_block_file_that_was_never_finished_is_removed_at_the_start() {
         [whole[..whole.len() - 60].to_vec(), vec![0; 60]].concat(),
     ];
     for (number, remainder) in remainders.into_iter().enumerate() {
-        disk.set(&path, remainder);
+        disk.put(&path, remainder);
         let store = open_test(&disk);
         assert_eq!((ids(&store), store.counters().damaged_blocks), (vec![], 0), "remainder {number}");
         assert_eq!(store.usage().unwrap().used_bytes, 0);
@@ -134,11 +134,11 @@ fn a_block_file_that_was_never_finished_is_removed_at_the_start() {
 
 #[test]
 fn a_block_file_that_is_cut_short_or_gone_is_damage() {
-    let disk = TestDisk::default();
+    let disk = SimulatedDisk::default();
     let store = open_test(&disk);
     put(&store, 1, LARGE);
     let path = block_path(&disk);
-    disk.set(&path, content(&disk, &path)[..100_000].to_vec());
+    disk.put(&path, &content(&disk, &path)[..100_000]);
     assert_set_aside(&disk, store, 1, LARGE);
     let store = open_test(&disk);
     put(&store, 2, LARGE);
@@ -151,7 +151,7 @@ fn a_flipped_byte_anywhere_in_a_record_of_a_segment_is_damage() {
     let length = 70_000;
     let header = record::header_bytes(length) as u32;
     for at in [0, 5, 9, 17, 21, 25, 29, 33, 45, 50, header, header + 1, header + 65_536, header + length - 1] {
-        let disk = TestDisk::default();
+        let disk = SimulatedDisk::default();
         let store = open_test(&disk);
         put(&store, 1, 500);
         put(&store, 2, length.into());
@@ -172,7 +172,7 @@ fn a_flipped_byte_in_an_unsealed_segment_is_reported_by_the_start_which_goes_on(
     for (index, &length) in lengths.iter().enumerate() {
         let record = record::record_bytes(length) as usize;
         for at in [0, 8, 20, 40, record.saturating_sub(9).max(44)] {
-            let disk = TestDisk::default();
+            let disk = SimulatedDisk::default();
             let store = open_test(&disk);
             for (id, &length) in lengths.iter().enumerate() {
                 put(&store, id as u64 + 1, length.into());
@@ -202,7 +202,7 @@ fn a_flipped_byte_in_an_unsealed_segment_is_reported_by_the_start_which_goes_on(
 
 #[test]
 fn a_torn_tail_of_a_segment_is_cut_wherever_it_is_torn() {
-    let disk = TestDisk::default();
+    let disk = SimulatedDisk::default();
     let store = open_test(&disk);
     for id in 1..=3 {
         put(&store, id, 900);
@@ -218,8 +218,8 @@ fn a_torn_tail_of_a_segment_is_cut_wherever_it_is_torn() {
                 continue;
             }
             // What else of the torn group reached the disk is cut with it.
-            let disk = disk.after_cut(1);
-            disk.set(Path::new(SEGMENT), bytes);
+            let disk = disk.after_cut(&mut Random(1));
+            disk.put(Path::new(SEGMENT), bytes);
             let store = open_test(&disk);
             assert_eq!((ids(&store), store.counters().damaged_blocks), (vec![1, 2], 0), "torn at {torn}");
             put(&store, 4, 900);
@@ -233,7 +233,7 @@ fn a_torn_tail_of_a_segment_is_cut_wherever_it_is_torn() {
 
 #[test]
 fn what_else_of_a_torn_group_reached_the_disk_never_comes_back() {
-    let mut disk = TestDisk::default();
+    let mut disk = SimulatedDisk::default();
     let store = open_test(&disk);
     put(&store, 1, 900);
     drop(store);
@@ -248,20 +248,20 @@ fn what_else_of_a_torn_group_reached_the_disk_never_comes_back() {
     header.encode(&[block_crc], &mut second);
     second.extend_from_slice(&data);
     bytes[offset_bytes as usize..offset_bytes as usize + second.len()].copy_from_slice(&second);
-    disk.set(Path::new(SEGMENT), bytes);
+    disk.put(Path::new(SEGMENT), bytes);
     for _ in 0..2 {
         let store = open_test(&disk);
         assert_eq!(store.counters().damaged_blocks, 0);
         put(&store, 4, 900);
         assert_eq!(ids(&store), [1, 4]);
         // Cut, not closed: closing would write a mark over what is left.
-        disk = disk.after_cut(1);
+        disk = disk.after_cut(&mut Random(1));
     }
 }
 
 #[test]
 fn a_record_that_was_written_to_a_wrong_place_is_not_believed() {
-    let disk = TestDisk::default();
+    let disk = SimulatedDisk::default();
     let store = open_test(&disk);
     for id in 1..=4 {
         put(&store, id, 900);
@@ -269,14 +269,14 @@ fn a_record_that_was_written_to_a_wrong_place_is_not_believed() {
     let record = record::record_bytes(900) as usize;
     let mut bytes = content(&disk, Path::new(SEGMENT));
     bytes.copy_within(record..2 * record, 2 * record);
-    disk.set(Path::new(SEGMENT), bytes);
+    disk.put(Path::new(SEGMENT), bytes);
     assert!(matches!(store.read(BlockId(3), 0..900), Err(StoreError::Damaged { .. })));
     assert_set_aside(&disk, store, 3, 900);
 }
 
 #[test]
 fn scrubbing_finds_a_flipped_byte_that_nobody_read() {
-    let disk = TestDisk::default();
+    let disk = SimulatedDisk::default();
     let store = open_test(&disk);
     for id in 1..=30 {
         put(&store, id, 20_000);
@@ -305,7 +305,7 @@ fn scrubbing_finds_a_flipped_byte_that_nobody_read() {
 
 #[test]
 fn compaction_never_copies_damage() {
-    let disk = TestDisk::default();
+    let disk = SimulatedDisk::default();
     let store = open_test(&disk);
     for id in 1..=30 {
         put(&store, id, 50_000);
@@ -313,7 +313,7 @@ fn compaction_never_copies_damage() {
     let record = record::record_bytes(50_000) as usize;
     flip(&disk, Path::new(SEGMENT), 2 * record + 100);
     store.delete(&(5..=25).map(BlockId).collect::<Vec<_>>());
-    assert_eq!(store.compact().unwrap().removed_segments, 1);
+    assert_eq!(compact(&store).unwrap().removed_segments, 1);
     assert_eq!(store.damaged_unreported(), [BlockId(3)]);
     for id in [1, 2, 4, 26, 30] {
         assert_whole(&store, id, 50_000);

@@ -6,14 +6,15 @@ mod power_cut;
 mod segments;
 mod writing;
 
-use super::test_disk::TestDisk;
-use super::{BlockStore, Common, StoreOptions};
+use super::{BlockStore, Common, Compaction, StoreError, StoreOptions};
 use bytes::Bytes;
 use std::path::Path;
 use std::sync::Arc;
 use weir_proto::BlockId;
 use weir_service::config::WorkerSettings;
 use weir_service::disk::{Disk, SystemDisk};
+use weir_service::simulation::{Fault, Kind, Random, SimulatedDisk};
+use weir_service::threads;
 
 pub const KIB: u64 = 1024;
 pub const SMALL_MAX: u64 = 256 * KIB;
@@ -29,7 +30,7 @@ pub fn options(data: &Path) -> StoreOptions {
     StoreOptions::new(&settings, data).unwrap()
 }
 
-pub fn open_test(disk: &TestDisk) -> BlockStore {
+pub fn open_test(disk: &SimulatedDisk) -> BlockStore {
     BlockStore::open(options(Path::new("/data")), Arc::new(disk.clone()), &Common::default()).unwrap()
 }
 
@@ -41,7 +42,7 @@ pub fn open_at(data: &Path) -> BlockStore {
 pub fn on_both_disks(test: impl Fn(&dyn Fn() -> BlockStore)) {
     let folder = tempfile::tempdir().unwrap();
     test(&|| open_at(folder.path()));
-    let disk = TestDisk::default();
+    let disk = SimulatedDisk::default();
     test(&|| open_test(&disk));
 }
 
@@ -61,6 +62,10 @@ pub fn bytes_of(id: u64, length: u64) -> Bytes {
 
 pub fn put(store: &BlockStore, id: u64, length: u64) {
     store.write(BlockId(id), bytes_of(id, length)).unwrap();
+}
+
+pub fn compact(store: &BlockStore) -> Result<Compaction, StoreError> {
+    threads::block_on(store.compact())
 }
 
 pub fn assert_whole(store: &BlockStore, id: u64, length: u64) {

@@ -30,7 +30,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
     #[test]
     fn the_store_is_a_map(steps in prop::collection::vec(step(), 1..120)) {
-        let mut disk = TestDisk::default();
+        let mut disk = SimulatedDisk::default();
         let mut store = open_test(&disk);
         let mut model: BTreeMap<u64, u64> = BTreeMap::new();
         // After a cut, deletions that were not yet durable may be undone: of an id that was used again, which no
@@ -60,14 +60,14 @@ proptest! {
                     _ => prop_assert!(store.read(BlockId(id), from..to).is_err()),
                 },
                 Step::Compact => {
-                    store.compact().unwrap();
+                    compact(&store).unwrap();
                 }
                 Step::Reopen => {
                     drop(store);
                     store = open_test(&disk);
                 }
                 Step::Cut { seed } => {
-                    let cut = disk.after_cut(seed);
+                    let cut = disk.after_cut(&mut Random(seed));
                     drop(store);
                     disk = cut;
                     store = open_test(&disk);

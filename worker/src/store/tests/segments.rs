@@ -4,7 +4,7 @@ use super::*;
 use crate::store::layout::segment_file;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-fn names(disk: &TestDisk, kind: &str) -> Vec<u32> {
+fn names(disk: &SimulatedDisk, kind: &str) -> Vec<u32> {
     let files = disk.files();
     let names = files.iter().filter_map(|(path, _)| segment_file(Path::new(path.file_name()?)));
     names.filter(|&(_, found)| found == kind).map(|(number, _)| number).collect()
@@ -12,7 +12,7 @@ fn names(disk: &TestDisk, kind: &str) -> Vec<u32> {
 
 #[test]
 fn full_segments_are_sealed_with_an_index_and_not_read_at_a_start() {
-    let disk = TestDisk::default();
+    let disk = SimulatedDisk::default();
     let store = open_test(&disk);
     for id in 1..=100 {
         put(&store, id, 50_000);
@@ -24,7 +24,7 @@ fn full_segments_are_sealed_with_an_index_and_not_read_at_a_start() {
     // Garbage in place of a sealed segment goes unnoticed until a block of it is read.
     let path = Path::new("/data/segments/00000001.segment");
     let length = disk.files().iter().find(|(name, _)| name == path).unwrap().1.len();
-    disk.set(path, vec![7; length]);
+    disk.put(path, vec![7; length]);
     let store = open_test(&disk);
     assert_eq!(ids(&store).len(), 100);
     assert!(store.read(BlockId(1), 0..1).is_err());
@@ -33,7 +33,7 @@ fn full_segments_are_sealed_with_an_index_and_not_read_at_a_start() {
 
 #[test]
 fn writing_goes_on_in_the_open_segment_after_a_start() {
-    let disk = TestDisk::default();
+    let disk = SimulatedDisk::default();
     for id in 1..=10 {
         let store = open_test(&disk);
         put(&store, id, 1000);
@@ -46,7 +46,7 @@ fn writing_goes_on_in_the_open_segment_after_a_start() {
 
 #[test]
 fn a_wrong_or_missing_index_file_is_made_anew() {
-    let disk = TestDisk::default();
+    let disk = SimulatedDisk::default();
     let store = open_test(&disk);
     for id in 1..=60 {
         put(&store, id, 50_000);
@@ -58,7 +58,7 @@ fn a_wrong_or_missing_index_file_is_made_anew() {
     for at in [0, 9, 33, right.len() - 1] {
         let mut wrong = right.clone();
         wrong[at] ^= 1;
-        disk.set(path, wrong);
+        disk.put(path, wrong);
         let store = open_test(&disk);
         assert_eq!(ids(&store).len(), 59);
         assert_eq!(store.counters().damaged_blocks, 0);
@@ -73,7 +73,7 @@ fn a_wrong_or_missing_index_file_is_made_anew() {
 
 #[test]
 fn blocks_of_a_sealed_segment_that_was_cut_short_are_reported_not_forgotten() {
-    let disk = TestDisk::default();
+    let disk = SimulatedDisk::default();
     let store = open_test(&disk);
     for id in 1..=60 {
         put(&store, id, 50_000);
@@ -81,7 +81,7 @@ fn blocks_of_a_sealed_segment_that_was_cut_short_are_reported_not_forgotten() {
     drop(store);
     let path = Path::new("/data/segments/00000001.segment");
     let bytes = disk.files().into_iter().find(|(name, _)| name == path).unwrap().1;
-    disk.set(path, bytes[..120_000].to_vec());
+    disk.put(path, &bytes[..120_000]);
     let store = open_test(&disk);
     assert_eq!(ids(&store).len(), 60);
     assert_whole(&store, 2, 50_000);
@@ -104,7 +104,7 @@ fn deleted_blocks_stay_deleted_and_their_space_comes_back() {
         drop(store);
         let store = open();
         assert_eq!(ids(&store), (1..=20).map(|id| id * 5).collect::<Vec<_>>());
-        let done = store.compact().unwrap();
+        let done = compact(&store).unwrap();
         assert!(done.removed_segments >= 4 && done.freed_bytes > 0, "{done:?}");
         let used = store.usage().unwrap().used_bytes;
         assert!(used < full / 2, "{used} of {full}");
@@ -113,7 +113,7 @@ fn deleted_blocks_stay_deleted_and_their_space_comes_back() {
                 assert_whole(&store, id, 50_000);
             }
             if round == 0 {
-                assert_eq!(store.compact().unwrap().removed_segments, 0);
+                assert_eq!(compact(&store).unwrap().removed_segments, 0);
             }
         }
         drop(store);
@@ -171,11 +171,11 @@ fn compaction_keeps_every_live_block_while_others_read_write_and_delete() {
                 }
             });
             while !(writer.is_finished() && deleter.is_finished()) {
-                store.compact().unwrap();
+                compact(store).unwrap();
             }
             writer.join().unwrap();
             deleter.join().unwrap();
-            store.compact().unwrap();
+            compact(store).unwrap();
             over.store(true, Ordering::Relaxed);
             readers.into_iter().for_each(|reader| reader.join().unwrap());
         });
@@ -191,14 +191,14 @@ fn compaction_keeps_every_live_block_while_others_read_write_and_delete() {
 
 #[test]
 fn live_bytes_are_right_after_writes_deletes_compaction_and_starts() {
-    let disk = TestDisk::default();
+    let disk = SimulatedDisk::default();
     let mut store = open_test(&disk);
     for round in 0..4 {
         for id in 1..=60 {
             put(&store, round * 100 + id, 30_000);
         }
         store.delete(&(1..=40).map(|id| BlockId(round * 100 + id)).collect::<Vec<_>>());
-        store.compact().unwrap();
+        compact(&store).unwrap();
         let live: u64 =
             store.shared.segments.all().iter().map(|segment| segment.live_bytes.load(Ordering::SeqCst)).sum();
         assert_eq!(live, (round + 1) * 20 * crate::store::segment::record::record_bytes(30_000));

@@ -103,7 +103,7 @@ fn a_second_write_succeeds_only_with_the_same_bytes() {
 
 #[test]
 fn an_id_is_written_by_one_at_a_time_and_not_deleted_meanwhile() {
-    let disk = TestDisk::default();
+    let disk = SimulatedDisk::default();
     let store = open_test(&disk);
     let writer = store.begin(BlockId(1), None).unwrap();
     assert!(matches!(store.begin(BlockId(1), None), Err(StoreError::Busy(_))));
@@ -114,7 +114,7 @@ fn an_id_is_written_by_one_at_a_time_and_not_deleted_meanwhile() {
 
 #[test]
 fn a_write_that_ends_early_or_lies_leaves_nothing_behind() {
-    let disk = TestDisk::default();
+    let disk = SimulatedDisk::default();
     let store = open_test(&disk);
     let before = (disk.files().len(), store.usage().unwrap());
     for announced in [None, Some(4 * SMALL_MAX)] {
@@ -151,7 +151,7 @@ fn a_write_that_ends_early_or_lies_leaves_nothing_behind() {
 
 #[test]
 fn a_block_that_ends_earlier_than_announced_takes_and_has_only_what_came() {
-    let disk = TestDisk::default();
+    let disk = SimulatedDisk::default();
     let store = open_test(&disk);
     for (id, length) in [(1, 3 * SMALL_MAX), (2, SMALL_MAX / 2)] {
         let data = bytes_of(id, length);
@@ -173,7 +173,7 @@ fn a_block_that_ends_earlier_than_announced_takes_and_has_only_what_came() {
 
 #[test]
 fn a_full_disk_takes_no_blocks_but_gives_and_deletes_them() {
-    let disk = TestDisk::default();
+    let disk = SimulatedDisk::default();
     let mut options = options(Path::new("/data"));
     options.reserve_bytes = 1 << 20;
     let store = BlockStore::open(options, Arc::new(disk.clone()), &Common::default()).unwrap();
@@ -194,12 +194,12 @@ fn a_full_disk_takes_no_blocks_but_gives_and_deletes_them() {
 
 #[test]
 fn a_disk_that_is_full_to_the_last_byte_can_be_started_on_and_written_to_when_there_is_room() {
-    let disk = TestDisk::default();
+    let disk = SimulatedDisk::default();
     let mut store = open_test(&disk);
     put(&store, 1, 1000);
     put(&store, 2, SMALL_MAX + 1);
     for size in [1000, SMALL_MAX + 1] {
-        disk.fail_writes(true);
+        disk.fail(Fault::full());
         let files = disk.files().len();
         assert!(matches!(store.write(BlockId(size), bytes_of(size, size)), Err(StoreError::NoSpace { .. })));
         assert_eq!(disk.files().len(), files);
@@ -207,7 +207,7 @@ fn a_disk_that_is_full_to_the_last_byte_can_be_started_on_and_written_to_when_th
         store = open_test(&disk);
         assert_whole(&store, 1, 1000);
         assert_whole(&store, 2, SMALL_MAX + 1);
-        disk.fail_writes(false);
+        disk.heal();
         put(&store, size, size);
         assert_whole(&store, size, size);
     }
@@ -216,7 +216,7 @@ fn a_disk_that_is_full_to_the_last_byte_can_be_started_on_and_written_to_when_th
 
 #[test]
 fn a_block_is_admitted_when_its_whole_length_fits_above_the_reserve() {
-    let disk = TestDisk::default();
+    let disk = SimulatedDisk::default();
     let mut options = options(Path::new("/data"));
     options.reserve_bytes = 1 << 20;
     let store = BlockStore::open(options, Arc::new(disk.clone()), &Common::default()).unwrap();
@@ -228,14 +228,14 @@ fn a_block_is_admitted_when_its_whole_length_fits_above_the_reserve() {
 #[test]
 fn a_failed_fsync_ends_writing_for_good_and_reading_goes_on() {
     for size in [100, SMALL_MAX + 1] {
-        let disk = TestDisk::default();
+        let disk = SimulatedDisk::default();
         let store = open_test(&disk);
         put(&store, 1, size);
         let failed = store.failed();
         assert!(failed.borrow().is_none());
-        disk.fail_syncs(true);
+        disk.fail(Fault::broken(Kind::SYNCS));
         assert!(matches!(store.write(BlockId(2), bytes_of(2, size)), Err(StoreError::Failed(_))));
-        disk.fail_syncs(false);
+        disk.heal();
         assert!(matches!(store.write(BlockId(3), bytes_of(3, size)), Err(StoreError::Failed(_))));
         assert!(failed.borrow().is_some());
         assert!(matches!(store.read(BlockId(2), 0..1), Err(StoreError::NoSuchBlock(_))));

@@ -1,17 +1,24 @@
 use super::*;
-use crate::store::embedded::memory_disk::{MemoryDisk, Random};
 use std::path::Path;
 use weir_service::clock::ManualClock;
+use weir_service::simulation::{Fault, Kind, Random, SimulatedDisk};
 
 const FOLDER: &str = "/journal";
 
-fn folder(disk: &MemoryDisk, segment_bytes: u64) -> Folder {
+/// A disk with a folder for a journal.
+fn empty() -> SimulatedDisk {
+    let disk = SimulatedDisk::default();
+    disk.create_dir_all(Path::new(FOLDER)).unwrap();
+    disk
+}
+
+fn folder(disk: &SimulatedDisk, segment_bytes: u64) -> Folder {
     let clock = Arc::new(ManualClock::at(0));
     Folder { path: FOLDER.into(), segment_bytes, disk: Arc::new(disk.clone()), clock }
 }
 
 /// Opens the journal; what it has, as text.
-fn open(disk: &MemoryDisk, segment_bytes: u64) -> Result<(Journal, Vec<String>), StoreError> {
+fn open(disk: &SimulatedDisk, segment_bytes: u64) -> Result<(Journal, Vec<String>), StoreError> {
     let scanned = Scanned::read(folder(disk, segment_bytes), true)?;
     let mut found = Vec::new();
     let tail = scanned.replay(0, &mut |header, payload| {
@@ -47,8 +54,8 @@ fn first_segment() -> PathBuf {
 }
 
 /// A journal with three frames in its only segment, the offsets of the second and third, and the end.
-fn three_frames() -> (MemoryDisk, u64, u64, u64) {
-    let disk = MemoryDisk::new();
+fn three_frames() -> (SimulatedDisk, u64, u64, u64) {
+    let disk = empty();
     let (mut journal, _) = open(&disk, 0).unwrap();
     append(&mut journal, "one");
     let second = journal.offset;
@@ -73,7 +80,7 @@ fn frames_come_back_in_order_and_writing_goes_on() {
 #[test]
 fn a_tail_torn_at_any_byte_is_cut_and_never_read_again() {
     let (disk, _, third, end) = three_frames();
-    let whole = disk.bytes(&first_segment());
+    let whole = disk.bytes(&first_segment()).unwrap();
     // The padding after the payload is zero anyway.
     let payload_end = whole[..end as usize].iter().rposition(|byte| *byte != 0).unwrap() as u64 + 1;
     for torn_at in third..payload_end {
@@ -89,12 +96,12 @@ fn a_tail_torn_at_any_byte_is_cut_and_never_read_again() {
     }
 }
 
-fn check_cut(disk: &MemoryDisk, bytes: &[u8], tail: u64) {
+fn check_cut(disk: &SimulatedDisk, bytes: &[u8], tail: u64) {
     let disk = disk.copy();
-    disk.set_bytes(&first_segment(), bytes);
+    disk.put(&first_segment(), bytes);
     let (mut journal, found) = open(&disk, 0).unwrap();
     assert_eq!((found.len(), journal.last(), journal.offset), (2, 4, tail));
-    let after = disk.bytes(&first_segment());
+    let after = disk.bytes(&first_segment()).unwrap();
     assert!(after[tail as usize..].iter().all(|byte| *byte == 0), "the tail is zeroed");
     append(&mut journal, "again");
     drop(journal);
@@ -104,12 +111,12 @@ fn check_cut(disk: &MemoryDisk, bytes: &[u8], tail: u64) {
 #[test]
 fn any_bit_flipped_in_what_was_acknowledged_is_damage_and_in_the_last_frame_a_cut() {
     let (disk, second, third, end) = three_frames();
-    let whole = disk.bytes(&first_segment());
+    let whole = disk.bytes(&first_segment()).unwrap();
     for at in SEGMENT_HEADER_BYTES..end {
         let copy = disk.copy();
         let mut bytes = whole.clone();
         bytes[at as usize] ^= 1 << (at % 8);
-        copy.set_bytes(&first_segment(), &bytes);
+        copy.put(&first_segment(), &bytes);
         let frame = [SEGMENT_HEADER_BYTES, second, third].into_iter().rfind(|start| *start <= at).unwrap();
         let payload_end = whole[..end as usize].iter().rposition(|byte| *byte != 0).unwrap() as u64;
         let covers_nothing = (44..48).contains(&(at - frame)) || at > payload_end;
@@ -126,11 +133,11 @@ fn any_bit_flipped_in_what_was_acknowledged_is_damage_and_in_the_last_frame_a_cu
 #[test]
 fn a_segment_header_with_a_bit_flipped_is_damage() {
     let (disk, ..) = three_frames();
-    let whole = disk.bytes(&first_segment());
+    let whole = disk.bytes(&first_segment()).unwrap();
     for at in 0..SEGMENT_HEADER_BYTES as usize {
         let mut bytes = whole.clone();
         bytes[at] ^= 0x10;
-        disk.set_bytes(&first_segment(), &bytes);
+        disk.put(&first_segment(), &bytes);
         assert!(is_damaged(open(&disk, 0)), "byte {at}");
     }
 }
@@ -138,21 +145,21 @@ fn a_segment_header_with_a_bit_flipped_is_damage() {
 #[test]
 fn a_value_that_looks_like_a_frame_is_none() {
     let (disk, _, third, end) = three_frames();
-    let frame = disk.bytes(&first_segment())[third as usize..end as usize].to_vec();
+    let frame = disk.bytes(&first_segment()).unwrap()[third as usize..end as usize].to_vec();
     let (mut journal, _) = open(&disk, 0).unwrap();
     let start = journal.offset;
     journal.append(8, |out| out.extend_from_slice(&frame)).unwrap();
     drop(journal);
     // The frame around it is torn: what is left is the payload, which is a whole frame of another place.
-    let mut bytes = disk.bytes(&first_segment());
+    let mut bytes = disk.bytes(&first_segment()).unwrap();
     bytes[start as usize..start as usize + FRAME_HEADER_BYTES].fill(0);
-    disk.set_bytes(&first_segment(), &bytes);
+    disk.put(&first_segment(), &bytes);
     assert_eq!(open(&disk, 0).unwrap().1.len(), 3);
 }
 
 #[test]
 fn frames_go_on_over_segments_whatever_their_size() {
-    let disk = MemoryDisk::new();
+    let disk = empty();
     let (mut journal, _) = open(&disk, 0).unwrap();
     let mut expected = Vec::new();
     for number in 0..40_u64 {
@@ -184,7 +191,7 @@ fn frames_go_on_over_segments_whatever_their_size() {
 
 #[test]
 fn old_segments_go_and_the_rest_is_still_read() {
-    let disk = MemoryDisk::new();
+    let disk = empty();
     let (mut journal, _) = open(&disk, 0).unwrap();
     for _ in 0..20 {
         append(&mut journal, &"x".repeat(1500));
@@ -209,7 +216,7 @@ fn old_segments_go_and_the_rest_is_still_read() {
 
 #[test]
 fn a_missing_segment_is_damage() {
-    let disk = MemoryDisk::new();
+    let disk = empty();
     let (mut journal, _) = open(&disk, 0).unwrap();
     for _ in 0..20 {
         append(&mut journal, &"x".repeat(1500));
@@ -220,13 +227,13 @@ fn a_missing_segment_is_damage() {
         copy.remove_file(&segment::path(Path::new(FOLDER), number)).unwrap();
         assert!(is_damaged(open(&copy, 0)), "segment {number}");
     }
-    let empty = MemoryDisk::new();
+    let empty = empty();
     assert!(is_damaged(Scanned::read(folder(&empty, 0), false).map(|_| ())), "no segments, and not new");
 }
 
 #[test]
 fn a_first_frame_that_is_damaged_in_an_older_segment_is_damage() {
-    let disk = MemoryDisk::new();
+    let disk = empty();
     let (mut journal, _) = open(&disk, 0).unwrap();
     for _ in 0..20 {
         append(&mut journal, &"x".repeat(1500));
@@ -235,17 +242,17 @@ fn a_first_frame_that_is_damaged_in_an_older_segment_is_damage() {
     for number in 1..=9 {
         let copy = disk.copy();
         let path = segment::path(Path::new(FOLDER), number);
-        let mut bytes = copy.bytes(&path);
+        let mut bytes = copy.bytes(&path).unwrap();
         bytes[100] ^= 1;
         bytes[150] ^= 1;
-        copy.set_bytes(&path, &bytes);
+        copy.put(&path, &bytes);
         assert!(is_damaged(open(&copy, 0)), "segment {number}");
     }
 }
 
 #[test]
 fn without_space_nothing_is_written_and_with_space_it_goes_on() {
-    let disk = MemoryDisk::new();
+    let disk = empty();
     let (mut journal, _) = open(&disk, 0).unwrap();
     append(&mut journal, "one");
     disk.set_available(100);
@@ -262,25 +269,25 @@ fn without_space_nothing_is_written_and_with_space_it_goes_on() {
 
 #[test]
 fn a_sync_that_failed_is_fatal() {
-    let disk = MemoryDisk::new();
+    let disk = empty();
     let (mut journal, _) = open(&disk, 0).unwrap();
-    disk.fail_syncs(true);
+    disk.fail(Fault::broken(Kind::SYNCS));
     assert!(matches!(journal.append(1, |out| out.push(1)), Err(AppendError::Fatal(_))));
 }
 
 #[test]
 fn what_a_failed_sync_left_in_the_page_cache_is_durable_once_it_was_read() {
-    let disk = MemoryDisk::new();
+    let disk = empty();
     let (mut journal, _) = open(&disk, 0).unwrap();
     append(&mut journal, "one");
-    disk.fail_syncs(true);
+    disk.fail(Fault::broken(Kind::SYNCS));
     assert!(journal.append(4, |out| out.extend_from_slice(b"two")).is_err());
     drop(journal);
-    disk.fail_syncs(false);
+    disk.heal();
     let found = open(&disk, 0).unwrap().1;
     assert_eq!(found, ["1-2 one", "3-4 two"], "it may have been committed");
     for seed in 0..8 {
-        assert_eq!(open(&disk.power_cut(&mut Random(seed)), 0).unwrap().1, found);
+        assert_eq!(open(&disk.after_cut(&mut Random(seed)), 0).unwrap().1, found);
     }
 }
 
@@ -288,7 +295,7 @@ fn what_a_failed_sync_left_in_the_page_cache_is_durable_once_it_was_read() {
 fn whatever_a_power_cut_leaves_what_was_acknowledged_is_there() {
     for seed in 0..400 {
         let mut random = Random(seed);
-        let mut disk = MemoryDisk::new();
+        let mut disk = empty();
         let mut acknowledged = Vec::new();
         for _ in 0..4 {
             disk.power_off_at(disk.steps() + random.below(60));
@@ -308,7 +315,7 @@ fn whatever_a_power_cut_leaves_what_was_acknowledged_is_there() {
                     acknowledged.push(said);
                 }
             }
-            disk = disk.power_cut(&mut random);
+            disk = disk.after_cut(&mut random);
         }
         let found = open(&disk, 0).unwrap().1;
         assert_eq!(found[..acknowledged.len()], acknowledged, "seed {seed}");

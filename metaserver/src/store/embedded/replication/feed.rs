@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::sync::mpsc::Sender;
+use weir_service::threads;
 
 /// Frames are read from the journal up to about so many bytes at a time.
 const READ_BYTES: usize = 1 << 20;
@@ -52,49 +53,49 @@ impl From<StoreError> for Ended {
 
 impl Feed {
     /// Runs until the standby is gone.
-    pub fn run(mut self) {
-        match self.bring_up() {
-            Ok(()) => self.stay(),
+    pub async fn run(mut self) {
+        match self.bring_up().await {
+            Ok(()) => self.stay().await,
             Err(Ended::Gone) => {}
             Err(Ended::Failed(error)) => self.followers.detach(self.attachment, &error.to_string()),
         }
     }
 
-    fn bring_up(&mut self) -> Result<(), Ended> {
+    async fn bring_up(&mut self) -> Result<(), Ended> {
         let mut sent = if self.continues()? {
             self.followers.acknowledge(self.attachment, self.position.sequence)?;
-            self.send(ToStandby::Continue)?;
+            self.send(ToStandby::Continue).await?;
             self.position.sequence
         } else {
-            self.seed()?
+            self.seed().await?
         };
         self.followers.set_phase(self.attachment, Phase::CatchingUp);
         loop {
             let durable = self.followers.durable();
             while sent < durable {
                 // What is on its way stays little: once in sync, commits wait for it.
-                self.wait_for(sent)?;
-                sent = self.send_frames(sent, durable)?;
+                self.wait_for(sent).await?;
+                sent = self.send_frames(sent, durable).await?;
             }
             let joined = self.followers.join(self.attachment, sent);
             // What can't be noted must not be hidden.
             if joined.inspect_err(|error| self.shared.stop(error.to_string()))? {
                 return Ok(());
             }
-            self.pause()?;
+            self.pause().await?;
         }
     }
 
     /// Waits until the standby has a commit.
-    fn wait_for(&self, sequence: u64) -> Result<(), Gone> {
+    async fn wait_for(&self, sequence: u64) -> Result<(), Gone> {
         while self.followers.acknowledged(self.attachment).is_some_and(|acknowledged| acknowledged < sequence) {
-            self.pause()?;
+            self.pause().await?;
         }
         Ok(())
     }
 
-    fn pause(&self) -> Result<(), Gone> {
-        std::thread::sleep(JOIN_INTERVAL);
+    async fn pause(&self) -> Result<(), Gone> {
+        threads::pause(JOIN_INTERVAL).await;
         let is_there = self.followers.is_attached(self.attachment) && !self.sender.is_closed();
         if is_there && !self.shared.is_closing() { Ok(()) } else { Err(Gone) }
     }
@@ -112,7 +113,7 @@ impl Feed {
     }
 
     /// Sends a checkpoint. Returns the last commit that it has.
-    fn seed(&mut self) -> Result<u64, Ended> {
+    async fn seed(&mut self) -> Result<u64, Ended> {
         self.followers.set_phase(self.attachment, Phase::Seeding);
         if !self.checkpoints.has_recent() {
             self.checkpoints.make()?;
@@ -127,20 +128,20 @@ impl Feed {
         let bytes = file.len().map_err(io_error("measure", &path))?;
         tracing::info!(sequence, bytes, "the standby gets a checkpoint");
         let position = Position { sequence, frame };
-        self.send(ToStandby::Seed { bytes, position })?;
+        self.send(ToStandby::Seed { bytes, position }).await?;
         let mut offset = 0;
         while offset < bytes {
             let mut piece = vec![0; SEED_PIECE_BYTES.min((bytes - offset) as usize)];
             file.read_exact_at(&mut piece, offset).map_err(io_error("read", &path))?;
             offset += piece.len() as u64;
-            self.send(ToStandby::SeedPiece(Bytes::from(piece)))?;
+            self.send(ToStandby::SeedPiece(Bytes::from(piece))).await?;
         }
-        self.wait_for(sequence)?;
+        self.wait_for(sequence).await?;
         Ok(sequence)
     }
 
     /// Sends some frames after a commit. Returns the last commit sent.
-    fn send_frames(&self, sent: u64, durable: u64) -> Result<u64, Ended> {
+    async fn send_frames(&self, sent: u64, durable: u64) -> Result<u64, Ended> {
         let frames = {
             let _kept = self.checkpoints.making.lock();
             self.checkpoints.catalog.frames(sent, durable, READ_BYTES)?
@@ -148,20 +149,20 @@ impl Feed {
         let mut last = sent;
         for frame in frames {
             last = frame.last;
-            self.send(ToStandby::Frame(frame))?;
+            self.send(ToStandby::Frame(frame)).await?;
         }
         Ok(last)
     }
 
-    fn send(&self, message: ToStandby) -> Result<(), Gone> {
-        self.sender.blocking_send(message).map_err(|_| Gone)
+    async fn send(&self, message: ToStandby) -> Result<(), Gone> {
+        self.sender.send(message).await.map_err(|_| Gone)
     }
 
     /// Tells that the primary is there. Where it can't, frames are under way, which tell it too.
-    fn stay(&self) {
+    async fn stay(&self) {
         while self.followers.is_attached(self.attachment) && !self.sender.is_closed() && !self.shared.is_closing() {
             let _ = self.sender.try_send(ToStandby::Alive);
-            std::thread::sleep(ALIVE_INTERVAL);
+            threads::pause(ALIVE_INTERVAL).await;
         }
     }
 }

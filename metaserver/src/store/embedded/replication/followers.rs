@@ -4,14 +4,16 @@ use super::notes::{Alone, PrimaryNote};
 use super::{Frame, StandbyOptions, ToStandby};
 use crate::store::StoreError;
 use crate::store::embedded::shared::Shared;
-use parking_lot::{Condvar, Mutex, MutexGuard};
+use parking_lot::Mutex;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::sync::mpsc::Sender;
+use tokio::time::Instant;
 use weir_service::clock::Clock;
 use weir_service::config::StandbyMode;
 use weir_service::disk::Disk;
+use weir_service::threads::Condition;
 
 /// How often the writer, while it waits, looks whether the store is being closed.
 const WAIT_INTERVAL: Duration = Duration::from_millis(50);
@@ -69,7 +71,7 @@ pub(in super::super) struct Followers {
     data: PathBuf,
     clock: Arc<dyn Clock>,
     state: Mutex<State>,
-    changed: Condvar,
+    changed: Condition,
 }
 
 struct State {
@@ -108,7 +110,7 @@ impl Followers {
         let note = PrimaryNote::read(&*disk, &data)?;
         let state =
             State { enforcing: false, durable, writing: false, current: None, follower: None, attachments: 0, note };
-        Ok(Self { options, disk, data, clock, state: Mutex::new(state), changed: Condvar::new() })
+        Ok(Self { options, disk, data, clock, state: Mutex::new(state), changed: Condition::default() })
     }
 
     /// From now on commits are for clients: what the mode promises holds for them. Those before, which a metaserver makes
@@ -157,7 +159,7 @@ impl Followers {
         tracing::info!(address, "a standby follows");
         let phase = Phase::CatchingUp;
         state.follower = Some(Follower { attachment, standby_id, address, phase, acknowledged: 0, sender });
-        self.changed.notify_all();
+        self.changed.notify();
         Ok(attachment)
     }
 
@@ -166,7 +168,7 @@ impl Followers {
         let mut state = self.state.lock();
         if let Some(follower) = state.follower.take_if(|follower| follower.attachment == attachment) {
             tracing::warn!(address = follower.address, reason, "the standby has fallen away");
-            self.changed.notify_all();
+            self.changed.notify();
         }
     }
 
@@ -197,7 +199,7 @@ impl Followers {
             return Err(super::refused(format!("commit {sequence} was acknowledged, and {given} is the last")));
         }
         follower.acknowledged = follower.acknowledged.max(sequence);
-        self.changed.notify_all();
+        self.changed.notify();
         Ok(())
     }
 
@@ -233,7 +235,7 @@ impl Followers {
         self.note(&mut state, PrimaryNote { standby_id, address, alone: None })?;
         let _ = sender.try_send(ToStandby::InSync { sequence });
         tracing::info!(sequence, "the standby is in sync");
-        self.changed.notify_all();
+        self.changed.notify();
         Ok(true)
     }
 
@@ -271,37 +273,46 @@ impl Followers {
     /// # Errors
     /// [`StoreError::Stopped`]: the store is being closed, and with [`StandbyMode::Required`] the standby has not
     /// acknowledged. An error of the disk: the store must stop.
-    pub fn wait(&self, before: u64, last: u64, shared: &Shared) -> Result<(), StoreError> {
+    pub async fn wait(&self, before: u64, last: u64, shared: &Shared) -> Result<(), StoreError> {
         if self.options.mode == StandbyMode::None {
             return Ok(());
         }
         let deadline = Instant::now() + self.options.timeout;
-        let mut state = self.state.lock();
-        loop {
-            if !state.enforcing || state.follower.as_ref().is_some_and(|follower| follower.acknowledged >= last) {
-                return Ok(());
-            }
-            let is_late = Instant::now() >= deadline;
-            if state.is_in_sync() && is_late {
-                let follower = state.follower.take();
-                let address = follower.map(|follower| follower.address).unwrap_or_default();
-                tracing::error!(address, timeout = ?self.options.timeout, "the standby does not acknowledge");
-            }
-            // One that is away for a moment is waited for, one that was let go is not.
-            let counts = state.note.as_ref().is_some_and(|note| note.alone.is_none());
-            if self.options.mode == StandbyMode::Optional && !state.is_in_sync() && (is_late || !counts) {
-                return self.go_on_alone(&mut state, before);
-            }
-            if shared.is_closing() || shared.has_stopped() {
-                let reason = "it is closed while a commit waits for the standby".into();
-                return Err(StoreError::Stopped { reason });
-            }
-            self.changed.wait_for(&mut state, WAIT_INTERVAL);
+        let look = |state: &mut State| self.settle(state, before, last, Instant::now() >= deadline, shared).transpose();
+        self.changed.wait_with_looks(WAIT_INTERVAL, &self.state, look).await
+    }
+
+    /// Whether [`Followers::wait`] has waited long enough. `None`: it has not.
+    fn settle(
+        &self,
+        state: &mut State,
+        before: u64,
+        last: u64,
+        is_late: bool,
+        shared: &Shared,
+    ) -> Result<Option<()>, StoreError> {
+        if !state.enforcing || state.follower.as_ref().is_some_and(|follower| follower.acknowledged >= last) {
+            return Ok(Some(()));
         }
+        if state.is_in_sync() && is_late {
+            let follower = state.follower.take();
+            let address = follower.map(|follower| follower.address).unwrap_or_default();
+            tracing::error!(address, timeout = ?self.options.timeout, "the standby does not acknowledge");
+        }
+        // One that is away for a moment is waited for, one that was let go is not.
+        let counts = state.note.as_ref().is_some_and(|note| note.alone.is_none());
+        if self.options.mode == StandbyMode::Optional && !state.is_in_sync() && (is_late || !counts) {
+            return self.go_on_alone(state, before).map(Some);
+        }
+        if shared.is_closing() || shared.has_stopped() {
+            let reason = "it is closed while a commit waits for the standby".into();
+            return Err(StoreError::Stopped { reason });
+        }
+        Ok(None)
     }
 
     /// Notes that commits after `sequence` are answered without the standby.
-    fn go_on_alone(&self, state: &mut MutexGuard<'_, State>, sequence: u64) -> Result<(), StoreError> {
+    fn go_on_alone(&self, state: &mut State, sequence: u64) -> Result<(), StoreError> {
         // Where there never was one, nothing is missing anywhere.
         let Some(note) = state.note.clone().filter(|note| note.alone.is_none()) else { return Ok(()) };
         let alone = Alone { sequence, at_ms: self.clock.now_ms() };
@@ -309,7 +320,7 @@ impl Followers {
         self.note(state, PrimaryNote { alone: Some(alone), ..note })
     }
 
-    fn note(&self, state: &mut MutexGuard<'_, State>, note: PrimaryNote) -> Result<(), StoreError> {
+    fn note(&self, state: &mut State, note: PrimaryNote) -> Result<(), StoreError> {
         if state.note.as_ref() != Some(&note) {
             note.write(&*self.disk, &self.data)?;
             state.note = Some(note);
@@ -320,7 +331,7 @@ impl Followers {
     /// Ends the connection to whoever follows.
     pub fn dismiss(&self) {
         self.state.lock().follower = None;
-        self.changed.notify_all();
+        self.changed.notify();
     }
 
     pub fn standing(&self, last: u64) -> Standing {

@@ -2,11 +2,10 @@
 
 use super::notes::{self, FOLLOWING_FILE, FollowingNote};
 use super::{Frame, Position, StandbyOptions, refused};
-use crate::store::embedded::recovery::remove_folder;
 use crate::store::embedded::state::write_file;
 use crate::store::embedded::{
-    CHECKPOINT_FOLDER, EmbeddedOptions, EmbeddedStore, INDEX_FOLDER, JOURNAL_FOLDER, RESTORED_FILE, STATE_FILE,
-    blocking, changes, checkpoint, io_error,
+    CHECKPOINT_FOLDER, EmbeddedOptions, EmbeddedStore, JOURNAL_FOLDER, RESTORED_FILE, STATE_FILE, blocking, changes,
+    checkpoint, io_error,
 };
 use crate::store::{CommitError, Sequence, StoreError};
 use parking_lot::{Mutex, RwLock};
@@ -79,7 +78,7 @@ impl StandbyStore {
         clock: Arc<dyn Clock>,
     ) -> Result<Self, StoreError> {
         disk.create_dir_all(data).map_err(io_error("make", data))?;
-        finish_seed(&*disk, data)?;
+        finish_seed(&*disk, data, &options)?;
         let note = match FollowingNote::read(&*disk, data)? {
             Some(note) => note,
             None => FollowingNote {
@@ -258,7 +257,7 @@ impl StandbyStore {
             let (disk, data) = (&*inner.disk, &inner.data);
             let name = seed.path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
             write_file(disk, data, SEEDING_FILE, "seeding.temporary", name.as_bytes())?;
-            finish_seed(disk, data)?;
+            finish_seed(disk, data, &inner.options)?;
             let store = EmbeddedStore::open_as(data, inner.options, inner.disk.clone(), inner.clock.clone(), true)?;
             let found = store.shared.applied();
             if found != seed.position.sequence {
@@ -344,7 +343,7 @@ impl Inner {
 }
 
 /// Puts a checkpoint in the place of all else in a folder, if that was begun. Each step can be done again.
-fn finish_seed(disk: &dyn Disk, data: &Path) -> Result<(), StoreError> {
+fn finish_seed(disk: &dyn Disk, data: &Path, options: &EmbeddedOptions) -> Result<(), StoreError> {
     let marker = data.join(SEEDING_FILE);
     if !disk.exists(&marker).map_err(io_error("look for", &marker))? {
         return Ok(());
@@ -369,7 +368,7 @@ fn finish_seed(disk: &dyn Disk, data: &Path) -> Result<(), StoreError> {
         }
         disk.sync_dir(folder).map_err(io_error("sync", folder))?;
     }
-    remove_folder(&data.join(INDEX_FOLDER))?;
+    options.index_folder(data).remove()?;
     notes::remove(disk, data, STATE_FILE)?;
     if disk.exists(&seed).map_err(io_error("look for", &seed))? {
         let place = checkpoints.join(&name);

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
+use weir_service::threads;
 use weir_service::trace::Trace;
 
 /// Messages that wait for the standby. Each is a frame at most; once it is in sync there is one at a time.
@@ -48,7 +49,7 @@ impl EmbeddedStore {
             sender,
             position,
         };
-        let thread = std::thread::Builder::new().name("weir-standby-feed".into()).spawn(move || feed.run());
+        let thread = threads::start("weir-standby-feed", move || feed.run());
         thread.map_err(io_error("start a thread for", &self.data))?;
         Ok((attachment, receiver))
     }

@@ -2,8 +2,7 @@
 
 use super::*;
 use crate::store::conformance::{add, everything, put, writes};
-use crate::store::embedded::memory_disk::{MemoryDisk, Random};
-use crate::store::embedded::{EmbeddedOptions, EmbeddedStore};
+use crate::store::embedded::{EmbeddedOptions, EmbeddedStore, IndexKind};
 use crate::store::{Batch, CommitError, Store};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -14,6 +13,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_stream::wrappers::ReceiverStream;
 use weir_service::clock::SystemClock;
+use weir_service::simulation::{Fault, Kind, Random, SimulatedDisk};
 
 const CLIENTS: usize = 4;
 
@@ -22,7 +22,7 @@ fn options(mode: StandbyMode) -> EmbeddedOptions {
     EmbeddedOptions {
         journal_segment_bytes: 4 << 10,
         checkpoint_journal_bytes: 24 << 10,
-        index_cache_bytes: 1 << 20,
+        index: IndexKind::Sled { cache_bytes: 1 << 20 },
         commit_queue_max_count: 10_000,
         reserve_bytes: 0,
         standby: StandbyOptions { mode, timeout: Duration::from_millis(300) },
@@ -31,14 +31,14 @@ fn options(mode: StandbyMode) -> EmbeddedOptions {
 
 /// A machine: its disk, and the folder where sled, which knows no disk but the system's, has its own.
 struct Machine {
-    disk: MemoryDisk,
+    disk: SimulatedDisk,
     folder: TempDir,
     mode: StandbyMode,
 }
 
 impl Machine {
     fn new(mode: StandbyMode) -> Self {
-        Self { disk: MemoryDisk::new(), folder: tempfile::tempdir().unwrap(), mode }
+        Self { disk: SimulatedDisk::default(), folder: tempfile::tempdir().unwrap(), mode }
     }
 
     fn data(&self) -> &Path {
@@ -65,7 +65,7 @@ impl Machine {
 
     /// The power is cut. The index, of which nothing was synced, is lost.
     fn cut(&mut self, random: &mut Random) {
-        self.disk = self.disk.power_cut(random);
+        self.disk = self.disk.after_cut(random);
         let _ = std::fs::remove_dir_all(self.data().join("index"));
     }
 }
@@ -403,7 +403,7 @@ async fn the_failure_of_a_standbys_disk_is_its_own() {
     let (primary, standby) = (a.serve().await.unwrap(), b.follow().await.unwrap());
     let wire = connect(&primary, &standby).unwrap();
     in_sync(&primary, &standby).await;
-    b.disk.fail_syncs(true);
+    b.disk.fail(Fault::broken(Kind::SYNCS));
     primary.commit(batch(0, 1, 10)).await.unwrap();
     assert!(wire.ended().await.is_err());
     primary.commit(batch(0, 2, 10)).await.unwrap();

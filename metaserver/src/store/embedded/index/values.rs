@@ -9,8 +9,8 @@
 //! | 6..10 | length of the value |
 //! | 10.. | key, value |
 
-use super::changes::Change;
-use super::io_error;
+use crate::store::embedded::changes::Change;
+use crate::store::embedded::io_error;
 use crate::store::{MAX_STORE_KEY_BYTES, MAX_VALUE_BYTES, StoreError};
 use bytes::Bytes;
 use crc_fast::crc32_iscsi as crc32c;
@@ -50,14 +50,14 @@ impl Default for Limits {
 
 /// Where a record lies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Place {
+pub(in super::super) struct Place {
     file: u32,
     offset: u32,
     bytes: u32,
 }
 
 /// What sled keeps for a key.
-pub(super) enum Kept<'a> {
+pub(in super::super) enum Kept<'a> {
     Short(&'a [u8]),
     Long(Place),
 }
@@ -301,7 +301,7 @@ impl Values {
     }
 }
 
-pub(super) fn push_record(out: &mut Vec<u8>, key: &[u8], value: &[u8]) {
+pub(in super::super) fn push_record(out: &mut Vec<u8>, key: &[u8], value: &[u8]) {
     let start = out.len();
     out.extend_from_slice(&[0; 4]);
     out.extend_from_slice(&(key.len() as u16).to_le_bytes());
@@ -313,7 +313,7 @@ pub(super) fn push_record(out: &mut Vec<u8>, key: &[u8], value: &[u8]) {
 }
 
 /// The record at the start of some bytes: key and value.
-pub(super) fn parse_record(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+pub(in super::super) fn parse_record(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let (header, rest) = bytes.split_first_chunk::<HEADER_BYTES>()?;
     let [c0, c1, c2, c3, k0, k1, v0, v1, v2, v3] = *header;
     let (key, rest) = rest.split_at_checked(usize::from(u16::from_le_bytes([k0, k1])))?;

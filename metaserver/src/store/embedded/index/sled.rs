@@ -1,9 +1,11 @@
 //! The index: sled, which finds keys fast and may lose or damage everything when the power fails; long values lie beside
 //! it ([`super::values`]). Nothing here is the only copy. Panics of sled end here, as errors.
 
-use super::changes::Change;
+use super::Index;
 use super::values::{Kept, Limits, Place, Values};
-use crate::store::{Guard, Scan, StoreError};
+use crate::store::embedded::changes::Change;
+use crate::store::embedded::io_error;
+use crate::store::{Scan, StoreError};
 use bytes::Bytes;
 use std::fs;
 use std::io;
@@ -22,9 +24,6 @@ const LOCK_PAUSE: Duration = Duration::from_millis(5);
 /// How sled's error begins when its lock is held. It has no kind of its own.
 const LOCKED: &str = "could not acquire lock";
 
-/// Entries are checked so many bytes at a time.
-const CHECK_BYTES: usize = 1 << 20;
-
 /// The tree with what the index knows about itself.
 const STATE_TREE: &[u8] = b"state";
 /// In it: the sequence of the last commit that was applied, eight bytes, little endian.
@@ -36,7 +35,7 @@ const USAGE_INTERVAL: u64 = 256;
 /// Where the long values lie, in the index's folder.
 const VALUES_FOLDER: &str = "values";
 
-pub(super) struct Index {
+pub(super) struct SledIndex {
     path: PathBuf,
     db: sled::Db,
     state: sled::Tree,
@@ -45,7 +44,7 @@ pub(super) struct Index {
     groups: AtomicU64,
 }
 
-impl Index {
+impl SledIndex {
     /// Opens, or makes, the index in a folder.
     ///
     /// # Errors
@@ -55,7 +54,7 @@ impl Index {
     }
 
     fn open_with(path: &Path, cache_bytes: u64, limits: Limits) -> Result<Self, StoreError> {
-        remove_unfinished_snapshots(path).map_err(super::io_error("clean", path))?;
+        remove_unfinished_snapshots(path).map_err(io_error("clean", path))?;
         let config = sled::Config::new()
             .path(path)
             .cache_capacity(cache_bytes)
@@ -72,8 +71,28 @@ impl Index {
         Ok(Self { path: path.to_path_buf(), db, state, values, groups: AtomicU64::new(0) })
     }
 
-    /// The last commit that was applied; 0: none.
-    pub fn applied(&self) -> Result<u64, StoreError> {
+    /// The value of a key for which sled keeps this.
+    fn value(&self, key: &[u8], kept: &[u8]) -> Result<Bytes, StoreError> {
+        match Kept::decode(kept) {
+            Some(Kept::Short(value)) => Ok(Bytes::copy_from_slice(value)),
+            Some(Kept::Long(place)) => self.values.read(key, place),
+            None => Err(damaged(&self.path, "a value has no known tag".into())),
+        }
+    }
+
+    fn put(&self, key: &[u8], value: Kept<'_>, buffer: &mut Vec<u8>) -> sled::Result<Option<sled::IVec>> {
+        value.encode(buffer);
+        self.db.insert(key, &buffer[..])
+    }
+
+    fn points_at(&self, key: &[u8], place: Place) -> sled::Result<bool> {
+        let kept = self.db.get(key)?;
+        Ok(matches!(kept.as_deref().and_then(Kept::decode), Some(Kept::Long(found)) if found == place))
+    }
+}
+
+impl Index for SledIndex {
+    fn applied(&self) -> Result<u64, StoreError> {
         let value = no_panic(&self.path, || self.state.get(APPLIED))?;
         match value {
             None => Ok(0),
@@ -84,30 +103,18 @@ impl Index {
         }
     }
 
-    pub fn get(&self, key: &[u8]) -> Result<Option<Bytes>, StoreError> {
+    fn get(&self, key: &[u8]) -> Result<Option<Bytes>, StoreError> {
         match no_panic(&self.path, || self.db.get(key))? {
             Some(kept) => self.value(key, &kept).map(Some),
             None => Ok(None),
         }
     }
 
-    /// The value of a key for which sled keeps this.
-    fn value(&self, key: &[u8], kept: &[u8]) -> Result<Bytes, StoreError> {
-        match Kept::decode(kept) {
-            Some(Kept::Short(value)) => Ok(Bytes::copy_from_slice(value)),
-            Some(Kept::Long(place)) => self.values.read(key, place),
-            None => Err(damaged(&self.path, "a value has no known tag".into())),
-        }
+    fn contains(&self, key: &[u8]) -> Result<bool, StoreError> {
+        no_panic(&self.path, || self.db.contains_key(key))
     }
 
-    pub fn holds(&self, guard: &Guard) -> Result<bool, StoreError> {
-        Ok(match guard {
-            Guard::Equals { key, value } => self.get(key)?.is_some_and(|found| found == value),
-            Guard::Absent { key } => !no_panic(&self.path, || self.db.contains_key(key))?,
-        })
-    }
-
-    pub fn scan(&self, scan: &Scan) -> Result<Vec<(Bytes, Bytes)>, StoreError> {
+    fn scan(&self, scan: &Scan) -> Result<Vec<(Bytes, Bytes)>, StoreError> {
         let start = Bound::Included(&scan.start[..]);
         let end = scan.end.as_ref().map_or(Bound::Unbounded, |end| Bound::Excluded(&end[..]));
         if scan.limit == 0 || scan.end.as_ref().is_some_and(|end| *end <= scan.start) {
@@ -124,9 +131,7 @@ impl Index {
         found.into_iter().map(resolve).collect()
     }
 
-    /// Visits the entries after a key, in order, up to about `bytes` bytes. Returns the last key; `None`: it was the
-    /// end.
-    pub fn visit_after(
+    fn visit_after(
         &self,
         after: Option<&[u8]>,
         bytes: usize,
@@ -146,26 +151,13 @@ impl Index {
         Ok(None)
     }
 
-    /// Reads all entries, or as many as it can in the time: sled checks what it reads.
-    pub fn check(&self, at_most: Duration) -> Result<(), StoreError> {
-        let (started, mut after) = (Instant::now(), None::<Bytes>);
-        while started.elapsed() < at_most {
-            after = self.visit_after(after.as_deref(), CHECK_BYTES, &mut |_| ())?;
-            if after.is_none() {
-                break;
-            }
-        }
-        Ok(())
-    }
-
-    /// Applies changes, then notes the sequence. Not atomic and not durable: what is missing after a stop is applied
-    /// again from the journal. sled's log keeps its order, so the note is never ahead of the changes.
-    pub fn apply<'a>(
+    /// sled's log keeps its order, so the note is never ahead of the changes.
+    fn apply<'a>(
         &self,
-        changes: impl IntoIterator<Item = Result<Change<'a>, StoreError>>,
+        changes: &mut dyn Iterator<Item = Result<Change<'a>, StoreError>>,
         applied: u64,
     ) -> Result<(), StoreError> {
-        let changes = changes.into_iter().collect::<Result<Vec<_>, _>>()?;
+        let changes = changes.collect::<Result<Vec<_>, _>>()?;
         let places = self.values.append(&changes)?;
         let groups = self.groups.fetch_add(1, Ordering::Relaxed);
         no_panic(&self.path, || {
@@ -187,14 +179,8 @@ impl Index {
         })
     }
 
-    fn put(&self, key: &[u8], value: Kept<'_>, buffer: &mut Vec<u8>) -> sled::Result<Option<sled::IVec>> {
-        value.encode(buffer);
-        self.db.insert(key, &buffer[..])
-    }
-
-    /// Does a little of what gives the space of dead long values back, if there are many. Like [`Index::apply`], it must
-    /// not run while others read.
-    pub fn collect_garbage(&self) -> Result<(), StoreError> {
+    /// The space of dead long values.
+    fn collect_garbage(&self) -> Result<(), StoreError> {
         let Some(step) = self.values.next_step()? else { return Ok(()) };
         let live = no_panic(&self.path, || {
             let mut live: Vec<Change<'_>> = Vec::new();
@@ -223,18 +209,12 @@ impl Index {
         if last { self.values.remove(&step) } else { Ok(()) }
     }
 
-    fn points_at(&self, key: &[u8], place: Place) -> sled::Result<bool> {
-        let kept = self.db.get(key)?;
-        Ok(matches!(kept.as_deref().and_then(Kept::decode), Some(Kept::Long(found)) if found == place))
-    }
-
-    /// Bytes of its files.
-    pub fn size_bytes(&self) -> u64 {
+    fn size_bytes(&self) -> u64 {
         no_panic(&self.path, || self.db.size_on_disk()).unwrap_or(0) + self.values.size_bytes()
     }
 
     /// Stops sled and makes its files durable: sled's own flush does not.
-    pub fn close(self) -> Result<(), StoreError> {
+    fn close(self: Box<Self>) -> Result<(), StoreError> {
         let path = self.path.clone();
         no_panic(&path, move || {
             self.state.insert(USAGE, self.values.usage())?;
@@ -242,7 +222,7 @@ impl Index {
             drop(self);
             Ok(())
         })?;
-        sync_folder(&path).map_err(super::io_error("sync", &path))
+        sync_folder(&path).map_err(io_error("sync", &path))
     }
 }
 
@@ -311,11 +291,11 @@ fn sync_folder(path: &Path) -> io::Result<()> {
 mod tests {
     use super::*;
 
-    fn open(path: &Path) -> Index {
-        Index::open_with(path, 1 << 20, Limits { file_bytes: 64 << 10, garbage_min_bytes: 128 << 10 }).unwrap()
+    fn open(path: &Path) -> SledIndex {
+        SledIndex::open_with(path, 1 << 20, Limits { file_bytes: 64 << 10, garbage_min_bytes: 128 << 10 }).unwrap()
     }
 
-    fn everything(index: &Index) -> Vec<(Bytes, Bytes)> {
+    fn everything(index: &SledIndex) -> Vec<(Bytes, Bytes)> {
         index.scan(&Scan { start: Bytes::new(), end: None, limit: usize::MAX, reverse: false }).unwrap()
     }
 
@@ -343,7 +323,7 @@ mod tests {
             let name = if round % 20 == 0 { format!("stays {round}") } else { format!("changes {}", round * 7 % 13) };
             let key = Bytes::from(name);
             let value = (round % 5 != 3).then(|| Bytes::from(vec![round as u8; 500 + (round as usize * 37) % 6000]));
-            index.apply([Ok((&key[..], value.as_deref()))], round + 1).unwrap();
+            index.apply(&mut [Ok((&key[..], value.as_deref()))].into_iter(), round + 1).unwrap();
             index.collect_garbage().unwrap();
             match value {
                 Some(value) => expected.insert(key, value),
@@ -352,7 +332,7 @@ mod tests {
             peak_bytes = peak_bytes.max(index.values.size_bytes());
             if round % 500 == 499 {
                 if round % 1000 == 999 {
-                    index.close().unwrap();
+                    Box::new(index).close().unwrap();
                 } else {
                     drop(index);
                 }
