@@ -5,6 +5,7 @@
 use crate::accept::{self, Limits};
 use crate::config::{Config, GatewaySettings};
 use crate::metrics::ProcessCollector;
+use crate::network::TcpListener;
 use crate::shutdown::Shutdown;
 use crate::tls::{ExpiryCollector, ServerTls};
 use axum::Router;
@@ -19,7 +20,6 @@ use prometheus_client::registry::Registry;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
-use tokio::net::TcpListener;
 
 /// Scrapers and probes, and no crowd.
 const CONNECTION_MAX_COUNT: usize = 64;
@@ -82,7 +82,7 @@ impl Status {
 }
 
 /// Serves until shutdown.
-pub async fn serve(listener: TcpListener, tls: Option<ServerTls>, status: Status, shutdown: &Shutdown) {
+pub async fn serve(listener: impl Into<TcpListener>, tls: Option<ServerTls>, status: Status, shutdown: &Shutdown) {
     let router = Router::new()
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(|State(status): State<Status>| async move { status.answer_ready() }))

@@ -1,5 +1,5 @@
 //! What every server process of Weir shares: configuration, telemetry, the accept loop with its limits, TLS,
-//! channels to other roles, health, metrics, traces, shutdown, and the seams to the file system, the clock
+//! channels to other roles, health, metrics, traces, shutdown, and the seams to the file system, the network, the clock
 //! and threads.
 //!
 //! Nothing here knows what a bucket, a block or a namespace is.
@@ -17,6 +17,7 @@ pub mod folder_lock;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
 pub mod metrics;
+pub mod network;
 pub mod open_files;
 pub mod peer_auth;
 pub mod planted;

@@ -12,6 +12,7 @@ mod refusal;
 use crate::accept::{self, Http2Limits, Limits, Ping, Protocols};
 use crate::clock::SystemClock;
 use crate::config::GatewaySettings;
+use crate::network::TcpListener;
 use crate::peer_auth::{ClusterCredentials, Verified};
 use crate::shutdown::Shutdown;
 use crate::trace;
@@ -25,7 +26,7 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use tokio::net::{TcpListener, UnixListener};
+use tokio::net::UnixListener;
 use tokio_stream::wrappers::UnixListenerStream;
 use tonic::service::Routes;
 use tonic::transport::Server;
@@ -62,7 +63,12 @@ pub enum RpcError {
 }
 
 /// Serves members of the cluster until shutdown, then finishes the calls in flight.
-pub async fn serve_tcp(listener: TcpListener, routes: Routes, credentials: &ClusterCredentials, shutdown: &Shutdown) {
+pub async fn serve_tcp(
+    listener: impl Into<TcpListener>,
+    routes: Routes,
+    credentials: &ClusterCredentials,
+    shutdown: &Shutdown,
+) {
     let routes = routes.prepare();
     let tls = credentials.tls().map(|tls| tls.server().clone());
     let make_service = || {

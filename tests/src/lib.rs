@@ -15,6 +15,7 @@ pub mod framing;
 pub mod http;
 pub mod latency;
 pub mod linear;
+pub mod load;
 pub mod oidc_issuer;
 pub mod process;
 pub mod server;

@@ -2,15 +2,19 @@
 
 use crate::board::{Board, KEYS};
 use crate::link::Link;
-use crate::value::{content, etag, value_in, value_of};
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use weir_tests::Answer;
 use weir_tests::linear::{Action, Event, History, Listing, Outcome, Value};
+use weir_tests::load::told::{Told, between, is_error, keys, told};
+use weir_tests::load::value::{Sizes, content, etag, value_in, value_of};
 
 pub const BUCKET: &str = "storm";
+/// What lies with the metadata, a record of a segment, a file, several blocks of a mebibyte. The largest are rare, or
+/// nothing else is measured.
+const SIZES: &Sizes = &[(17, 10), (900, 25), (9_000, 40), (120_000, 20), (400_000, 4), (2_500_000, 1)];
 /// A read is taken again for so long, as every S3 client does.
 const READ_PATIENCE: Duration = Duration::from_secs(15);
 const PAUSE: Duration = Duration::from_millis(100);
@@ -86,18 +90,13 @@ impl Storming {
     fn write(&mut self, key: &str, action: Action, method: &str, query: &str, headers: &[(&str, &str)], body: Vec<u8>) {
         let begin = self.board.now();
         let answer = self.link.send(method, &format!("/{BUCKET}/{key}{query}"), headers, body);
-        let outcome = match answer.as_ref().map(|answer| answer.status) {
-            Some(200 | 204) if !is_error(answer.as_ref()) => Outcome::Done,
-            Some(412) => Outcome::Refused,
-            // Without If-Match a key that is not there is no obstacle.
-            Some(404) if matches!(action, Action::PutIfMatches { .. }) => Outcome::Refused,
-            // Lost a race, and was told: nothing happened.
-            Some(409) => return,
-            Some(status) if (400..500).contains(&status) => {
-                let text = answer.map(|answer| answer.text()).unwrap_or_default();
-                return self.board.is_wrong(format!("{method} {key}{query}: {status} {text}"));
+        let outcome = match told(action, answer.as_ref()) {
+            Told::Of(outcome) => outcome,
+            Told::Nothing => return,
+            Told::Wrong => {
+                let text = answer.map(|answer| answer.to_string()).unwrap_or_default();
+                return self.board.is_wrong(format!("{method} {key}{query}: {text}"));
             }
-            _ => Outcome::Unknown,
         };
         self.record(key, action, outcome, begin);
         match outcome {
@@ -111,19 +110,19 @@ impl Storming {
 
     fn put(&mut self, key: &str) {
         let value = self.next_value();
-        self.write(key, Action::Put(value), "PUT", "", &[], content(value));
+        self.write(key, Action::Put(value), "PUT", "", &[], content(SIZES, value));
     }
 
     fn put_if_absent(&mut self, key: &str) {
         let value = self.next_value();
-        self.write(key, Action::PutIfAbsent(value), "PUT", "", &[("If-None-Match", "*")], content(value));
+        self.write(key, Action::PutIfAbsent(value), "PUT", "", &[("If-None-Match", "*")], content(SIZES, value));
     }
 
     fn put_if_matches(&mut self, key: &str) {
         let Some((expected, etag)) = self.seen.get(key).cloned() else { return self.get(key) };
         let value = self.next_value();
         let action = Action::PutIfMatches { expected, value };
-        self.write(key, action, "PUT", "", &[("If-Match", &format!("\"{etag}\""))], content(value));
+        self.write(key, action, "PUT", "", &[("If-Match", &format!("\"{etag}\""))], content(SIZES, value));
     }
 
     fn delete(&mut self, key: &str) {
@@ -133,7 +132,7 @@ impl Storming {
     /// An upload of one part; only its completion shows.
     fn upload(&mut self, key: &str) {
         let value = self.next_value();
-        let (bytes, path) = (content(value), format!("/{BUCKET}/{key}"));
+        let (bytes, path) = (content(SIZES, value), format!("/{BUCKET}/{key}"));
         let begun = self.link.send("POST", &format!("{path}?uploads"), &[], Vec::new());
         let Some(id) = begun.filter(|answer| answer.status == 200).and_then(|answer| between(&answer, "UploadId"))
         else {
@@ -161,7 +160,7 @@ impl Storming {
         let begin = self.board.now();
         let answer = self.link.send("PUT", &format!("/{BUCKET}/{key}"), &headers, Vec::new());
         match answer.as_ref().map(|answer| answer.status) {
-            Some(200) if !is_error(answer.as_ref()) => {
+            Some(200) if answer.as_ref().is_some_and(|answer| !is_error(answer)) => {
                 self.record(&source, Action::Get, Outcome::Found(Some(value)), begin);
                 self.record(key, Action::Put(value), Outcome::Done, begin);
                 self.board.write_acknowledged();
@@ -182,7 +181,7 @@ impl Storming {
             self.seen.remove(key);
             return self.record(key, Action::Get, Outcome::Found(None), begin);
         }
-        match value_in(&answer.body) {
+        match value_in(SIZES, &answer.body) {
             Ok(value) => {
                 let etag = answer.header("etag").unwrap_or_default().trim_matches('"').to_owned();
                 let own = [false, true].map(|is_upload| self::etag(&answer.body, is_upload));
@@ -212,21 +211,20 @@ impl Storming {
 
     fn list(&mut self, epoch: u64) {
         let prefix = key_of(epoch, 0)[..PREFIX_LENGTH].to_owned();
-        let (mut keys, mut token) = (Vec::new(), String::new());
+        let (mut found, mut token) = (Vec::new(), String::new());
         let mut first = None;
         loop {
             let from = if token.is_empty() { String::new() } else { format!("&continuation-token={token}") };
             let path = format!("/{BUCKET}?list-type=2&max-keys={PAGE_ENTRIES}&prefix={prefix}{from}");
             let Some((answer, begin)) = self.read("GET", &path) else { return };
             let begin = *first.get_or_insert(begin);
-            let text = answer.text();
-            keys.extend(text.split("<Key>").skip(1).filter_map(|rest| Some(rest.split_once('<')?.0.to_owned())));
+            found.extend(keys(&answer));
             match between(&answer, "NextContinuationToken") {
                 Some(next) => token = weir_tests::query_of(next),
                 None => {
                     self.board.count(|tally| tally.listings += 1);
                     let end = self.board.now();
-                    return self.history.listings.push(Listing { prefix, keys, begin, end });
+                    return self.history.listings.push(Listing { prefix, keys: found, begin, end });
                 }
             }
         }
@@ -294,16 +292,4 @@ const PREFIX_LENGTH: usize = 7;
 
 fn key_of(epoch: u64, number: u64) -> String {
     format!("{epoch:06}/{number:02}")
-}
-
-/// The text of the first element of that name.
-fn between(answer: &Answer, name: &str) -> Option<String> {
-    let text = answer.text();
-    let (_, rest) = text.split_once(&format!("<{name}>"))?;
-    Some(rest.split_once('<')?.0.to_owned())
-}
-
-/// An answer of 200 whose document is an error: it came too late for the status.
-fn is_error(answer: Option<&Answer>) -> bool {
-    answer.is_some_and(|answer| answer.body.starts_with(b"<?xml") && answer.text().contains("<Error>"))
 }

@@ -8,7 +8,6 @@ mod board;
 mod client;
 mod faults;
 mod link;
-mod value;
 
 use board::{Board, Tally};
 use clap::Parser;

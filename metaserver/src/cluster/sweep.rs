@@ -68,7 +68,8 @@ impl Sweep {
     fn is_due(&self, now_ms: i64, interval_ms: i64) -> bool {
         let Some(ended_ms) = self.found.lock().ended_ms else { return true };
         let since_ms = now_ms.saturating_sub(ended_ms);
-        since_ms >= interval_ms || (since_ms >= PAUSE_MS && self.wanted.load(Ordering::Relaxed))
+        // Before the last look: the clock was set back, by nobody knows how much.
+        since_ms < 0 || since_ms >= interval_ms || (since_ms >= PAUSE_MS && self.wanted.load(Ordering::Relaxed))
     }
 
     /// What the last pass found.
@@ -270,8 +271,27 @@ fn has_target(record: &BlockRecord, members: &Members) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::Sweep;
     use crate::testing::Fixture;
     use weir_proto::v1::MissingCopies;
+
+    #[test]
+    fn a_clock_that_is_set_back_holds_up_no_look() {
+        let sweep = Sweep::default();
+        sweep.found.lock().ended_ms = Some(600_000);
+        let due = [599_999, 600_000, 600_999, 601_000].map(|now_ms| sweep.is_due(now_ms, 1_000));
+        assert_eq!(due, [true, false, false, true]);
+    }
+
+    #[tokio::test]
+    async fn a_worker_that_falls_silent_is_noticed_also_after_the_clock_was_set_back() {
+        let fixture = Fixture::new().await;
+        let silence_ms = || fixture.cluster.workers.members(&fixture.namespace).by_id[&fixture.worker_id].silence_ms;
+        fixture.clock.advance(-600_000);
+        assert_eq!(silence_ms(), 0);
+        fixture.clock.advance(70_000);
+        assert_eq!(silence_ms(), 70_000);
+    }
 
     #[tokio::test]
     async fn what_is_missing_is_counted_by_how_much() {

@@ -169,7 +169,9 @@ impl Workers {
     /// As repair sees them now.
     pub fn members(&self, namespace: &Namespace) -> Members {
         let now_ms = namespace.clock.now_ms();
-        let member = |(&worker_id, state): (&u64, &State)| {
+        let member = |(&worker_id, state): (&u64, &mut State)| {
+            // Heard later than now: the clock was set back, and the silence begins now.
+            state.heard_ms = state.heard_ms.min(now_ms);
             let worker = &state.worker;
             let host = if worker.host.is_empty() { host_of(&worker.address) } else { &worker.host };
             let member = Member {
@@ -187,7 +189,7 @@ impl Workers {
             (worker_id, member)
         };
         Members {
-            by_id: self.states.lock().iter().map(member).collect(),
+            by_id: self.states.lock().iter_mut().map(member).collect(),
             patience: patience(namespace),
             unknown_silence_ms: now_ms.saturating_sub(self.started_ms),
         }
@@ -237,7 +239,8 @@ impl Workers {
         state.disks.clone_from(&request.disks);
         state.worker.last_heartbeat_ms = now_ms;
         state.heard_ms = now_ms;
-        let due = now_ms.saturating_sub(state.last_inventory_ms) >= interval_ms;
+        // Also when the clock was set back to before the last one.
+        let due = !(0..interval_ms).contains(&now_ms.saturating_sub(state.last_inventory_ms));
         if due {
             // Asked for once an interval, whether it comes or not.
             state.last_inventory_ms = now_ms;

@@ -11,6 +11,7 @@ use super::linger::Lingering;
 use super::screen::{Screen, Screened};
 use super::slots::Slot;
 use super::{Activity, BoxError, Limits, Peer, Protocols, Refusal};
+use crate::network::TcpStream;
 use crate::shutdown::Shutdown;
 use crate::tls::{ServerTls, Stream};
 use http::{Request, Response};
@@ -27,7 +28,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::task::Poll;
 use tokio::io::AsyncWriteExt as _;
-use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 

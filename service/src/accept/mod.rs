@@ -20,6 +20,7 @@ pub use limits::{Http2Limits, Limits, Ping, Protocols};
 pub use peer::{Peer, TrustedProxies};
 pub use refused::{Refusal, RefusalObserver, Refused};
 
+use crate::network::{TcpListener, TcpStream};
 use crate::shutdown::Shutdown;
 use crate::tls::{ServerTls, Stream};
 use activity::Activity;
@@ -34,7 +35,6 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 
 type BoxError = Box<dyn StdError + Send + Sync>;
@@ -50,7 +50,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// the requests in flight, and returns when the last connection is closed. How long that may take is
 /// [`Shutdown::finish`]'s matter. Each request has its [`Peer`] among its extensions.
 pub async fn serve<M, S, B>(
-    listener: TcpListener,
+    listener: impl Into<TcpListener>,
     limits: Limits,
     tls: Option<ServerTls>,
     make_service: M,
@@ -64,6 +64,7 @@ pub async fn serve<M, S, B>(
     B::Data: Send,
     B::Error: Into<BoxError>,
 {
+    let listener = listener.into();
     let slots = Slots::new(&limits);
     let terms = Arc::new(Terms::new(limits, tls, shutdown.clone()));
     let refusals = Arc::new(Semaphore::new(REFUSALS_AT_ONCE));

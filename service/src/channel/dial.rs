@@ -1,5 +1,6 @@
 //! Connections to another role: TCP, TLS where the cluster has certificates, and a word when one is lost.
 
+use crate::network;
 use crate::peer_auth::Link;
 use crate::tls::{ClusterTls, Stream};
 use futures::future::BoxFuture;
@@ -12,7 +13,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tonic::transport::Uri;
-use tower::{BoxError, Service, ServiceExt as _};
+use tower::{BoxError, Service};
 
 /// Makes the connections of one channel.
 #[derive(Clone)]
@@ -44,7 +45,7 @@ impl Service<Uri> for Dial {
         let Self { tcp, tls, link } = self.clone();
         Box::pin(async move {
             let host = address.host().unwrap_or_default().to_owned();
-            let stream = tcp.oneshot(address).await?.into_inner();
+            let stream = network::connect(tcp, address).await?;
             let stream = match tls {
                 Some(tls) => tls.connect(&host, stream).await?,
                 None => Stream::Clear(stream),

@@ -7,6 +7,7 @@
 use super::files::{KeyPairFiles, TlsError, authorities};
 use super::reloading::Reloading;
 use super::{ALPN_HTTP2, ServerTls, Stream, provider};
+use crate::network::TcpStream;
 use crate::shutdown::Shutdown;
 use rustls::pki_types::ServerName;
 use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
@@ -15,7 +16,6 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 /// A role's certificate and the authority of all roles' certificates. Cheap to clone.

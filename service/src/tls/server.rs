@@ -2,13 +2,13 @@
 
 use super::reloading::Reloading;
 use super::{ALPN_HTTP1, ALPN_HTTP2, KeyPairFiles, Stream, TlsError, provider};
+use crate::network::TcpStream;
 use crate::shutdown::Shutdown;
 use rustls::{ServerConfig, ServerConnection};
 use std::fmt;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
-use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 
 /// What of an answer a session holds encrypted while its client does not read, roughly. The default, 64 KiB, is more than

@@ -1,10 +1,10 @@
 //! A connection, in clear or over TLS.
 
+use crate::network::TcpStream;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio_rustls::TlsStream;
 use tokio_rustls::rustls::ProtocolVersion;
 

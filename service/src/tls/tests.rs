@@ -1,5 +1,6 @@
 use super::certificates::{Authority, Issued};
 use super::*;
+use crate::network::{TcpListener, TcpStream};
 use crate::shutdown::Shutdown;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
@@ -9,7 +10,6 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsConnector;
 
 fn files_in(folder: &Path, issued: &Issued) -> KeyPairFiles {

@@ -1,6 +1,7 @@
 //! Blocks that need something, the most endangered first. Bounded: what does not fit is found by a later look at all
 //! blocks.
 
+use super::RETRY_MS;
 use std::collections::{BTreeSet, HashMap};
 
 /// Blocks that can wait.
@@ -85,7 +86,9 @@ impl Queue {
 
     /// Takes the most urgent entries that are due.
     pub fn take_due(&mut self, limit: usize, now_ms: i64) -> Vec<Entry> {
-        let is_due = |id: &u64| self.entries.get(id).is_some_and(|entry| entry.not_before_ms <= now_ms);
+        // None is put off by more than RETRY_MS: if one is, the clock was set back.
+        let is_early = |entry: &Entry| (1..=RETRY_MS).contains(&entry.not_before_ms.saturating_sub(now_ms));
+        let is_due = |id: &u64| self.entries.get(id).is_some_and(|entry| !is_early(entry));
         let due = self.order.iter().take(MAX_PASSED).map(|(_, id)| *id).filter(is_due);
         let due: Vec<u64> = due.take(limit).collect();
         due.into_iter().filter_map(|block_id| self.remove(block_id)).collect()
@@ -114,6 +117,14 @@ mod tests {
         assert_eq!(ids(queue.take_due(2, 0)), [1, 3]);
         assert_eq!(ids(queue.take_due(9, 0)), [2, 5]);
         assert_eq!((queue.len(), ids(queue.take_due(9, 50))), (1, vec![4]));
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_puts_nothing_off() {
+        let mut queue = Queue::default();
+        queue.push(Entry { not_before_ms: 600_000, ..entry(1, Urgency::Copies(1)) });
+        assert!(queue.take_due(9, 600_000 - RETRY_MS).is_empty());
+        assert_eq!(queue.take_due(9, 600_000 - RETRY_MS - 1).len(), 1);
     }
 
     #[test]

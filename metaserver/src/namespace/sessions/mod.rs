@@ -168,10 +168,10 @@ impl Sessions {
         self.0.lock().live.values().map(|session| session.oldest_read_mark).min().unwrap_or(u64::MAX)
     }
 
-    fn end(&self, is_over: impl Fn(u64, &Session) -> bool) -> Vec<u64> {
+    fn end(&self, is_over: impl Fn(u64, &mut Session) -> bool) -> Vec<u64> {
         let mut state = self.0.lock();
         let over: Vec<u64> =
-            state.live.iter().filter(|(id, session)| is_over(**id, session)).map(|(id, _)| *id).collect();
+            state.live.iter_mut().filter_map(|(id, session)| is_over(*id, session).then_some(*id)).collect();
         for session_id in &over {
             if let Some(session) = state.live.remove(session_id) {
                 state.ended.insert(*session_id, session);
@@ -285,7 +285,11 @@ impl Namespace {
     pub fn expire_sessions(&self) -> Vec<u64> {
         let now_ms = self.clock.now_ms();
         let lease_ms = i64::try_from(self.settings.session_lease_ms).unwrap_or(i64::MAX);
-        let over = self.sessions.end(|_, session| now_ms.saturating_sub(session.last_heartbeat_ms) > lease_ms);
+        let over = self.sessions.end(|_, session| {
+            // A heartbeat of later than now came before the clock was set back: its lease begins now.
+            session.last_heartbeat_ms = session.last_heartbeat_ms.min(now_ms);
+            now_ms.saturating_sub(session.last_heartbeat_ms) > lease_ms
+        });
         for session_id in &over {
             tracing::warn!(session_id, lease_ms, "a session is over: no heartbeat came within its lease");
         }
@@ -344,6 +348,15 @@ mod tests {
         assert_eq!(fixture.namespace.end_sessions(), 0);
         let put = v1::CommitObjectRequest { session_id, ..fixture.put("photos", "cat", content) };
         assert!(matches!(fixture.namespace.commit_object(put).await, Err(Error::SessionOver { .. })));
+    }
+
+    #[tokio::test]
+    async fn a_lease_runs_out_also_after_the_clock_was_set_back() {
+        let fixture = Fixture::new().await;
+        fixture.clock.advance(-600_000);
+        assert_eq!(fixture.namespace.expire_sessions(), [0u64; 0]);
+        fixture.clock.advance(30_001);
+        assert_eq!(fixture.namespace.expire_sessions(), [fixture.session_id]);
     }
 
     #[tokio::test]

@@ -93,6 +93,14 @@ impl SimulatedDisk {
         state.crash(&mut random);
     }
 
+    /// The process is killed: nothing is lost, but handles of before are of no use for files any more.
+    pub fn kill(&self) {
+        let mut state = self.state.lock();
+        state.mount += 1;
+        state.locks.clear();
+        state.power_off_at = None;
+    }
+
     /// A handle for the next start of the machine.
     pub fn mount(&self) -> Self {
         Self { state: self.state.clone(), mount: self.state.lock().mount }

@@ -1,0 +1,136 @@
+//! `simulate` runs a cluster under faults in a simulation, seed after seed, and checks all that its clients saw. It ends
+//! with an error if anything was not as it must be, and says how to see it again.
+
+use clap::Parser;
+use std::process::ExitCode;
+use std::time::Instant;
+use weir_simulation::processes::Runner;
+use weir_simulation::run::{Verdict, run};
+use weir_simulation::teeth;
+use weir_simulation::trace::Trace;
+
+/// A simulated cluster under faults, and whether its promises hold.
+#[derive(Parser)]
+struct Args {
+    /// Seeds to be run
+    #[arg(long, default_value_t = 100)]
+    seeds: u64,
+    /// The first seed
+    #[arg(long, default_value_t = 1)]
+    from: u64,
+    /// Runs this seed alone
+    #[arg(long, conflicts_with_all = ["seeds", "from"])]
+    seed: Option<u64>,
+    /// Prints everything that happens in the run of --seed
+    #[arg(long, requires = "seed")]
+    trace: bool,
+    /// Plants each fault whose name has this in it, and says after how many of the seeds it was noticed. Needs the feature
+    /// planted-faults
+    #[arg(long, value_name = "FAULT", num_args = 0..=1, default_missing_value = "", conflicts_with = "seed")]
+    teeth: Option<String>,
+    /// Goes on after a seed that fails
+    #[arg(long)]
+    keep_going: bool,
+    /// Runs at a time; as many as there are processors
+    #[arg(long)]
+    jobs: Option<usize>,
+    /// The process of one run
+    #[arg(long, hide = true)]
+    one: Option<u64>,
+}
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    if let Some(seed) = args.one {
+        println!("{}", serde_json::to_string(&run(seed, Trace::default())).unwrap_or_default());
+        return ExitCode::SUCCESS;
+    }
+    if let Some(seed) = args.seed {
+        let trace = if args.trace { Trace::printed() } else { Trace::default() };
+        let verdict = run(seed, trace);
+        tell(&verdict);
+        println!("{verdict:#?}");
+        return if verdict.violations.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+    }
+    let jobs = args.jobs.or_else(|| std::thread::available_parallelism().ok().map(usize::from)).unwrap_or(1);
+    let runner = Runner { jobs: jobs.max(1), environment: Vec::new() };
+    match &args.teeth {
+        Some(filter) => show_teeth(&args, &runner, filter),
+        None => many(&args, &runner),
+    }
+}
+
+fn show_teeth(args: &Args, runner: &Runner, filter: &str) -> ExitCode {
+    if !cfg!(feature = "planted-faults") {
+        eprintln!("simulate: --teeth needs a binary built with --features planted-faults");
+        return ExitCode::FAILURE;
+    }
+    let missed = teeth::show(runner, filter, args.from, args.seeds);
+    println!("{} faults were not noticed: {}", missed.len(), missed.join(", "));
+    ExitCode::SUCCESS
+}
+
+/// What all runs come to.
+#[derive(Default)]
+struct Sum {
+    runs: u64,
+    failed: u64,
+    simulated_ms: u64,
+    operations: u64,
+    unanswered: u64,
+    crashes: u64,
+    faults: u64,
+    disk_failures: u64,
+}
+
+impl Sum {
+    fn add(&mut self, verdict: &Verdict) {
+        self.runs += 1;
+        self.failed += u64::from(!verdict.violations.is_empty());
+        self.simulated_ms += verdict.simulated_ms;
+        self.operations += verdict.operations;
+        self.unanswered += verdict.unanswered;
+        self.crashes += verdict.crashes;
+        self.faults += verdict.faults;
+        self.disk_failures += verdict.disk_failures;
+    }
+}
+
+fn many(args: &Args, runner: &Runner) -> ExitCode {
+    let (began, mut sum) = (Instant::now(), Sum::default());
+    runner.run(args.from, args.seeds, |verdict| {
+        sum.add(&verdict);
+        tell(&verdict);
+        if sum.runs.is_multiple_of(50) {
+            let (runs, operations, seconds) = (sum.runs, sum.operations, began.elapsed().as_secs());
+            eprintln!("{runs} of {} seeds, {operations} operations, {seconds} s", args.seeds);
+        }
+        verdict.violations.is_empty() || args.keep_going
+    });
+    println!(
+        "{} runs ({} failed), {:.1} simulated hours, {} operations ({} without an answer or with a 5xx), {} crashes, \
+         {} faults, {} disk failures, {} s",
+        sum.runs,
+        sum.failed,
+        sum.simulated_ms as f64 / 3_600_000.0,
+        sum.operations,
+        sum.unanswered,
+        sum.crashes,
+        sum.faults,
+        sum.disk_failures,
+        began.elapsed().as_secs()
+    );
+    if sum.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// What was violated, and how to see it again.
+fn tell(verdict: &Verdict) {
+    if verdict.violations.is_empty() {
+        return;
+    }
+    println!("SEED {} FAILED", verdict.seed);
+    for violation in &verdict.violations {
+        println!("{violation}");
+    }
+    println!("again: cargo run --release -p weir-simulation -- --seed {} --trace", verdict.seed);
+}

@@ -1,0 +1,85 @@
+//! Many seeds: each in a process of its own, as many at a time as there are processors. What libraries keep for a
+//! process (counters, caches) is new for each run, and a run that hangs harms no other.
+
+use crate::run::Verdict;
+use std::env;
+use std::io;
+use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+/// A run that takes longer, in real time, hangs.
+const RUN_TIMEOUT: Duration = Duration::from_secs(300);
+const LOOK: Duration = Duration::from_millis(5);
+
+/// How seeds are run.
+#[derive(Clone, Debug)]
+pub struct Runner {
+    /// Processes at a time.
+    pub jobs: usize,
+    /// Variables of their environment.
+    pub environment: Vec<(String, String)>,
+}
+
+impl Runner {
+    /// Runs seeds from `first` on until `count` are done or `see` says stop. It sees each verdict as it comes.
+    pub fn run(&self, first: u64, count: u64, see: impl FnMut(Verdict) -> bool + Send) {
+        let (next, stopped, see) = (AtomicU64::new(first), AtomicBool::new(false), Mutex::new(see));
+        std::thread::scope(|scope| {
+            for _ in 0..self.jobs {
+                scope.spawn(|| {
+                    loop {
+                        let seed = next.fetch_add(1, Relaxed);
+                        if stopped.load(Relaxed) || seed >= first.saturating_add(count) {
+                            return;
+                        }
+                        let verdict = self.run_one(seed);
+                        let mut see = see.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+                        if !stopped.load(Relaxed) && !see(verdict) {
+                            stopped.store(true, Relaxed);
+                        }
+                    }
+                });
+            }
+        });
+    }
+
+    fn run_one(&self, seed: u64) -> Verdict {
+        self.try_run(seed).unwrap_or_else(|error| {
+            let violations = vec![format!("the run itself failed: {error}")];
+            Verdict { seed, violations, ..Verdict::default() }
+        })
+    }
+
+    fn try_run(&self, seed: u64) -> io::Result<Verdict> {
+        let mut child = Command::new(env::current_exe()?)
+            .args(["--one", &seed.to_string()])
+            .envs(self.environment.iter().cloned())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let out = child.stdout.take();
+        // Read beside the wait: what a run prints may be more than a pipe holds.
+        let reading = std::thread::spawn(move || out.map(io::read_to_string).unwrap_or_else(|| Ok(String::new())));
+        let status = wait(&mut child)?;
+        let out = reading.join().map_err(|_| io::Error::other("its output could not be read"))??;
+        let last = out.lines().next_back().unwrap_or_default();
+        serde_json::from_str(last).map_err(|_| io::Error::other(format!("it ended with {status}: {last}")))
+    }
+}
+
+fn wait(child: &mut Child) -> io::Result<std::process::ExitStatus> {
+    let deadline = Instant::now() + RUN_TIMEOUT;
+    loop {
+        if let Some(status) = child.try_wait()? {
+            return Ok(status);
+        }
+        if Instant::now() > deadline {
+            child.kill()?;
+            child.wait()?;
+            return Err(io::Error::other(format!("it did not end within {} s", RUN_TIMEOUT.as_secs())));
+        }
+        std::thread::sleep(LOOK);
+    }
+}
