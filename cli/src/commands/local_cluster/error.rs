@@ -25,6 +25,10 @@ pub enum ClusterError {
     NoPort(u16, u16),
     #[error("can't use {path}")]
     File { path: PathBuf, source: io::Error },
+    #[error(
+        "{path} was written by a newer build: its format is {found}, this build knows them up to {known}. Start a newer build"
+    )]
+    Newer { path: PathBuf, found: u32, known: u32 },
     #[error("can't start {name}")]
     Spawn { name: String, source: io::Error },
     #[error("{name} ended at its start ({status}): {last}\nAll that it said is in {log}")]

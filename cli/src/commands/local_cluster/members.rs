@@ -61,7 +61,7 @@ impl Members {
 
     pub fn record(&self) -> Record {
         let entry = |member: &Member| Entry { pid: member.child.as_ref().map(Child::id), ..member.entry.clone() };
-        Record { processes: self.members.iter().map(entry).collect() }
+        Record::of(self.members.iter().map(entry).collect())
     }
 
     /// Starts those of a role. They end when the calling thread does, which therefore has to be the process's first.

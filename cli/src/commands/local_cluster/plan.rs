@@ -66,7 +66,7 @@ impl Wanted<'_> {
             }
             processes.push(self.entry(GATEWAY, number, address, &mut ports, former, more)?);
         }
-        Ok(Record { processes })
+        Ok(Record::of(processes))
     }
 
     /// Blocks of a worker that does not run would be missed.

@@ -30,6 +30,7 @@ pub fn lines(report: &v1::ReportResponse, zone: &TimeZone) -> Vec<String> {
     say("Buckets", report.bucket_count.to_string());
     say("Objects", report.object_count.to_string());
     say("Object Size", human_size(report.byte_count));
+    lines.extend(super::versions::lines(report));
     lines.extend(redundancy(report.redundancy.as_ref(), zone));
     lines
 }
@@ -112,7 +113,11 @@ mod tests {
              Free Capacity: 2017.90MB\n    \
              Buckets: 2\n    \
              Objects: 7\n    \
-             Object Size: 30.10MB"
+             Object Size: 30.10MB\n\
+             Builds: \n    \
+             metaserver 0.1.0, protocols 1 to 2: 1\n    \
+             worker 0.1.0, protocols 1 to 2: 1\n    \
+             gateway 0.1.0, protocol 0: 1"
         );
     }
 

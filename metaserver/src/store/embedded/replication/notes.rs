@@ -9,8 +9,9 @@
 //!
 //! Each is lines of `name value`, with a title before and a checksum after them. One that is damaged is never guessed.
 
+use super::super::format::check_title;
 use super::super::io_error;
-use super::super::state::write_file;
+use super::super::state::{body, write_file};
 use super::FrameId;
 use crate::store::StoreError;
 use std::collections::BTreeMap;
@@ -196,7 +197,9 @@ fn read<T>(
     let length = file.len().map_err(io_error("measure", &path))?.min(MAX_BYTES);
     let mut bytes = vec![0; length as usize];
     file.read_exact_at(&mut bytes, 0).map_err(io_error("read", &path))?;
-    let understood = std::str::from_utf8(&bytes).ok().and_then(decode).and_then(|lines| understand(&lines));
+    let body = std::str::from_utf8(&bytes).ok().and_then(body);
+    body.map_or(Ok(()), |body| check_title(&path, body, TITLE))?;
+    let understood = body.and_then(decode).and_then(|lines| understand(&lines));
     let damaged = || StoreError::Damaged { what: path.display().to_string(), detail: "it can't be understood".into() };
     understood.map(Some).ok_or_else(damaged)
 }
@@ -212,11 +215,7 @@ fn encode(lines: &Lines) -> String {
     format!("{text}crc32c {crc:08x}\n")
 }
 
-fn decode(text: &str) -> Option<Lines> {
-    let (body, crc) = text.strip_suffix('\n')?.rsplit_once("crc32c ")?;
-    if u32::from_str_radix(crc, 16).ok()? != crc_fast::crc32_iscsi(body.as_bytes()) {
-        return None;
-    }
+fn decode(body: &str) -> Option<Lines> {
     let lines = body.strip_prefix(TITLE)?.strip_prefix('\n')?;
     lines.lines().map(|line| line.split_once(' ').map(|(name, value)| (name.to_owned(), value.to_owned()))).collect()
 }
@@ -283,7 +282,7 @@ mod tests {
     #[test]
     fn a_value_with_a_line_break_makes_no_line() {
         let lines = Lines::from([("address".into(), "x\nalone-ms 1".into())]);
-        assert_eq!(decode(&encode(&lines)).unwrap()["address"], "xalone-ms 1");
+        assert_eq!(decode(body(&encode(&lines)).unwrap()).unwrap()["address"], "xalone-ms 1");
     }
 
     #[test]
