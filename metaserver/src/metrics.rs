@@ -49,6 +49,7 @@ pub struct Metrics {
     pub lost_blocks: Gauge,
     pub invalid_copies: Gauge,
     pub surplus_copies: Gauge,
+    pub crowded_blocks: Gauge,
     pub sessions: Gauge,
     pub live_workers: Gauge,
     pub workers: Gauge,
@@ -155,6 +156,8 @@ impl Metrics {
         gauge("weir_metaserver_lost_blocks", "Of them, those without a live copy", &self.lost_blocks);
         gauge("weir_metaserver_invalid_copies", "Copies that are damaged or missing", &self.invalid_copies);
         gauge("weir_metaserver_surplus_copies", "Copies that are to be dropped", &self.surplus_copies);
+        let help = "Blocks whose copies share a zone or a host although they need not";
+        gauge("weir_metaserver_crowded_blocks", help, &self.crowded_blocks);
     }
 
     /// A role may not join.
@@ -182,6 +185,7 @@ impl Metrics {
             (&self.lost_blocks, found.lost_block_count),
             (&self.invalid_copies, found.invalid_copy_count),
             (&self.surplus_copies, found.surplus_copy_count),
+            (&self.crowded_blocks, found.crowded_block_count),
         ] {
             gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
         }

@@ -49,6 +49,7 @@ fn redundancy(found: Option<&v1::Redundancy>, zone: &TimeZone) -> Vec<String> {
     say("Lost Blocks", found.lost_block_count);
     say("Damaged Or Missing Copies", found.invalid_copy_count);
     say("Surplus Copies", found.surplus_copy_count);
+    say("Blocks Not Spread As They Could Be", found.crowded_block_count);
     say("Blocks In The Repair Queue, Now", found.queued_block_count);
     say("Blocks Being Copied, Now", found.ordered_block_count);
     lines.push(format!("    To Be Moved By Rebalancing: {}", human_size(found.rebalance_bytes)));
@@ -145,6 +146,7 @@ mod tests {
              Lost Blocks: 1\n    \
              Damaged Or Missing Copies: 0\n    \
              Surplus Copies: 0\n    \
+             Blocks Not Spread As They Could Be: 0\n    \
              Blocks In The Repair Queue, Now: 4\n    \
              Blocks Being Copied, Now: 0\n    \
              To Be Moved By Rebalancing: 30.10MB"
