@@ -11,7 +11,7 @@
 
 use super::super::format::check_title;
 use super::super::io_error;
-use super::super::state::{body, write_file};
+use super::super::state::{FILE as STATE_FILE, body, write_file};
 use super::FrameId;
 use crate::store::StoreError;
 use std::collections::BTreeMap;
@@ -124,6 +124,33 @@ impl FollowingNote {
             lines.insert("base-crc".into(), payload_crc.to_string());
         }
         write(disk, data, FOLLOWING_FILE, &lines)
+    }
+}
+
+/// What a data folder was last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Past {
+    Nothing,
+    /// It follows, and was not promoted.
+    Standby,
+    /// Whoever serves from it has at least this epoch.
+    Metaserver {
+        epoch: u64,
+    },
+}
+
+/// Looks at a data folder that exists. Changes nothing; blocks.
+///
+/// # Errors
+/// [`StoreError::Damaged`], [`StoreError::Newer`], [`StoreError::Io`].
+pub fn past(disk: &dyn Disk, data: &Path) -> Result<Past, StoreError> {
+    if FollowingNote::read(disk, data)?.is_some() {
+        return Ok(Past::Standby);
+    }
+    let state = data.join(STATE_FILE);
+    match disk.exists(&state).map_err(io_error("look for", &state))? {
+        true => Ok(Past::Metaserver { epoch: epoch_min(disk, data)? }),
+        false => Ok(Past::Nothing),
     }
 }
 
@@ -290,7 +317,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (disk, data) = (SystemDisk, folder.path());
         check_may_serve(&disk, data).unwrap();
+        assert_eq!(past(&disk, data).unwrap(), Past::Nothing);
         note().write(&disk, data).unwrap();
+        assert_eq!(past(&disk, data).unwrap(), Past::Standby);
         assert!(matches!(check_may_serve(&disk, data), Err(StoreError::Following { .. })));
         forget_following(&disk, data).unwrap();
         write_replaced(&disk, data, 4).unwrap();
@@ -300,5 +329,7 @@ mod tests {
         assert_eq!(epoch_min(&disk, data).unwrap(), 1);
         write_epoch(&disk, data, 3).unwrap();
         assert_eq!(epoch_min(&disk, data).unwrap(), 3);
+        std::fs::write(data.join(STATE_FILE), "").unwrap();
+        assert_eq!(past(&disk, data).unwrap(), Past::Metaserver { epoch: 3 });
     }
 }
