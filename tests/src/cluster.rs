@@ -287,12 +287,16 @@ impl Cluster {
         });
     }
 
-    /// What starts a dead process.
+    /// What starts a dead process. Whom a metaserver follows, if anyone, the flags say.
     #[track_caller]
     fn command(&self, process: &Process, flags: &[&str], user: Option<(u32, PathBuf)>) -> Command {
         assert_eq!(process.pid, None, "{} runs", process.name);
         let mut command = Command::new(&process.command[0]);
-        command.args(&process.command[1..]).args(flags).current_dir(self.folder.path()).stdin(Stdio::null());
+        let mut words = process.command[1..].to_vec();
+        if let Some(at) = words.iter().position(|word| word == "--follow") {
+            words.drain(at..at + 2);
+        }
+        command.args(words).args(flags).current_dir(self.folder.path()).stdin(Stdio::null());
         for (variable, value) in &self.options.environment {
             command.env(variable, value);
         }

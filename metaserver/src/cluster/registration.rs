@@ -13,8 +13,8 @@ use weir_proto::v1::{RegisterWorkerRequest, RegisterWorkerResponse, Worker, Work
 
 impl Cluster {
     /// # Errors
-    /// [`Error::WrongCluster`], [`Error::Incompatible`], [`Error::Invalid`]; [`Error::WorkerRefused`]: a later start of the worker is live, or it was
-    /// drained and disabled.
+    /// [`Error::WrongCluster`], [`Error::Incompatible`], [`Error::Invalid`]; [`Error::WorkerRefused`]: a later start of the
+    /// worker is live, or it was drained and disabled.
     pub async fn register_worker(&self, request: &RegisterWorkerRequest) -> Result<RegisterWorkerResponse, Error> {
         let namespace = &*self.namespace;
         let worker_id = self.identify(request).await?;

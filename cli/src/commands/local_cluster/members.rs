@@ -124,7 +124,8 @@ impl Members {
         Err(ClusterError::Died { name, status, last: last_line(&log), log })
     }
 
-    /// Asks them to end, gateways first, the metaserver and then its standby last, and kills who has not ended `patience` later.
+    /// Asks them to end, gateways first, the metaserver and then its standby last, and kills who has not ended `patience`
+    /// later.
     pub async fn stop(&mut self, patience: Duration) {
         if let Err(error) = self.settle() {
             tracing::warn!(error = crate::commands::told(&error), "which metaserver serves is not known");
