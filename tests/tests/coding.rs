@@ -21,6 +21,8 @@ heartbeat_interval_ms = 100
 worker_timeout_ms = 1000
 repair_delay_ms = 1000
 repair_scan_interval_ms = 500
+[worker]
+scrub_interval_ms = 2000
 ";
 
 fn start() -> Cluster {
@@ -122,6 +124,7 @@ fn single_shards_that_are_damaged_or_gone_are_rebuilt_and_a_worker_is_emptied() 
     fs::write(&files[0], &damaged).expect("a block's file can be written");
     fs::remove_file(&files[1]).expect("a block's file can be removed");
     cluster.restart("worker-3");
+    // By a read if the shard is one of data, by the scrubber if it is one of parity, which nothing else reads.
     eventually(REPAIR_SECONDS, "the damage is found and made good", || {
         check_all(&cluster);
         !fs::read(&files[0]).is_ok_and(|now| now == damaged) && is_whole(&cluster)

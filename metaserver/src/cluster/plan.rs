@@ -22,10 +22,12 @@ pub(crate) struct Look {
 pub(crate) enum Need {
     Nothing,
     /// Another copy of one of these parts. There are `left` that will count, beside those without which the block can't
-    /// be read; the fewer, the more urgent.
+    /// be read; the fewer, the more urgent. While there is no worker for any of them, what `otherwise` says: a worker
+    /// that gives up a shard which others have too can take the one that is lacking.
     Copy {
         left: usize,
         parts: Vec<Option<usize>>,
+        otherwise: Option<Box<Need>>,
     },
     /// The victims' copies go when those of the keepers, as many as are wanted, are verified.
     Drop {
@@ -84,19 +86,17 @@ pub(crate) fn look(record: &BlockRecord, members: &Members, cluster_replication:
         (copies.holders().is_empty() && is_made).then_some(Some(shard))
     };
     let parts: Vec<Option<usize>> = copies.iter().enumerate().filter_map(lacks).collect();
-    let drop = looks.iter().find(|look| matches!(look.need, Need::Drop { .. }));
-    Look {
-        wanted: coded.shard_count(),
-        needed: coded.needed(),
-        live: looks.iter().filter(|look| look.live > 0).count(),
-        surplus: looks.iter().map(|look| look.surplus).sum(),
-        invalid: looks.iter().map(|look| look.invalid).sum(),
-        need: match (parts.is_empty(), drop) {
-            (false, _) => Need::Copy { left: (left + 1).saturating_sub(coded.needed()), parts },
-            (true, Some(look)) => look.need.clone(),
-            (true, None) => Need::Nothing,
-        },
-    }
+    let live = looks.iter().filter(|look| look.live > 0).count();
+    let surplus = looks.iter().map(|look| look.surplus).sum();
+    let invalid = looks.iter().map(|look| look.invalid).sum();
+    let drop = looks.into_iter().map(|look| look.need).find(|need| matches!(need, Need::Drop { .. }));
+    let need = if parts.is_empty() {
+        drop.unwrap_or(Need::Nothing)
+    } else {
+        let left = (left + 1).saturating_sub(coded.needed());
+        Need::Copy { left, parts, otherwise: drop.map(Box::new) }
+    };
+    Look { wanted: coded.shard_count(), needed: coded.needed(), live, surplus, invalid, need }
 }
 
 /// Looks at a replicated block, or at a shard.
@@ -118,7 +118,10 @@ fn need(record: &BlockRecord, part: Option<usize>, copies: &Copies, members: &Me
     if copies.serving.len() + copies.awaited.len() < wanted {
         return match sources.is_empty() {
             true => Need::Nothing,
-            false => Need::Copy { left: sources.len() + copies.awaited.len(), parts: vec![part] },
+            false => {
+                let left = sources.len() + copies.awaited.len();
+                Need::Copy { left, parts: vec![part], otherwise: None }
+            }
         };
     }
     if copies.serving.len() < wanted {
@@ -148,7 +151,7 @@ mod tests {
     }
 
     fn one_more() -> Need {
-        Need::Copy { left: 1, parts: vec![None] }
+        Need::Copy { left: 1, parts: vec![None], otherwise: None }
     }
 
     fn five() -> Members {

@@ -186,7 +186,7 @@ impl Cluster {
         let entry = Entry { block_id, ..Entry::default() };
         match look.need {
             // Where nobody can take it, it would only wait.
-            Need::Copy { left, .. } if has_target(record, members) => {
+            Need::Copy { left, otherwise, .. } if otherwise.is_some() || has_target(record, members) => {
                 self.repair.push(Entry { urgency: Urgency::Copies(left), ..entry });
             }
             Need::Copy { .. } => {}

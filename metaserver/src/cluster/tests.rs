@@ -415,6 +415,31 @@ async fn a_lost_shard_is_computed_on_another_worker_and_dropped_when_the_first_o
 }
 
 #[tokio::test]
+async fn where_no_worker_is_free_one_of_two_with_the_same_shard_takes_the_one_that_is_lacking() {
+    let mut machines = Machines::new(&FOUR).await;
+    let block_id = machines.put_coded(&[0, 1, 2]).await;
+    machines.settle().await;
+    machines.kill(1);
+    machines.pass(82_000).await;
+    machines.settle().await;
+    machines.kill(2);
+    machines.pass(82_000).await;
+    machines.settle().await;
+    assert_eq!(machines.shards_on_disk(block_id), [(0, 0), (1, 1), (2, 2), (3, 1)], "nobody can have the third");
+    machines.start(1).await;
+    for _ in 0..3 {
+        machines.settle().await;
+        machines.pass(2_000).await;
+    }
+    machines.settle().await;
+    let there = machines.shards_on_disk(block_id).into_iter().filter(|(at, _)| *at != 2);
+    let mut shards: Vec<u32> = there.map(|(_, shard)| shard).collect();
+    shards.sort_unstable();
+    assert_eq!(shards, [0, 1, 2]);
+    machines.fixture.check(true).await;
+}
+
+#[tokio::test]
 async fn a_damaged_shard_is_computed_in_its_place_and_no_worker_gets_another_one_beside_its_own() {
     let mut machines = Machines::new(&THREE).await;
     let block_id = machines.put_coded(&[0, 1, 2]).await;

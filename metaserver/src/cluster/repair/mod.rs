@@ -164,14 +164,13 @@ impl Cluster {
         let block_id = entry.block_id;
         let look = look(record, members, self.namespace.settings.replication);
         match look.need {
-            Need::Copy { parts, .. } => self.copy_one_of(entry, record, members, parts),
-            Need::Drop { part: shard, victims, keepers, names_alone: true } => {
-                Step::Commit(ReplicaChange { block_id, shard, add: None, remove: victims, keepers })
-            }
-            Need::Drop { part, victims, keepers, .. } => match self.task(block_id, record, part, members) {
-                Some(task) => self.order(Task { victims, keepers, ..task }, members),
-                None => Step::Nothing,
+            Need::Copy { parts, otherwise, .. } => match self.copy_one_of(entry, record, members, parts) {
+                Step::Nothing => {
+                    otherwise.map_or(Step::Nothing, |need| self.drop_surplus(block_id, record, members, *need))
+                }
+                step => step,
             },
+            need @ Need::Drop { .. } => self.drop_surplus(block_id, record, members, need),
             Need::Nothing => match (entry.moved, entry.preferred) {
                 (Some((from, to)), _) => self.step_of_move(entry, record, members, from, to, look.wanted),
                 // It has one of the last copies that there may be: if that is whole, it counts.
@@ -183,6 +182,17 @@ impl Cluster {
                 }
                 _ => Step::Nothing,
             },
+        }
+    }
+
+    fn drop_surplus(&self, block_id: u64, record: &BlockRecord, members: &Members, need: Need) -> Step {
+        let Need::Drop { part, victims, keepers, names_alone } = need else { return Step::Nothing };
+        if names_alone {
+            return Step::Commit(ReplicaChange { block_id, shard: part, add: None, remove: victims, keepers });
+        }
+        match self.task(block_id, record, part, members) {
+            Some(task) => self.order(Task { victims, keepers, ..task }, members),
+            None => Step::Nothing,
         }
     }
 
