@@ -4,6 +4,7 @@ use crate::records::RecordError;
 use crate::store::{MAX_BATCH_BYTES, StoreError};
 use std::path::PathBuf;
 use tonic::Status;
+use weir_proto::protocol::Mismatch;
 use weir_proto::v1::Reason;
 use weir_proto::{Failure, NameError};
 use weir_service::sealing::SealError;
@@ -91,6 +92,8 @@ pub enum Error {
     Sealed(#[from] SealError),
     #[error("the worker belongs to the cluster {theirs}, this is {ours}")]
     WrongCluster { theirs: String, ours: String },
+    #[error("{0}")]
+    Incompatible(Mismatch),
     #[error("worker {worker_id} may not register: {why}")]
     WorkerRefused { worker_id: u64, why: &'static str },
     #[error("the metaserver stops: try again")]
@@ -142,6 +145,7 @@ impl Error {
             Self::DeleteConflict { .. } => Reason::DeleteConflict,
             Self::LimitExceeded { .. } => Reason::LimitExceeded,
             Self::WrongCluster { .. } => Reason::WrongCluster,
+            Self::Incompatible(_) => Reason::Incompatible,
             Self::WorkerRefused { .. } => Reason::Conflict,
             Self::Stopping | Self::Busy { .. } | Self::Raced => Reason::Unavailable,
             Self::Record(_) | Self::Sealed(_) => Reason::Damaged,
@@ -153,7 +157,7 @@ impl Error {
                 StoreError::TooLarge { .. } => Reason::TooLarge,
                 StoreError::Damaged { .. } | StoreError::NotACounter { .. } => Reason::Damaged,
                 StoreError::Unsupported { .. } | StoreError::NotEmpty { .. } => Reason::InvalidRequest,
-                StoreError::Io { .. } | StoreError::Stopped { .. } => Reason::StoreFailed,
+                StoreError::Io { .. } | StoreError::Stopped { .. } | StoreError::Newer { .. } => Reason::StoreFailed,
             },
         }
     }
@@ -186,9 +190,12 @@ impl Error {
             Self::NoSuchPrincipal { arn } => arn.clone(),
             Self::LimitExceeded { what, .. } => (*what).to_owned(),
             Self::Record(error) => error.key.clone(),
-            Self::WrongCluster { .. } | Self::Stopping | Self::Raced | Self::Sealed(_) | Self::Store(_) => {
-                String::new()
-            }
+            Self::WrongCluster { .. }
+            | Self::Incompatible(_)
+            | Self::Stopping
+            | Self::Raced
+            | Self::Sealed(_)
+            | Self::Store(_) => String::new(),
         }
     }
 

@@ -190,7 +190,7 @@ impl Metaserver {
         fence.serve_under(namespace.ids.epoch);
         namespace.metrics.epoch.set(i64::try_from(namespace.ids.epoch).unwrap_or(i64::MAX));
         cluster.start(shutdown);
-        let host = Host { namespace: namespace.clone(), store: embedded, fence };
+        let host = Host::new(namespace.clone(), embedded, fence);
         Ok(Self { service: Service { namespace, cluster, host }, calls })
     }
 

@@ -2,10 +2,12 @@
 
 use crate::store::Store;
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric};
 use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::registry::{Registry, Unit};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Weak};
 use weir_proto::v1::Redundancy;
@@ -47,10 +49,26 @@ pub struct Metrics {
     pub lost_blocks: Gauge,
     pub invalid_copies: Gauge,
     pub surplus_copies: Gauge,
+    pub crowded_blocks: Gauge,
     pub sessions: Gauge,
     pub live_workers: Gauge,
     pub workers: Gauge,
     pub epoch: Gauge,
+    pub members: Family<Build, Gauge>,
+    refused_members: Family<Role, Counter>,
+}
+
+/// The build of a role in the cluster.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, EncodeLabelSet)]
+pub struct Build {
+    pub role: &'static str,
+    pub version: String,
+    pub protocol: u32,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Role {
+    role: &'static str,
 }
 
 impl Metrics {
@@ -98,6 +116,16 @@ impl Metrics {
             metrics.live_workers.clone(),
         );
         r.register("weir_metaserver_workers", "Workers that have registered", metrics.workers.clone());
+        r.register(
+            "weir_metaserver_members",
+            "Live workers and sessions of gateways, by the build that they told",
+            metrics.members.clone(),
+        );
+        r.register(
+            "weir_metaserver_refused_members",
+            "Handshakes refused because the two builds have no protocol in common",
+            metrics.refused_members.clone(),
+        );
         r.register("weir_metaserver_epoch", "Under which it serves; 0: it does not", metrics.epoch.clone());
         metrics
     }
@@ -128,6 +156,23 @@ impl Metrics {
         gauge("weir_metaserver_lost_blocks", "Of them, those without a live copy", &self.lost_blocks);
         gauge("weir_metaserver_invalid_copies", "Copies that are damaged or missing", &self.invalid_copies);
         gauge("weir_metaserver_surplus_copies", "Copies that are to be dropped", &self.surplus_copies);
+        let help = "Blocks whose copies share a zone or a host although they need not";
+        gauge("weir_metaserver_crowded_blocks", help, &self.crowded_blocks);
+    }
+
+    /// A role may not join.
+    pub fn refuse_member(&self, role: &'static str) {
+        self.refused_members.get_or_create(&Role { role }).inc();
+    }
+
+    /// The builds of those who are there now.
+    pub fn tell_members(&self, builds: impl IntoIterator<Item = Build>) {
+        let mut counts: BTreeMap<Build, i64> = BTreeMap::new();
+        builds.into_iter().for_each(|build| *counts.entry(build).or_default() += 1);
+        self.members.clear();
+        for (build, count) in counts {
+            self.members.get_or_create(&build).set(count);
+        }
     }
 
     /// What a look at all blocks found.
@@ -140,6 +185,7 @@ impl Metrics {
             (&self.lost_blocks, found.lost_block_count),
             (&self.invalid_copies, found.invalid_copy_count),
             (&self.surplus_copies, found.surplus_copy_count),
+            (&self.crowded_blocks, found.crowded_block_count),
         ] {
             gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
         }

@@ -62,7 +62,8 @@ impl Failure {
             | Reason::SessionOver
             | Reason::WrongCluster
             | Reason::NotConfirmed
-            | Reason::NotInSync => Code::FailedPrecondition,
+            | Reason::NotInSync
+            | Reason::Incompatible => Code::FailedPrecondition,
             Reason::Conflict => Code::Aborted,
             Reason::NotOwner => Code::PermissionDenied,
             Reason::InvalidRange => Code::OutOfRange,

@@ -7,6 +7,7 @@ pub mod account;
 pub mod failure;
 pub mod ids;
 pub mod names;
+pub mod protocol;
 
 /// Generated from `proto/weir/v1/*.proto`.
 pub mod v1 {

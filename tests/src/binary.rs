@@ -11,7 +11,8 @@ use std::sync::OnceLock;
 pub fn weir() -> &'static Path {
     static WEIR: OnceLock<PathBuf> = OnceLock::new();
     WEIR.get_or_init(|| match std::env::var_os("WEIR_BIN") {
-        Some(path) => PathBuf::from(path),
+        // Clusters run in folders of their own.
+        Some(path) => std::path::absolute(path).expect("WEIR_BIN is a path"),
         None => built(),
     })
 }

@@ -183,6 +183,19 @@ impl Cluster {
         fs::read_to_string(self.process(name).log).unwrap_or_default()
     }
 
+    /// What a command of `weir fsadmin` says, and whether it succeeded.
+    pub fn fsadmin(&self, arguments: &[&str]) -> (bool, String) {
+        let metaservers = self.processes().into_iter().filter(|process| process.name.starts_with("metaserver"));
+        let addresses: Vec<String> = metaservers.map(|process| process.address.to_string()).collect();
+        let mut command = binary::command();
+        command.arg("fsadmin").args(arguments).current_dir(self.folder.path());
+        command.env("WEIR_METASERVER_ADDRESS", addresses.join(","));
+        command.env(SECRET_VARIABLE, self.data().join("cluster-secret"));
+        let output = command.output().expect("weir starts");
+        let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+        (output.status.success(), text)
+    }
+
     /// Ends a process as a crash would, and waits until it is known to be gone.
     #[track_caller]
     pub fn kill(&mut self, name: &str) {
@@ -274,12 +287,16 @@ impl Cluster {
         });
     }
 
-    /// What starts a dead process.
+    /// What starts a dead process. Whom a metaserver follows, if anyone, the flags say.
     #[track_caller]
     fn command(&self, process: &Process, flags: &[&str], user: Option<(u32, PathBuf)>) -> Command {
         assert_eq!(process.pid, None, "{} runs", process.name);
         let mut command = Command::new(&process.command[0]);
-        command.args(&process.command[1..]).args(flags).current_dir(self.folder.path()).stdin(Stdio::null());
+        let mut words = process.command[1..].to_vec();
+        if let Some(at) = words.iter().position(|word| word == "--follow") {
+            words.drain(at..at + 2);
+        }
+        command.args(words).args(flags).current_dir(self.folder.path()).stdin(Stdio::null());
         for (variable, value) in &self.options.environment {
             command.env(variable, value);
         }

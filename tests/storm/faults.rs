@@ -35,11 +35,13 @@ pub enum Fault {
     Damage(String),
     /// All processes at once, by kill −9.
     KillAll,
+    /// The metaserver is killed and its folder taken away; its standby takes over.
+    LoseMetaserver,
 }
 
 impl Fault {
-    /// All, for a cluster with these workers and gateways.
-    pub fn all(workers: usize, gateways: usize) -> Vec<Self> {
+    /// All, for a cluster with these workers and gateways, and a standby or none.
+    pub fn all(workers: usize, gateways: usize, has_standby: bool) -> Vec<Self> {
         let worker = |number| format!("worker-{number}");
         let mut faults = vec![Self::None];
         faults.extend((1..=workers).map(|number| Self::Kill(worker(number))));
@@ -47,7 +49,13 @@ impl Fault {
         faults.extend([Self::CutOff, Self::CannotSend, Self::CannotBeReached, Self::FillDisk]);
         faults.push(Self::Damage(worker(1)));
         faults.extend((1..=gateways).map(|number| Self::Kill(format!("gateway-{number}"))));
-        faults.extend([Self::Kill("metaserver-1".into()), Self::Pause("metaserver-1".into()), Self::KillAll]);
+        if has_standby {
+            faults.push(Self::LoseMetaserver);
+        } else {
+            // Which of two it is changes.
+            faults.extend([Self::Kill("metaserver-1".into()), Self::Pause("metaserver-1".into())]);
+        }
+        faults.push(Self::KillAll);
         faults
     }
 
@@ -62,6 +70,7 @@ impl Fault {
             Self::FillDisk => format!("{SMALL_WORKER} full"),
             Self::Damage(name) => format!("{name} damaged"),
             Self::KillAll => "all killed".into(),
+            Self::LoseMetaserver => "metaserver and its folder lost".into(),
         }
     }
 
@@ -84,12 +93,14 @@ impl Fault {
             Self::FillDisk => fill(&ballast(cluster)).expect("a disk can be filled"),
             Self::Damage(name) => damage(&data(cluster, name)),
             Self::KillAll => cluster.kill9(),
+            Self::LoseMetaserver => lose_metaserver(cluster),
         }
     }
 
     pub fn end(&self, cluster: &mut Cluster) {
         match self {
-            Self::None | Self::Damage(_) => {}
+            // What was lost is not missed any more.
+            Self::None | Self::Damage(_) | Self::LoseMetaserver => {}
             Self::Kill(name) if name == CUT_WORKER => cluster.restart_as(name, CUT_USER),
             Self::Kill(name) => cluster.restart(name),
             Self::Pause(name) => cluster.resume(name),
@@ -106,6 +117,34 @@ impl Fault {
             }
         }
     }
+}
+
+/// The metaserver that serves: of two the one under the higher epoch.
+pub fn metaserver(cluster: &Cluster) -> String {
+    let names = cluster.processes().into_iter().map(|process| process.name);
+    let running = names.filter(|name| name.starts_with("metaserver") && cluster.process(name).pid.is_some());
+    let epoch = |name: &String| cluster.metric(name, "weir_metaserver_epoch") as u64;
+    running.max_by_key(epoch).expect("one of them runs")
+}
+
+/// Kills the metaserver, takes its folder away, and promotes the standby. The lost one, when it is back, is refused; then
+/// an empty one follows in its place, without which a required standby would be missing.
+fn lose_metaserver(cluster: &mut Cluster) {
+    let lost = metaserver(cluster);
+    let standby =
+        cluster.processes().into_iter().find(|process| process.name.starts_with("metaserver") && process.name != lost);
+    let standby = standby.expect("there are two metaservers").address.to_string();
+    cluster.kill(&lost);
+    let folder = data(cluster, &lost);
+    let aside = folder.with_extension("aside");
+    fs::rename(&folder, &aside).expect("a folder of ours");
+    let (is_done, said) = cluster.fsadmin(&["promote", &standby]);
+    assert!(is_done, "{said}");
+    fs::rename(&aside, &folder).expect("a folder of ours");
+    let refusal = cluster.refusal(&lost, &[]);
+    assert!(refusal.contains("serves under epoch"), "{refusal}");
+    fs::remove_dir_all(&folder).expect("a folder of ours");
+    cluster.restart_with(&lost, &["--follow", &standby]);
 }
 
 /// Lets the worker that can be cut off run under its own user.

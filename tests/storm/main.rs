@@ -47,6 +47,9 @@ struct Args {
     /// Times that all faults are gone through
     #[arg(long, default_value_t = 1)]
     rounds: u32,
+    /// With a standby beside the metaserver, and the fault that needs one
+    #[arg(long)]
+    standby: bool,
 }
 
 fn main() -> ExitCode {
@@ -56,7 +59,8 @@ fn main() -> ExitCode {
         return ExitCode::FAILURE;
     }
     faults::remove_old_rules();
-    let options = Options { workers: WORKERS, gateways: GATEWAYS, ..Options::default() };
+    let flags = if args.standby { vec!["--metaservers".to_owned(), "2".to_owned()] } else { Vec::new() };
+    let options = Options { workers: WORKERS, gateways: GATEWAYS, flags, ..Options::default() };
     let small = |data: &std::path::Path| data.join(faults::SMALL_WORKER);
     let mut cluster =
         Cluster::start_prepared(options.with_settings(SETTINGS), |data| faults::mount_small(&small(data)));
@@ -89,7 +93,7 @@ fn storm(cluster: &mut Cluster, args: &Args) -> Vec<String> {
     println!("|---|---|---|---|---|---|---|---|---|");
     let mut failures = Vec::new();
     for _ in 0..args.rounds {
-        for fault in Fault::all(WORKERS.into(), GATEWAYS.into()) {
+        for fault in Fault::all(WORKERS.into(), GATEWAYS.into(), args.standby) {
             if args.filter.as_ref().is_none_or(|filter| fault.name().contains(filter.as_str())) {
                 failures.extend(run(&fault, cluster, &board, args.seconds));
             }
@@ -140,7 +144,8 @@ fn copies_return(cluster: &Cluster) -> bool {
     // The metaserver notices first that something is wrong, and then that it is not any more.
     std::thread::sleep(SCANS);
     while began.elapsed() < COPIES_RETURN {
-        let metric = |name: &str| cluster.metric("metaserver-1", name);
+        let metaserver = faults::metaserver(cluster);
+        let metric = |name: &str| cluster.metric(&metaserver, name);
         let missing = metric("weir_metaserver_under_replicated_blocks") + metric("weir_metaserver_lost_blocks");
         if missing == 0.0 && metric("weir_metaserver_workers_live") == f64::from(WORKERS) {
             return true;

@@ -145,11 +145,53 @@ fn with_root_keys_every_gateway_asks_for_them() {
 }
 
 #[test]
+fn a_metaserver_that_is_lost_with_its_folder_is_replaced_by_its_standby() {
+    let flags = ["--metaservers", "2", "--respawn"].map(str::to_owned).to_vec();
+    let mut cluster = Cluster::start_with(Options { flags, ..Options::default() });
+    let roles = |cluster: &Cluster| -> Vec<_> {
+        let metaservers = cluster.processes().into_iter().filter(|process| process.name.starts_with("metaserver"));
+        metaservers.map(|process| (process.name, process.role)).collect()
+    };
+    let role = |name: &str, role: &str| (name.to_owned(), role.to_owned());
+    assert_eq!(roles(&cluster), [role("metaserver-1", "metaserver"), role("metaserver-2", "standby")]);
+    assert!(cluster.table().contains("\nstandby "), "{}", cluster.table());
+    let client = cluster.client(1);
+    client.bucket("kept");
+    let bodies = [noise(1, 100), noise(2, 3 * MIB)];
+    for (number, body) in bodies.iter().enumerate() {
+        client.put(&format!("/kept/{number}"), body.clone()).expect(200);
+    }
+    let are_kept = |cluster: &Cluster| {
+        bodies.iter().enumerate().all(|(number, body)| {
+            let answer = cluster.client(2).get(&format!("/kept/{number}"));
+            answer.status == 200 && answer.body == *body
+        })
+    };
+
+    fs::remove_dir_all(cluster.process("metaserver-1").data.expect("it has a folder")).unwrap();
+    cluster.kill("metaserver-1");
+    // It is started again, but not over nothing while the standby may be promoted.
+    let (is_done, text) = cluster.fsadmin(&["promote", &cluster.process("metaserver-2").address.to_string()]);
+    assert!(is_done && text.contains("Epoch    : 2"), "{text}");
+    eventually(60, "what was acknowledged is there", || are_kept(&cluster));
+    // It follows the other now, which takes no writes before.
+    eventually(60, "writes are taken", || client.put("/kept/new", noise(3, MIB)).status == 200);
+    assert_eq!(roles(&cluster), [role("metaserver-1", "standby"), role("metaserver-2", "metaserver")]);
+
+    assert!(cluster.stop().success(), "{}", cluster.said());
+    cluster.start_again();
+    assert_eq!(roles(&cluster), [role("metaserver-1", "standby"), role("metaserver-2", "metaserver")]);
+    assert!(are_kept(&cluster));
+    cluster.client(1).get("/kept/new").expect(200);
+    cluster.assert_well();
+}
+
+#[test]
 fn what_can_not_start_says_why_and_leaves_nothing_running() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
     for (flags, why) in [
-        (["--metaservers", "2"], "a local cluster has one metaserver, not 2"),
+        (["--metaservers", "3"], "3 is not in 1..=2"),
         (["--listen", "0.0.0.0:0"], "without keys anyone there could read and delete everything"),
         (["--workers", "0"], "0 is not in 1..=64"),
     ] {

@@ -10,8 +10,20 @@ use weir_tests::{Client, eventually, noise};
 /// Of a histogram.
 const SERIES: [&str; 3] = ["_bucket", "_sum", "_count"];
 /// Labels whose values are few.
-const LABELS: [&str; 10] =
-    ["operation", "status", "code", "reason", "method", "of", "le", "version", "certificate", "disk"];
+const LABELS: [&str; 12] = [
+    "operation",
+    "status",
+    "code",
+    "reason",
+    "method",
+    "of",
+    "le",
+    "version",
+    "certificate",
+    "disk",
+    "role",
+    "protocol",
+];
 
 #[derive(Debug, PartialEq, Eq)]
 struct Metric {

@@ -165,3 +165,35 @@ fn a_worker_is_emptied_by_command_and_taken_back() {
     check_all(&cluster);
     cluster.assert_well();
 }
+
+#[test]
+fn copies_are_spread_again_when_a_worker_is_in_another_zone() {
+    let mut cluster = start();
+    for (name, zone) in [("worker-1", "a"), ("worker-2", "b"), ("worker-3", "b")] {
+        cluster.kill(name);
+        cluster.restart_with(name, &["--set", &format!("worker.zone={zone}")]);
+    }
+    eventually(REPAIR_SECONDS, "all workers are back", || {
+        weir(&cluster, "fsadmin", &["report"]).0.contains("Live Workers: 3")
+    });
+    fill(&cluster);
+    await_whole(&cluster);
+    assert_eq!(block_counts(&cluster)[0], OBJECTS, "zone a has one worker");
+
+    // Now the first one is in zone b with the second, and the third alone in another.
+    for (name, zone) in [("worker-1", "b"), ("worker-3", "c")] {
+        cluster.kill(name);
+        cluster.restart_with(name, &["--set", &format!("worker.zone={zone}")]);
+    }
+    eventually(REPAIR_SECONDS, "each block has a copy in the zone of the third worker", || {
+        check_all(&cluster);
+        block_counts(&cluster)[2] == OBJECTS
+    });
+    await_whole(&cluster);
+    eventually(REPAIR_SECONDS, "that shows", || {
+        let (report, _) = weir(&cluster, "fsadmin", &["report"]);
+        figure(&report, "Blocks Not Spread As They Could Be") == Some(0)
+    });
+    check_all(&cluster);
+    cluster.assert_well();
+}

@@ -16,6 +16,12 @@ pub enum WorkerError {
     Store(#[from] StoreError),
     #[error("the identity in {} is damaged: {fault}", path.display())]
     Identity { path: PathBuf, fault: &'static str },
+    /// Nothing was changed.
+    #[error(
+        "{} was written by a newer build: its format is {found}, this build knows them up to {known}. Start a newer build",
+        path.display()
+    )]
+    Newer { path: PathBuf, found: u64, known: u64 },
     #[error(
         "disk {id} of this worker, last in {folder}, is missing, and there is {found}. Is it mounted? If it is gone for \
          good, set worker.forget_disks to {id}"
@@ -63,10 +69,11 @@ pub(crate) fn failure(id: BlockId, error: &WorkerError) -> Failure {
             StoreError::NoSpace { .. } => Reason::NoSpace,
             StoreError::TooLarge { .. } => Reason::TooLarge,
             StoreError::Checksum { .. } => Reason::ChecksumMismatch,
-            StoreError::Failed(_) | StoreError::Io { .. } => Reason::StoreFailed,
+            StoreError::Failed(_) | StoreError::Io { .. } | StoreError::Newer { .. } => Reason::StoreFailed,
         },
         WorkerError::Stopped => Reason::Unavailable,
         WorkerError::Identity { .. }
+        | WorkerError::Newer { .. }
         | WorkerError::MissingDisk { .. }
         | WorkerError::OtherWorker { .. }
         | WorkerError::SameDisk { .. }

@@ -4,11 +4,13 @@
 //! |---|---|
 //! | [`plan`] | which processes there are, with their ports, folders and command lines |
 //! | [`ports`] | ports that are free, and the same as the last time |
+//! | [`metaservers`] | which of two metaservers serves |
 //! | [`members`] | starting them, noticing their end, stopping them |
 //! | [`record`] | the table, and `cluster.json` |
 
 mod error;
 mod members;
+mod metaservers;
 mod plan;
 mod ports;
 mod record;
@@ -16,19 +18,19 @@ mod record;
 use super::cluster_secret::{NAME as SECRET_NAME, secret_text_of};
 use super::probe::probe;
 use super::process::{Signals, StartError, block_on};
-use super::{ConfigArgs, FAILED, USAGE, refuse};
+use super::{ConfigArgs, FAILED, USAGE, refuse, told};
 use error::ClusterError;
 use members::{Ended, Environment, Members};
-use plan::{GATEWAY, LOGS_NAME, METASERVER, WORKER, Wanted};
+use plan::{GATEWAY, LOGS_NAME, METASERVER, STANDBY, WORKER, Wanted};
 use record::Record;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 use tokio::signal::unix::{SignalKind, signal};
-use weir_proto::v1::ReportRequest;
 use weir_proto::v1::admin_client::AdminClient;
-use weir_service::channel;
+use weir_proto::v1::{ReportRequest, StandbyState};
+use weir_service::channel::{self, Channel};
 use weir_service::clock::SystemClock;
 use weir_service::config::{Config, ServiceSettings};
 use weir_service::disk::{Disk as _, SystemDisk};
@@ -51,8 +53,8 @@ pub struct Args {
     /// The folder of the whole cluster
     #[arg(long, value_name = "DIR", default_value = "./weir-cluster")]
     data: PathBuf,
-    /// How many metaservers: 1
-    #[arg(long, value_name = "COUNT", default_value_t = 1)]
+    /// 1, or 2: the second is a standby, which has each commit before it is answered and may be promoted
+    #[arg(long, value_name = "COUNT", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=2))]
     metaservers: u16,
     /// How many workers; with fewer than 3, metaserver.replication is as many unless it is set
     #[arg(long, value_name = "COUNT", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=MEMBER_MAX_COUNT))]
@@ -152,26 +154,47 @@ fn with_secret(config: &Config, data: &Path) -> Result<(ServiceSettings, Environ
 
 /// Starts everyone, each when those whom it needs serve.
 async fn start(members: &mut Members, settings: &ServiceSettings, data: &Path) -> Result<(), ClusterError> {
-    for role in [METASERVER, WORKER, GATEWAY] {
+    for role in [METASERVER, STANDBY, WORKER, GATEWAY] {
         members.start(role)?;
         let admin_ports: Vec<_> = members.record().of_role(role).map(|entry| entry.admin_address.to_string()).collect();
         for address in admin_ports {
             let serves = async || probe(&address, "/readyz", PROBE_TIMEOUT).await.is_ok();
             eventually(members, data, &format!("a {role} does not serve"), serves).await?;
         }
-        if role == WORKER {
-            await_workers(members, settings, data).await?;
+        match role {
+            STANDBY => await_standby(members, settings, data).await?,
+            WORKER => await_workers(members, settings, data).await?,
+            _ => {}
         }
     }
     Ok(())
 }
 
+fn admin_client(record: &Record, settings: &ServiceSettings) -> Result<Option<AdminClient<Channel>>, ClusterError> {
+    let credentials = ClusterCredentials::from_settings(settings).map_err(StartError::from)?;
+    let metaserver = record.of_role(METASERVER).next();
+    Ok(metaserver.map(|entry| AdminClient::new(channel::connect(&entry.address.to_string(), &credentials))))
+}
+
+/// Where a standby is required, nobody can join before it has caught up.
+async fn await_standby(members: &mut Members, settings: &ServiceSettings, data: &Path) -> Result<(), ClusterError> {
+    let record = members.record();
+    if record.of_role(STANDBY).next().is_none() {
+        return Ok(());
+    }
+    let Some(client) = admin_client(&record, settings)? else { return Ok(()) };
+    let is_in_sync = async || {
+        let Ok(report) = client.clone().report(ReportRequest {}).await else { return false };
+        // Not taken at all, where the configuration says so.
+        report.into_inner().standby.is_none_or(|standby| standby.state() == StandbyState::InSync)
+    };
+    eventually(members, data, "the standby has not caught up", is_in_sync).await
+}
+
 /// A write needs the metaserver to know the workers.
 async fn await_workers(members: &mut Members, settings: &ServiceSettings, data: &Path) -> Result<(), ClusterError> {
-    let credentials = ClusterCredentials::from_settings(settings).map_err(StartError::from)?;
     let record = members.record();
-    let Some(metaserver) = record.of_role(METASERVER).next() else { return Ok(()) };
-    let client = AdminClient::new(channel::connect(&metaserver.address.to_string(), &credentials));
+    let Some(client) = admin_client(&record, settings)? else { return Ok(()) };
     let all: Vec<_> = record.of_role(WORKER).map(|entry| entry.address.to_string()).collect();
     let are_known = async || {
         let Ok(report) = client.clone().report(ReportRequest {}).await else { return false };
@@ -213,6 +236,9 @@ async fn watch(members: &mut Members, signals: &mut Signals, data: &Path) -> Res
             tracing::warn!(name, %status, "has ended");
         }
         if !ended.is_empty() {
+            if let Err(error) = members.settle() {
+                tracing::warn!(error = told(&error), "which metaserver serves is not known");
+            }
             members.record().write(&SystemDisk, data)?;
         }
         let due = members.due();

@@ -40,7 +40,11 @@ impl From<Failure> for S3Error {
             Reason::KeyExists => Self::new(ErrorCode::PreconditionFailed).cause(text()),
             Reason::NotOwner => Self::new(ErrorCode::AccessDenied).cause(text()),
             Reason::NoSpace => Self::new(ErrorCode::InsufficientStorage).cause(text()),
-            Reason::SessionOver | Reason::Unavailable | Reason::NotConfirmed | Reason::NotInSync => {
+            Reason::SessionOver
+            | Reason::Unavailable
+            | Reason::NotConfirmed
+            | Reason::NotInSync
+            | Reason::Incompatible => {
                 Self::new(ErrorCode::ServiceUnavailable).cause(text())
             }
             Reason::NoSuchPrincipal => {

@@ -318,3 +318,14 @@ async fn shutdown_ends_the_session_once_nothing_is_in_flight() {
     assert!(cluster.metaserver.state.lock().sessions.is_empty());
     assert!(!cluster.objects.is_ready());
 }
+
+#[tokio::test]
+async fn a_gateway_is_not_ready_while_the_metaserver_is_of_a_build_that_it_does_not_understand() {
+    let cluster = Cluster::start().await;
+    cluster.until(|c| c.objects.is_ready()).await;
+    cluster.metaserver.state.lock().protocol = Some(v1::Protocol { current: 90, oldest: 80 });
+    cluster.until(|c| !c.objects.is_ready()).await;
+    assert_eq!(cluster.metaserver.state.lock().last_heartbeat.protocol, Some(weir_proto::protocol::own()));
+    cluster.metaserver.state.lock().protocol = None;
+    cluster.until(|c| c.objects.is_ready()).await;
+}

@@ -12,9 +12,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, sleep, timeout};
+use tonic::{Response, Status};
 use weir_proto::v1::sessions_client::SessionsClient;
 use weir_proto::v1::{self, Reason};
-use weir_proto::{Failure, MAX_MESSAGE_BYTES};
+use weir_proto::{Failure, MAX_MESSAGE_BYTES, protocol};
 use weir_service::channel::Channel;
 use weir_service::shutdown::Shutdown;
 
@@ -146,9 +147,12 @@ impl Session {
         let workers_version = self.workers.read().version();
         let request = v1::HeartbeatRequest { workers_version, ..term.heartbeat() };
         let answer = timeout(CALL_TIMEOUT, self.client().heartbeat(request)).await;
-        match answer.map(|answer| answer.map_err(|status| Failure::from_status(&status))) {
+        let understood = |answer: Result<Response<v1::HeartbeatResponse>, Status>| {
+            let response = answer.map_err(|status| Failure::from_status(&status))?.into_inner();
+            understands(response.protocol.as_ref(), &response.version).map(|()| response)
+        };
+        match answer.map(understood) {
             Ok(Ok(response)) => {
-                let response = response.into_inner();
                 term.heard_mark(response.read_mark);
                 self.lease_ms.store(response.lease_ms, Ordering::Relaxed);
                 let mut workers = self.workers.write();
@@ -273,13 +277,25 @@ async fn open_once(
     client: &SessionsClient<Channel>,
     options: &ObjectsOptions,
 ) -> Result<v1::OpenSessionResponse, Failure> {
-    let request =
-        v1::OpenSessionRequest { address: options.address.clone(), version: env!("CARGO_PKG_VERSION").to_owned() };
-    match timeout(CALL_TIMEOUT, client.clone().open_session(request)).await {
-        Ok(Ok(response)) => Ok(response.into_inner()),
-        Ok(Err(status)) => Err(Failure::from_status(&status)),
-        Err(_) => Err(Failure::new(Reason::Unavailable, "", "the metaserver does not answer")),
-    }
+    let request = v1::OpenSessionRequest {
+        address: options.address.clone(),
+        version: protocol::VERSION.to_owned(),
+        protocol: Some(protocol::own()),
+    };
+    let opened = match timeout(CALL_TIMEOUT, client.clone().open_session(request)).await {
+        Ok(Ok(response)) => response.into_inner(),
+        Ok(Err(status)) => return Err(Failure::from_status(&status)),
+        Err(_) => return Err(Failure::new(Reason::Unavailable, "", "the metaserver does not answer")),
+    };
+    understands(opened.protocol.as_ref(), &opened.version)?;
+    Ok(opened)
+}
+
+/// # Errors
+/// `INCOMPATIBLE`: the metaserver's build and this one have no protocol in common.
+fn understands(told: Option<&v1::Protocol>, version: &str) -> Result<(), Failure> {
+    let checked = protocol::check("gateway", "metaserver", told, version);
+    checked.map_err(|mismatch| Failure::new(Reason::Incompatible, "", mismatch.to_string()))
 }
 
 async fn open_patiently(
@@ -295,7 +311,9 @@ async fn open_patiently(
             Err(failure) => failure,
         };
         let is_too_late = options.open_timeout.is_some_and(|timeout| began.elapsed() + pause > timeout);
-        if failure.reason != Reason::Unavailable || is_too_late || shutdown.has_begun() {
+        // Of two builds that do not understand each other one may be about to be upgraded.
+        let may_pass = matches!(failure.reason, Reason::Unavailable | Reason::Incompatible);
+        if !may_pass || is_too_late || shutdown.has_begun() {
             return Err(failure);
         }
         if pause == RETRY_MIN {

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use weir_proto::protocol;
 use weir_proto::v1;
 use weir_service::planted::{Fault, planted};
 
@@ -108,6 +109,7 @@ impl Term {
             oldest_read_mark: state.reads.first_key_value().map_or(state.read_mark, |(mark, _)| *mark),
             lowest_request_in_flight: state.requests.first().copied().unwrap_or(state.next_sequence),
             workers_version: None,
+            protocol: Some(protocol::own()),
         }
     }
 

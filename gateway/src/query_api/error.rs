@@ -198,7 +198,11 @@ impl From<Failure> for QueryError {
                 let message = format!("Invalid principal in policy: \"AWS\":\"{}\"", failure.resource);
                 return Self::new(QueryErrorCode::MalformedPolicyDocument, message);
             }
-            Reason::SessionOver | Reason::Unavailable | Reason::NotConfirmed | Reason::NotInSync => {
+            Reason::SessionOver
+            | Reason::Unavailable
+            | Reason::NotConfirmed
+            | Reason::NotInSync
+            | Reason::Incompatible => {
                 return Self::from(QueryErrorCode::ServiceUnavailable).cause(text);
             }
             Reason::NoSuchBucket

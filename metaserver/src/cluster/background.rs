@@ -2,9 +2,13 @@
 
 use super::Cluster;
 use crate::error::Error;
+use crate::metrics::Build;
+use crate::namespace::handshake::{GATEWAY, WORKER};
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
+use weir_proto::protocol::Spoken;
+use weir_proto::v1::Protocol;
 use weir_service::shutdown::Shutdown;
 
 /// Rounds of reclaim in one turn, when there is much to do and nobody to wait for.
@@ -32,8 +36,21 @@ impl Cluster {
         if self.namespace.clean_sessions().await? > 0 {
             self.workers.want_inventories();
         }
-        self.workers.list(&self.namespace);
+        self.tell_members();
         Ok(())
+    }
+
+    /// Which builds there are.
+    fn tell_members(&self) {
+        let build = |role, version: String, told: Option<Protocol>| {
+            let protocol = Spoken::told(told.as_ref()).current;
+            Build { role, version, protocol }
+        };
+        let workers = self.workers.list(&self.namespace).into_iter().filter(|worker| worker.live);
+        let workers = workers.map(|worker| build(WORKER, worker.version, worker.protocol));
+        let gateways = self.namespace.sessions.report().into_iter();
+        let gateways = gateways.map(|gateway| build(GATEWAY, gateway.version, gateway.protocol));
+        self.namespace.metrics.tell_members(workers.chain(gateways));
     }
 
     async fn reclaim_turn(&self) -> Result<(), Error> {

@@ -125,6 +125,44 @@ impl Members {
         (zones.len(), places.len())
     }
 
+    /// How many zones and hosts there are to spread copies over.
+    pub fn reach(&self) -> (usize, usize) {
+        self.spread(&self.by_id.keys().copied().filter(|id| self.serves(*id)).collect::<Vec<_>>())
+    }
+
+    /// From whom to whom a copy moves so that all lie in more zones, or in as many on more hosts; among equals to the
+    /// worker with the most room, from the fullest. `named` can't take it. None: they are as far apart as they can be.
+    /// `reach` is [`Members::reach`], `held_bytes` what a holder has of the block.
+    pub fn apart(
+        &self,
+        reach: (usize, usize),
+        holders: &[u64],
+        named: &[u64],
+        held_bytes: impl Fn(u64) -> u64,
+    ) -> Option<(u64, u64)> {
+        let now = self.spread(holders);
+        if now.0 >= reach.0.min(holders.len()) && now.1 >= reach.1.min(holders.len()) {
+            return None;
+        }
+        let takers: Vec<&Member> = self
+            .by_id
+            .values()
+            .filter(|member| self.serves(member.worker_id) && !named.contains(&member.worker_id))
+            .collect();
+        let mut best = None;
+        for &from in holders {
+            let stay: Vec<u64> = holders.iter().copied().filter(|id| *id != from).collect();
+            for to in takers.iter().filter(|to| to.free_bytes >= held_bytes(from)) {
+                let spread = self.spread(&[&stay[..], &[to.worker_id]].concat());
+                let rank = (spread, to.free_bytes, self.used_share(from));
+                if spread > now && best.as_ref().is_none_or(|(known, _)| *known < rank) {
+                    best = Some((rank, (from, to.worker_id)));
+                }
+            }
+        }
+        best.map(|(_, moved)| moved)
+    }
+
     /// Chooses who takes a copy: in the zone, then on the host, that has the fewest copies; among equals by chance,
     /// weighted by free space. `load` tells of a worker the bytes that it is to take already; none: it has orders enough.
     pub fn choose_target(&self, wish: &Wish<'_>, load: impl Fn(u64) -> Option<u64>) -> Target {
@@ -283,6 +321,32 @@ pub(crate) mod tests {
         assert_eq!(members.choose_target(&wish(Some(3), &[3]), |_| Some(0)), Target::Chosen(3));
         assert_eq!(members.choose_target(&wish(Some(1), &[3]), |_| Some(0)), Target::Chosen(2));
         assert_eq!(members.choose_target(&wish(None, &[2, 3]), |id| (id == 2).then_some(0)), Target::Chosen(2));
+    }
+
+    #[test]
+    fn copies_that_crowd_move_apart_to_the_emptiest_that_is_elsewhere() {
+        let mut members = members(&[("a", "1"), ("a", "2"), ("b", "3"), ("b", "4"), ("c", "5"), ("c", "5")]);
+        let apart =
+            |members: &Members, holders: &[u64], named: &[u64]| members.apart(members.reach(), holders, named, |_| 100);
+        assert_eq!(members.reach(), (3, 5));
+        members.by_id.get_mut(&1).unwrap().used_bytes = 1_500;
+        members.by_id.get_mut(&4).unwrap().free_bytes = 2_000;
+        assert_eq!(apart(&members, &[1, 2], &[1, 2]), Some((1, 4)), "from the fullest to the emptiest");
+        assert_eq!(apart(&members, &[1, 2, 3], &[1, 2, 3]).unwrap().0, 1, "one of the two that share a zone");
+        assert_eq!(apart(&members, &[1, 3, 5], &[1, 3, 5]), None);
+        assert_eq!(apart(&members, &[1, 3], &[1, 3]), None);
+        assert_eq!(apart(&members, &[1, 3, 5, 6], &[1, 3, 5, 6]).unwrap().0, 5, "as many zones, and more hosts");
+        assert_eq!(apart(&members, &[1, 2, 3, 5], &[1, 2, 3, 5]), None, "four copies in three zones share one");
+        assert_eq!(apart(&members, &[1, 2], &[1, 2, 3, 4, 5, 6]), None, "who is named can't take it");
+        for id in [3, 4, 5, 6] {
+            members.by_id.get_mut(&id).unwrap().free_bytes = 99;
+        }
+        assert_eq!(apart(&members, &[1, 2], &[1, 2]), None, "nor who has no room");
+        for id in [3, 4, 5, 6] {
+            members.by_id.get_mut(&id).unwrap().draining = true;
+        }
+        assert_eq!(members.reach(), (1, 2));
+        assert_eq!(apart(&members, &[1, 2], &[1, 2]), None);
     }
 
     #[test]

@@ -3,16 +3,18 @@
 use super::Cluster;
 use super::workers::State;
 use crate::error::Error;
+use crate::namespace::handshake::WORKER;
 use crate::namespace::transaction::{Attempts, Transaction};
 use crate::namespace::{Namespace, ids, validate};
 use crate::records::decode;
 use crate::records::worker::{self, Duty, WorkerRecord};
+use weir_proto::protocol;
 use weir_proto::v1::{RegisterWorkerRequest, RegisterWorkerResponse, Worker, WorkerState};
 
 impl Cluster {
     /// # Errors
-    /// [`Error::WrongCluster`], [`Error::Invalid`]; [`Error::WorkerRefused`]: a later start of the worker is live, or it was
-    /// drained and disabled.
+    /// [`Error::WrongCluster`], [`Error::Incompatible`], [`Error::Invalid`]; [`Error::WorkerRefused`]: a later start of the
+    /// worker is live, or it was drained and disabled.
     pub async fn register_worker(&self, request: &RegisterWorkerRequest) -> Result<RegisterWorkerResponse, Error> {
         let namespace = &*self.namespace;
         let worker_id = self.identify(request).await?;
@@ -35,6 +37,7 @@ impl Cluster {
             state: WorkerState::Live.into(),
             incarnation: request.incarnation,
             disks: Vec::new(),
+            protocol: request.protocol,
         };
         let mut retired = self.workers.with(worker_id, |state| {
             state.retire(request.incarnation);
@@ -60,6 +63,8 @@ impl Cluster {
             worker_id,
             cluster_id: namespace.ids.cluster_id.clone(),
             heartbeat_interval_ms: namespace.settings.heartbeat_interval_ms,
+            protocol: Some(protocol::own()),
+            version: protocol::VERSION.to_owned(),
         })
     }
 
@@ -74,6 +79,7 @@ impl Cluster {
             validate::name(what, name)?;
         }
         let namespace = &*self.namespace;
+        namespace.admit(WORKER, &request.address, request.protocol.as_ref(), &request.version)?;
         let ours = &namespace.ids.cluster_id;
         if !request.cluster_id.is_empty() && request.cluster_id != *ours {
             return Err(Error::WrongCluster { theirs: request.cluster_id.clone(), ours: ours.clone() });
@@ -164,7 +170,7 @@ impl Namespace {
 mod tests {
     use super::*;
     use crate::testing::Fixture;
-    use weir_proto::v1::WorkerHeartbeatRequest;
+    use weir_proto::v1::{Protocol, WorkerHeartbeatRequest};
 
     fn heartbeat(worker_id: u64) -> WorkerHeartbeatRequest {
         WorkerHeartbeatRequest { worker_id, ..Default::default() }
@@ -224,5 +230,26 @@ mod tests {
         register(7).await.unwrap();
         assert!(!beat(7, 70).await, "unless the later one is gone");
         assert!(beat(8, 80).await);
+    }
+
+    #[tokio::test]
+    async fn a_worker_without_a_protocol_in_common_is_refused_and_one_from_before_numbers_is_taken() {
+        let fixture = Fixture::new().await;
+        let register = async |protocol| {
+            let request = RegisterWorkerRequest { address: "host:1".into(), protocol, ..Default::default() };
+            fixture.cluster.register_worker(&request).await
+        };
+        let before = fixture.cluster.workers.list(&fixture.namespace).len();
+        let too_new = Protocol { current: protocol::CURRENT + 2, oldest: protocol::CURRENT + 1 };
+        let error = register(Some(too_new)).await.unwrap_err();
+        assert!(matches!(error, Error::Incompatible(_)), "{error}");
+        assert!(error.to_string().ends_with("upgrade the metaserver first"), "{error}");
+        assert_eq!(fixture.cluster.workers.list(&fixture.namespace).len(), before, "nothing is known of it");
+        register(None).await.unwrap();
+        let next = Protocol { current: protocol::CURRENT + 1, oldest: protocol::CURRENT };
+        let answer = register(Some(next)).await.unwrap();
+        assert_eq!(answer.protocol, Some(protocol::own()));
+        let told = fixture.cluster.workers.list(&fixture.namespace).pop().unwrap().protocol;
+        assert_eq!(told, Some(next));
     }
 }

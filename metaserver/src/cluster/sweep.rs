@@ -138,10 +138,11 @@ impl Cluster {
             current.next = next(last);
             left -= rows.len();
             let members = self.workers.members(&self.namespace);
+            let reach = members.reach();
             for (key, value) in rows {
                 match decode::<BlockRecord>(&key, value) {
                     Ok(record) if record.condemned => {}
-                    Ok(record) => self.see(current, block::name(&key)?, &record, &members),
+                    Ok(record) => self.see(current, block::name(&key)?, &record, &members, reach),
                     Err(error) => tracing::error!(%error, "a block's record can't be read: nothing is done for it"),
                 }
             }
@@ -164,7 +165,7 @@ impl Cluster {
         }
     }
 
-    fn see(&self, pass: &mut Pass, block_id: u64, record: &BlockRecord, members: &Members) {
+    fn see(&self, pass: &mut Pass, block_id: u64, record: &BlockRecord, members: &Members, reach: (usize, usize)) {
         let look = look(record, members, self.namespace.settings.replication);
         let found = &mut pass.redundancy;
         found.block_count += 1;
@@ -192,10 +193,16 @@ impl Cluster {
             Need::Copy { .. } => {}
             Need::Drop(_) => self.repair.push(Entry { urgency: Urgency::Tidying, ..entry }),
             Need::Nothing => {
-                let Some(plan) = &mut pass.plan else { return };
                 let serving = Copies::of(record, members).serving;
-                let held_bytes = serving.iter().map(|id| record.held_bytes(*id)).max().unwrap_or(0);
-                let moved = plan.take(&serving, &record.worker_ids, held_bytes, members);
+                let held_bytes = |id| record.held_bytes(id);
+                // One that is away may be back at any moment, maybe in another zone.
+                let is_whole = serving.len() == look.wanted;
+                let apart = is_whole.then(|| members.apart(reach, &serving, &record.worker_ids, held_bytes)).flatten();
+                pass.redundancy.crowded_block_count += u64::from(apart.is_some());
+                let moved = apart.or_else(|| {
+                    let most_bytes = serving.iter().map(|id| record.held_bytes(*id)).max().unwrap_or(0);
+                    pass.plan.as_mut()?.take(&serving, &record.worker_ids, most_bytes, members)
+                });
                 if moved.is_some() {
                     self.repair.push(Entry { urgency: Urgency::Moving, moved, ..entry });
                 }

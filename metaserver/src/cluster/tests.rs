@@ -349,6 +349,74 @@ async fn workers_that_differ_too_much_are_evened_out_unasked() {
     assert_eq!(machines.block_counts(), [(count + more - half) as usize, half as usize]);
 }
 
+/// Restarts a worker with another label.
+async fn relabel(machines: &mut Machines, at: usize, zone: &str) {
+    machines.machines[at].zone = zone.into();
+    machines.kill(at);
+    machines.start(at).await;
+}
+
+#[tokio::test]
+async fn copies_that_share_a_zone_since_a_worker_has_another_one_are_spread_again() {
+    let mut machines = Machines::new(&["a", "b", "b", "c"]).await;
+    let mut blocks = Vec::new();
+    for _ in 0..6 {
+        blocks.push(machines.put(&[0, 1], 2).await);
+    }
+    machines.settle().await;
+    assert_eq!(machines.fixture.cluster.redundancy().crowded_block_count, 0);
+    relabel(&mut machines, 0, "b").await;
+    machines.fixture.cluster.sweep_all().await;
+    assert_eq!(machines.fixture.cluster.redundancy().crowded_block_count, 6);
+    machines.settle().await;
+    for block_id in &blocks {
+        let on = machines.on_disk(*block_id);
+        assert!(on.len() == 2 && on.contains(&3), "block {block_id} is on {on:?}");
+    }
+    let redundancy = machines.fixture.cluster.redundancy();
+    assert_eq!((redundancy.crowded_block_count, redundancy.complete_block_count), (0, 6));
+    assert_eq!(machines.fixture.namespace.metrics.moved_copies.get(), 6);
+    machines.fixture.check(true).await;
+}
+
+#[tokio::test]
+async fn a_copy_leaves_a_crowded_zone_only_once_another_is_whole() {
+    let mut machines = Machines::new(&["a", "b", "c"]).await;
+    machines.put(&[0, 1], 2).await;
+    machines.settle().await;
+    relabel(&mut machines, 0, "b").await;
+    machines.kill(2);
+    machines.fixture.cluster.sweep_all().await;
+    let on = |machines: &Machines| machines.block_counts();
+    for _ in 0..3 {
+        machines.round().await;
+        assert_eq!(on(&machines), [1, 1, 0], "the only worker that could take it does not do so");
+    }
+    machines.start(2).await;
+    for _ in 0..3 {
+        machines.pass(2_000).await;
+        machines.settle().await;
+    }
+    assert_eq!(on(&machines)[2], 1);
+    assert_eq!(on(&machines).iter().sum::<usize>(), 2);
+    machines.fixture.check(true).await;
+}
+
+#[tokio::test]
+async fn shards_that_share_a_zone_are_spread_again_too() {
+    let mut machines = Machines::new(&FOUR).await;
+    let block_id = machines.put_coded(&[0, 1, 2]).await;
+    machines.settle().await;
+    relabel(&mut machines, 1, "a").await;
+    machines.settle().await;
+    let shards = machines.shards_on_disk(block_id);
+    let moved = if shards.contains(&(3, 0)) { (1, 1) } else { (0, 0) };
+    assert!(shards.len() == 3 && shards.contains(&moved) && shards.contains(&(2, 2)), "{shards:?}");
+    assert!(shards.iter().any(|(at, _)| *at == 3), "{shards:?}");
+    assert_eq!(machines.fixture.cluster.redundancy().crowded_block_count, 0);
+    machines.fixture.check(true).await;
+}
+
 #[tokio::test]
 async fn a_worker_that_is_silent_for_very_long_is_forgotten_when_nothing_needs_it() {
     let mut machines = Machines::new(&THREE).await;

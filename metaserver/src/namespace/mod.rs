@@ -12,6 +12,7 @@ pub mod copy;
 pub mod copy_part;
 pub mod delete;
 pub mod get;
+pub(crate) mod handshake;
 pub mod ids;
 pub mod listing;
 pub mod locks;

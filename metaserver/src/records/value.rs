@@ -66,6 +66,12 @@ fn open(kind: Kind, key: &[u8], value: Bytes) -> Result<Bytes, RecordError> {
     if value.len() < HEADER_BYTES {
         return damaged(format!("it has {} bytes", value.len()));
     }
+    if value[0] > FORMAT_VERSION {
+        return damaged(format!(
+            "it was written by a newer build: its format version is {}, this build knows them up to {FORMAT_VERSION}",
+            value[0]
+        ));
+    }
     if value[0] != FORMAT_VERSION {
         return damaged(format!("its format version is {}, not {FORMAT_VERSION}", value[0]));
     }
@@ -101,13 +107,18 @@ mod tests {
     }
 
     #[test]
-    fn a_cut_value_and_an_unknown_version_are_refused() {
+    fn a_cut_value_and_one_of_a_newer_build_are_refused() {
         let value = encode(&BucketRecord { bucket_id: 7, owner: "weir".into(), ..Default::default() });
         for length in 0..value.len() {
             assert!(decode::<BucketRecord>(b"k", value.slice(..length)).is_err(), "{length}");
         }
         let mut newer = value.to_vec();
         newer[0] = FORMAT_VERSION + 1;
-        assert!(decode::<BucketRecord>(b"k", newer.into()).unwrap_err().detail.contains("version"));
+        assert!(
+            decode::<BucketRecord>(b"k", newer.into())
+                .unwrap_err()
+                .detail
+                .contains("a newer build: its format version is 2")
+        );
     }
 }

@@ -4,6 +4,7 @@ use super::Service;
 use crate::error::Error;
 use std::path::Path;
 use tonic::{Request, Response, Status, async_trait};
+use weir_proto::protocol;
 use weir_proto::v1::{self, admin_server};
 use weir_service::config::MetaserverSettings;
 
@@ -26,7 +27,8 @@ impl admin_server::Admin for Service {
             address: own_address(&namespace.settings),
             started_ms: self.cluster.started_ms(),
             now_ms: namespace.clock.now_ms(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
+            version: protocol::VERSION.to_owned(),
+            protocol: Some(protocol::own()),
             workers: self.cluster.workers.with_disks(namespace),
             gateways: namespace.sessions.report(),
             bucket_count,

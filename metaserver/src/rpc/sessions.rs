@@ -3,6 +3,7 @@
 use super::Service;
 use crate::records::inline::INLINE_MAX_BYTES;
 use tonic::{Request, Response, Status, async_trait};
+use weir_proto::protocol;
 use weir_proto::v1::{self, sessions_server};
 
 #[async_trait]
@@ -25,6 +26,8 @@ impl sessions_server::Sessions for Service {
             replication: settings.replication,
             replication_min: settings.replication_min,
             inline_max_bytes: INLINE_MAX_BYTES as u64,
+            protocol: Some(protocol::own()),
+            version: protocol::VERSION.to_owned(),
         }))
     }
 
@@ -45,6 +48,8 @@ impl sessions_server::Sessions for Service {
             access_version: self.namespace.access.version(),
             replication: settings.replication,
             replication_min: settings.replication_min,
+            protocol: Some(protocol::own()),
+            version: protocol::VERSION.to_owned(),
         }))
     }
 

@@ -2,6 +2,7 @@
 
 use super::candidate::Inner;
 use super::wire;
+use crate::namespace::handshake::{OWN_ROLE, STANDBY};
 use crate::namespace::ids::epoch_and_cluster;
 use crate::store::StoreError;
 use crate::store::embedded::replication::{FRAME_MAX_BYTES, Primary};
@@ -14,6 +15,7 @@ use tokio::time::timeout;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Status, Streaming};
 use weir_proto::Failure;
+use weir_proto::protocol;
 use weir_proto::v1::follow_request::What;
 use weir_proto::v1::follow_response::What as Said;
 use weir_proto::v1::standby_client::StandbyClient;
@@ -95,6 +97,8 @@ async fn connect(inner: &Inner) -> Result<Connection, Ended> {
         standby_id: inner.standby.standby_id(),
         address: inner.settings.listen.clone(),
         position: Some(inner.standby.position().map_err(failed)?.into()),
+        version: protocol::VERSION.to_owned(),
+        protocol: Some(protocol::own()),
     };
     let (outgoing, requests) = mpsc::channel(ACKNOWLEDGED_MAX_COUNT);
     // There is room for the first message.
@@ -110,6 +114,8 @@ async fn connect(inner: &Inner) -> Result<Connection, Ended> {
     let answered = timeout(WELCOME_TIMEOUT, answered).await.map_err(|_| silent())?;
     let (first, incoming) = answered.map_err(|status| Ended::Lost(Failure::from_status(&status).to_string()))?;
     let Some(v1::FollowResponse { what: Some(Said::Welcome(welcome)) }) = first else { return Err(silent()) };
+    protocol::check(STANDBY, OWN_ROLE, welcome.protocol.as_ref(), &welcome.version)
+        .map_err(|mismatch| Ended::Lost(mismatch.to_string()))?;
     if !cluster_id.is_empty() && welcome.cluster_id != cluster_id {
         let text = format!("this folder is of cluster {cluster_id}, the metaserver of {}", welcome.cluster_id);
         return Err(Ended::Lost(text));

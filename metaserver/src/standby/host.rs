@@ -2,22 +2,24 @@
 
 use super::wire;
 use crate::error::Error;
+use crate::namespace::handshake::STANDBY;
 use crate::namespace::{Namespace, validate};
 use crate::store::StoreError;
 use crate::store::embedded::EmbeddedStore;
 use crate::store::embedded::replication::{Attachment, FollowError, Phase};
 use futures::StreamExt as _;
 use futures::stream::{self, BoxStream};
+use parking_lot::Mutex;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::timeout;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming, async_trait};
-use weir_proto::Failure;
 use weir_proto::v1::follow_request::What;
 use weir_proto::v1::follow_response::What as Said;
 use weir_proto::v1::standing_response::Role;
 use weir_proto::v1::{self, Reason, standby_server};
+use weir_proto::{Failure, protocol};
 use weir_service::epoch::Fence;
 
 /// A standby has said who it is after so long.
@@ -34,12 +36,30 @@ pub struct Host {
     /// `None`: a store that can't be followed.
     pub(crate) store: Option<Arc<EmbeddedStore>>,
     pub(crate) fence: Fence,
+    standby_build: Arc<Mutex<StandbyBuild>>,
+}
+
+/// What the standby that followed last told of itself.
+#[derive(Debug, Default)]
+struct StandbyBuild {
+    standby_id: String,
+    version: String,
+    protocol: Option<v1::Protocol>,
 }
 
 impl Host {
+    pub(crate) fn new(namespace: Arc<Namespace>, store: Option<Arc<EmbeddedStore>>, fence: Fence) -> Self {
+        Self { namespace, store, fence, standby_build: Arc::default() }
+    }
+
     /// What operators see of the standby.
     pub(crate) fn report(&self) -> Option<v1::StandbyReport> {
-        wire::report(&self.store.as_ref()?.standing())
+        let report = wire::report(&self.store.as_ref()?.standing())?;
+        let build = self.standby_build.lock();
+        if build.standby_id != report.standby_id {
+            return Some(report);
+        }
+        Some(v1::StandbyReport { version: build.version.clone(), protocol: build.protocol, ..report })
     }
 
     /// Sends the standby away when commits have come to an end, which a shutdown else would wait for.
@@ -62,15 +82,18 @@ impl Host {
     }
 
     /// # Errors
-    /// It is of another cluster, or of an epoch in which this metaserver is over.
+    /// It is of another cluster, of a build that does not understand this one, or of an epoch in which this metaserver is
+    /// over.
     fn check(&self, hello: &v1::FollowHello) -> Result<(), Status> {
+        validate::name("standby_id", &hello.standby_id)?;
+        validate::name("address", &hello.address)?;
+        validate::name("version", &hello.version)?;
+        self.namespace.admit(STANDBY, &hello.address, hello.protocol.as_ref(), &hello.version)?;
         let ours = &self.namespace.ids.cluster_id;
         if !hello.cluster_id.is_empty() && hello.cluster_id != *ours {
             let text = format!("the standby belongs to the cluster {}, this is {ours}", hello.cluster_id);
             return Err(refusal(Reason::WrongCluster, text).into());
         }
-        validate::name("standby_id", &hello.standby_id)?;
-        validate::name("address", &hello.address)?;
         if hello.standby_id.is_empty() {
             return Err(Error::invalid("standby_id", "it is missing").into());
         }
@@ -113,11 +136,14 @@ impl standby_server::Standby for Host {
         };
         self.check(&hello)?;
         let position = hello.position.unwrap_or_default().into();
+        let v1::FollowHello { version, protocol, .. } = hello;
+        let build = StandbyBuild { standby_id: hello.standby_id.clone(), version, protocol };
         let (attachment, receiver) =
             store.attach(hello.standby_id, hello.address, position).map_err(|error| match error {
                 FollowError::Store(error) => Status::from(Error::Store(error)),
                 error => refusal(Reason::InvalidRequest, error.to_string()).into(),
             })?;
+        *self.standby_build.lock() = build;
         tokio::spawn(hear(store.clone(), attachment, incoming));
         let welcome = v1::FollowResponse {
             what: Some(Said::Welcome(v1::FollowWelcome {
@@ -125,6 +151,8 @@ impl standby_server::Standby for Host {
                 epoch: self.namespace.ids.epoch,
                 mode: store.standing().mode.to_string(),
                 awaiting_restore_confirmation: self.namespace.awaits_confirmation(),
+                version: protocol::VERSION.to_owned(),
+                protocol: Some(protocol::own()),
             })),
         };
         let messages = ReceiverStream::new(receiver).map(wire::told);

@@ -21,6 +21,7 @@ mod promotion;
 mod tests;
 mod wire;
 
+pub use crate::store::embedded::replication::{Past, past};
 pub use candidate::Candidate;
 pub use host::Host;
 pub(crate) use metrics::register as register_metrics;

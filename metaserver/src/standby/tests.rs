@@ -46,6 +46,7 @@ fn hello(cluster_id: &str, epoch: u64) -> v1::FollowRequest {
         standby_id: "s".into(),
         address: "standby:1".into(),
         position: Some(v1::StorePosition { sequence: 0, frame: None }),
+        ..Default::default()
     };
     v1::FollowRequest { what: Some(What::Hello(hello)) }
 }
@@ -86,8 +87,15 @@ async fn a_metaserver_takes_no_standby_that_it_can_not_believe() {
         let first = v1::FollowHello { standby_id: standby_id.into(), address: address.into(), ..first };
         v1::FollowRequest { what: Some(What::Hello(first)) }
     };
+    let of_build = |protocol| {
+        let v1::FollowRequest { what: Some(What::Hello(first)) } = hello("", 0) else { unreachable!() };
+        let first = v1::FollowHello { protocol: Some(protocol), version: "9.0.0".into(), ..first };
+        v1::FollowRequest { what: Some(What::Hello(first)) }
+    };
+    let newer = of_build(v1::Protocol { current: 90, oldest: 80 });
     for (what, first, expected) in [
         ("nothing", v1::FollowRequest { what: None }, Reason::InvalidRequest),
+        ("a build without a protocol in common", newer, Reason::Incompatible),
         ("no hello", acknowledged(1), Reason::InvalidRequest),
         ("another cluster", hello("ffff", 0), Reason::WrongCluster),
         ("no name", named("", "standby:1"), Reason::InvalidRequest),

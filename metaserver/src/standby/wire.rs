@@ -74,6 +74,8 @@ pub(super) fn report(standing: &Standing) -> Option<v1::StandbyReport> {
         let_go_sequence: standing.alone.map_or(0, |alone| alone.sequence),
         let_go_ms: standing.alone.map_or(0, |alone| alone.at_ms),
         standby_id: standing.standby_id.clone(),
+        version: String::new(),
+        protocol: None,
     })
 }
 

@@ -81,6 +81,11 @@ pub enum StoreError {
     Io { operation: &'static str, path: String, source: std::io::Error },
     #[error("{what} is damaged: {detail}")]
     Damaged { what: String, detail: String },
+    /// Nothing was changed.
+    #[error(
+        "{what} was written by a newer build: its format is {found}, this build knows them up to {known}. Start a newer build"
+    )]
+    Newer { what: String, found: u64, known: u64 },
     #[error("the store takes only deletes until there is more space on its disk")]
     Full,
     #[error("the store has stopped: {reason}")]

@@ -14,7 +14,8 @@ const RETRY: Duration = Duration::from_millis(500);
 pub async fn run(channel: Channel, at: usize, figures: Arc<Figures>) {
     let mut client = SessionsClient::new(channel);
     loop {
-        let request = OpenSessionRequest { address: format!("10.9.0.{at}:39999"), version: "0.1.0".into() };
+        let request =
+            OpenSessionRequest { address: format!("10.9.0.{at}:39999"), version: "0.1.0".into(), protocol: None };
         match client.open_session(request).await {
             Ok(opened) => keep_alive(&mut client, opened.into_inner(), at, &figures).await,
             Err(status) => {

@@ -26,7 +26,7 @@ use std::time::Duration;
 use tonic::Status;
 use weir_proto::v1::workers_client::WorkersClient;
 use weir_proto::v1::{Reason, RegisterWorkerRequest, WorkerDisk, WorkerHeartbeatRequest, WorkerHeartbeatResponse};
-use weir_proto::{BlockId, Failure, MAX_MESSAGE_BYTES, WorkerId};
+use weir_proto::{BlockId, Failure, MAX_MESSAGE_BYTES, WorkerId, protocol};
 use weir_service::channel::Channel;
 use weir_service::clock::Clock;
 use weir_service::config::WorkerSettings;
@@ -135,15 +135,19 @@ impl Membership {
             used_bytes: usage.used_bytes,
             free_bytes: usage.free_bytes,
             block_count: usage.block_count,
-            version: env!("CARGO_PKG_VERSION").into(),
+            version: protocol::VERSION.into(),
             zone: self.zone.clone(),
             host: self.host.clone(),
             incarnation: self.incarnation,
+            protocol: Some(protocol::own()),
         };
         let answer = match in_time(self.client.register_worker(request)).await {
             Ok(answer) => answer.into_inner(),
             Err(status) => return Ok(Err(Failure::from_status(&status))),
         };
+        if let Err(mismatch) = protocol::check("worker", "metaserver", answer.protocol.as_ref(), &answer.version) {
+            return Ok(Err(Failure::new(Reason::Incompatible, "", mismatch.to_string())));
+        }
         if !identity.cluster_id.is_empty() && identity.cluster_id != answer.cluster_id {
             let fault =
                 format!("this folder is of cluster {}, the metaserver of {}", identity.cluster_id, answer.cluster_id);

@@ -23,10 +23,13 @@ pub struct Identity {
 
 impl Identity {
     /// # Errors
-    /// [`WorkerError::Identity`] when the file is damaged: it is never guessed.
+    /// [`WorkerError::Identity`] when the file is damaged: it is never guessed. [`WorkerError::Newer`].
     pub fn load(disk: &dyn Disk, data: &Path) -> Result<Self, WorkerError> {
         match text_file::load(disk, data, FILE)? {
-            Some(body) => Self::decode(&body).map_err(|fault| WorkerError::Identity { path: data.join(FILE), fault }),
+            Some(body) => {
+                text_file::check_title(&data.join(FILE), &body, TITLE)?;
+                Self::decode(&body).map_err(|fault| WorkerError::Identity { path: data.join(FILE), fault })
+            }
             None => Ok(Self { worker_id: WorkerId(0), cluster_id: String::new(), epoch: 0 }),
         }
     }

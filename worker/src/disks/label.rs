@@ -44,9 +44,10 @@ impl Label {
     /// None: the folder was never used.
     ///
     /// # Errors
-    /// [`WorkerError::Identity`] when the file is damaged, [`WorkerError::Store`] when it can't be read.
+    /// [`WorkerError::Identity`] when the file is damaged, [`WorkerError::Newer`], [`WorkerError::Store`] when it can't be read.
     pub fn load(disk: &dyn Disk, data: &Path) -> Result<Option<Self>, WorkerError> {
         let Some(body) = text_file::load(disk, data, FILE)? else { return Ok(None) };
+        text_file::check_title(&data.join(FILE), &body, TITLE)?;
         let damaged = || WorkerError::Identity { path: data.join(FILE), fault: "it has another format" };
         Self::decode(&body).map(Some).ok_or_else(damaged)
     }

@@ -32,7 +32,7 @@ struct Found<'a> {
 /// `forget` are the ids of disks that need not be there; `make_id` gives random ones.
 ///
 /// # Errors
-/// [`WorkerError::MissingDisk`], [`WorkerError::SameDisk`], [`WorkerError::OtherWorker`]; [`WorkerError::Identity`],
+/// [`WorkerError::MissingDisk`], [`WorkerError::SameDisk`], [`WorkerError::OtherWorker`]; [`WorkerError::Newer`], [`WorkerError::Identity`],
 /// [`WorkerError::Store`] when a folder can't be read or written.
 pub fn muster(
     disk: &dyn Disk,

@@ -29,6 +29,24 @@ pub fn load(disk: &dyn Disk, folder: &Path, name: &str) -> Result<Option<String>
     decode(bytes).map(Some).map_err(|fault| WorkerError::Identity { path, fault })
 }
 
+/// Compares the first line of a file with what this build writes there, such as `weir disk 1`. The number rises with any
+/// change of a format in the folder that older builds would misunderstand.
+///
+/// # Errors
+/// [`WorkerError::Newer`]: the number is higher.
+pub fn check_title(path: &Path, body: &str, known: &str) -> Result<(), WorkerError> {
+    let split = |title: &str| {
+        let (name, number) = title.rsplit_once(' ')?;
+        Some((name.to_owned(), number.parse::<u64>().ok()?))
+    };
+    match (split(body.lines().next().unwrap_or_default()), split(known)) {
+        (Some((name, found)), Some((own, known))) if name == own && found > known => {
+            Err(WorkerError::Newer { path: path.to_owned(), found, known })
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Replaces the file, durably. `body` ends with a line's end.
 ///
 /// # Errors

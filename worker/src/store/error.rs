@@ -31,6 +31,11 @@ pub enum StoreError {
     Failed(Arc<str>),
     #[error("{action} {}: {source}", path.display())]
     Io { action: &'static str, path: PathBuf, source: Arc<io::Error> },
+    #[error(
+        "{} was written by a newer build: its format is {found}, this build knows them up to {known}. Start a newer build",
+        path.display()
+    )]
+    Newer { path: PathBuf, found: u64, known: u64 },
     #[error("the setting {name} is {value}; it must be {rule}")]
     Setting { name: &'static str, value: u64, rule: &'static str },
 }

@@ -58,6 +58,8 @@ pub(crate) fn block_file(bytes: &[u8]) {
         Verdict::Live(length) => assert!(length as usize == block.len() && cut_bytes == 0),
         Verdict::Remainder => assert!(cut_bytes > 0 || changed > 1),
         Verdict::Damaged(_) => assert!(cut_bytes > 0 || changed > 0),
+        // Its version and the checksum over it.
+        Verdict::Newer(_) => assert!(changed > 1),
     }
     let read = OpenBlockFile::open(disk.open(path).expect("it is there"), ID, block.len() as u64)
         .and_then(|file| file.read(0..block.len() as u64, false));

@@ -10,7 +10,7 @@ use tonic::service::Routes;
 use tonic::{Request, Response, Status, Streaming};
 use weir_proto::v1::workers_server::{Workers, WorkersServer};
 use weir_proto::v1::{
-    CopyOrder, CopyResult, InventoryBatch, Reason, RegisterWorkerRequest, RegisterWorkerResponse,
+    CopyOrder, CopyResult, InventoryBatch, Protocol, Reason, RegisterWorkerRequest, RegisterWorkerResponse,
     ReportInventoryResponse, WorkerHeartbeatRequest, WorkerHeartbeatResponse,
 };
 
@@ -22,6 +22,7 @@ pub struct Metaserver {
 #[derive(Default)]
 pub struct State {
     cluster: String,
+    protocol: Option<Protocol>,
     down: bool,
     forgetful: bool,
     pub orders: BTreeSet<u64>,
@@ -54,7 +55,15 @@ impl Workers for Metaserver {
         state.registrations.push(request);
         state.forgetful = false;
         let cluster_id = state.cluster.clone();
-        Ok(Response::new(RegisterWorkerResponse { worker_id: 42, cluster_id, heartbeat_interval_ms: 10 }))
+        let protocol = state.protocol;
+        let answer = RegisterWorkerResponse {
+            worker_id: 42,
+            cluster_id,
+            heartbeat_interval_ms: 10,
+            protocol,
+            ..Default::default()
+        };
+        Ok(Response::new(answer))
     }
 
     async fn worker_heartbeat(
@@ -242,4 +251,18 @@ async fn a_metaserver_that_was_away_is_found_again() {
     metaserver.until("the order was carried out", |state| state.deleted == [1]).await;
     assert_eq!(metaserver.state.lock().registrations.len(), 1);
     house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_worker_tries_on_while_the_metaserver_is_of_a_build_that_it_does_not_understand() {
+    let metaserver = Metaserver::of("c-1");
+    metaserver.state.lock().protocol = Some(Protocol { current: 90, oldest: 80 });
+    let disk = SimulatedDisk::default();
+    let house = joined(&metaserver, &disk).await;
+    metaserver.until("it has tried twice", |state| state.registrations.len() >= 2).await;
+    assert_eq!(metaserver.state.lock().heartbeats, 0);
+    assert_eq!(metaserver.state.lock().registrations[0].protocol, Some(weir_proto::protocol::own()));
+    metaserver.state.lock().protocol = None;
+    metaserver.until("it serves", |state| state.heartbeats > 0).await;
+    drop(house);
 }

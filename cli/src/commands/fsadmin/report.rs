@@ -4,6 +4,7 @@ mod capacity;
 mod gateways;
 mod metrics;
 mod summary;
+mod versions;
 
 use crate::shell::error::ShellError;
 use crate::shell::output::Output;
@@ -77,6 +78,7 @@ fn sample() -> v1::ReportResponse {
         started_ms: 1_795_319_467_084,
         block_count: 3,
         version: "0.1.0".into(),
+        protocol: Some(v1::Protocol { current: 2, oldest: 1 }),
         ..Default::default()
     };
     let gateway = |address: &str, live| v1::GatewayReport {
@@ -86,6 +88,7 @@ fn sample() -> v1::ReportResponse {
         started_ms: 1_795_319_479_000,
         last_heartbeat_ms: 1_795_320_130_000,
         live,
+        protocol: None,
     };
     v1::ReportResponse {
         cluster_id: "c1".into(),
@@ -103,6 +106,7 @@ fn sample() -> v1::ReportResponse {
         redundancy: None,
         standby: None,
         epoch: 1,
+        protocol: Some(v1::Protocol { current: 2, oldest: 1 }),
         store: vec![v1::Gauge { name: "journal_bytes".into(), value: 12 }],
     }
 }

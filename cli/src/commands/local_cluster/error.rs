@@ -6,14 +6,25 @@ use std::io;
 use std::path::PathBuf;
 use std::process::ExitStatus;
 use std::time::Duration;
+use weir_metaserver::store::StoreError;
 
 /// Why a local cluster does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum ClusterError {
     #[error(transparent)]
     Start(#[from] StartError),
-    #[error("a local cluster has one metaserver, not {0}")]
-    Metaservers(u16),
+    #[error(
+        "{data} has the folders of two metaservers, and the first may not be the one that serves: start with --metaservers 2"
+    )]
+    FewerMetaservers { data: PathBuf },
+    #[error(
+        "{gone} is gone, and {data} is the standby's, which was not promoted. Start `weir metaserver --data {data} --follow \
+         ADDRESS` by hand with a free address, promote it with `weir fsadmin promote --force`, end it, and start the \
+         cluster again"
+    )]
+    OnlyStandby { data: PathBuf, gone: PathBuf },
+    #[error("can't tell what {data} was last")]
+    Folder { data: PathBuf, source: Box<StoreError> },
     #[error(
         "{data} has the blocks of {found} workers, and with {wanted} some could not be found: start at least {found} with \
          --workers"
@@ -25,6 +36,10 @@ pub enum ClusterError {
     NoPort(u16, u16),
     #[error("can't use {path}")]
     File { path: PathBuf, source: io::Error },
+    #[error(
+        "{path} was written by a newer build: its format is {found}, this build knows them up to {known}. Start a newer build"
+    )]
+    Newer { path: PathBuf, found: u32, known: u32 },
     #[error("can't start {name}")]
     Spawn { name: String, source: io::Error },
     #[error("{name} ended at its start ({status}): {last}\nAll that it said is in {log}")]
@@ -43,7 +58,7 @@ impl ClusterError {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Start(error) => error.exit_code(),
-            Self::Metaservers(_) | Self::FewerWorkers { .. } | Self::Ports(..) => USAGE,
+            Self::FewerMetaservers { .. } | Self::FewerWorkers { .. } | Self::Ports(..) => USAGE,
             _ => FAILED,
         }
     }

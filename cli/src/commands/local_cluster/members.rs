@@ -1,7 +1,8 @@
 //! The processes of a local cluster: starting, noticing their end, stopping.
 
 use super::error::ClusterError;
-use super::plan::{GATEWAY, METASERVER, WORKER};
+use super::metaservers;
+use super::plan::{GATEWAY, METASERVER, STANDBY, WORKER};
 use super::record::{Entry, Record};
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs::{self, File};
@@ -61,7 +62,7 @@ impl Members {
 
     pub fn record(&self) -> Record {
         let entry = |member: &Member| Entry { pid: member.child.as_ref().map(Child::id), ..member.entry.clone() };
-        Record { processes: self.members.iter().map(entry).collect() }
+        Record::of(self.members.iter().map(entry).collect())
     }
 
     /// Starts those of a role. They end when the calling thread does, which therefore has to be the process's first.
@@ -86,9 +87,24 @@ impl Members {
         self.members.iter().filter_map(|member| member.due).min()
     }
 
-    /// Starts those again whose time has come.
+    /// Gives the metaservers the roles that their folders tell: a standby may have been promoted. Blocks.
+    ///
+    /// # Errors
+    /// As [`metaservers::settle`]; then all is as it was.
+    pub fn settle(&mut self) -> Result<(), ClusterError> {
+        let is_one = |entry: &&mut Entry| entry.role == METASERVER || entry.role == STANDBY;
+        let mut entries: Vec<_> = self.members.iter_mut().map(|member| &mut member.entry).filter(is_one).collect();
+        metaservers::settle(&mut entries)
+    }
+
+    /// Starts those again whose time has come. Of two metaservers none, while it is not known which one is to serve.
     pub fn respawn(&mut self) {
         let now = Instant::now();
+        if let Err(error) = self.settle() {
+            tracing::warn!(error = crate::commands::told(&error), "no metaserver is started again");
+            let is_one = |member: &&mut Member| member.entry.role == METASERVER || member.entry.role == STANDBY;
+            self.members.iter_mut().filter(is_one).filter(|member| member.due.is_some()).for_each(|m| m.put_off(now));
+        }
         for member in self.members.iter_mut().filter(|member| member.due.is_some_and(|due| due <= now)) {
             match member.start(&self.environment) {
                 Ok(()) => tracing::info!(name = member.entry.name, "started again"),
@@ -108,9 +124,13 @@ impl Members {
         Err(ClusterError::Died { name, status, last: last_line(&log), log })
     }
 
-    /// Asks them to end, gateways first and the metaserver last, and kills who has not ended `patience` later.
+    /// Asks them to end, gateways first, the metaserver and then its standby last, and kills who has not ended `patience`
+    /// later.
     pub async fn stop(&mut self, patience: Duration) {
-        for role in [GATEWAY, WORKER, METASERVER] {
+        if let Err(error) = self.settle() {
+            tracing::warn!(error = crate::commands::told(&error), "which metaserver serves is not known");
+        }
+        for role in [GATEWAY, WORKER, METASERVER, STANDBY] {
             let mut of_role: Vec<_> = self.members.iter_mut().filter(|member| member.entry.role == role).collect();
             for member in &of_role {
                 member.signal(Signal::TERM);

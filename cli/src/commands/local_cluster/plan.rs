@@ -2,6 +2,7 @@
 
 use super::Args;
 use super::error::ClusterError;
+use super::metaservers;
 use super::ports::Ports;
 use super::record::{Entry, Record};
 use crate::commands::process::addresses_for_clients;
@@ -10,6 +11,8 @@ use std::path::{Path, PathBuf};
 use weir_service::config::{Config, Origin};
 
 pub const METASERVER: &str = "metaserver";
+/// A metaserver that follows another one.
+pub const STANDBY: &str = "standby";
 pub const WORKER: &str = "worker";
 pub const GATEWAY: &str = "gateway";
 /// In the cluster's folder.
@@ -31,8 +34,8 @@ impl Wanted<'_> {
     /// # Errors
     /// [`ClusterError`] about the command line.
     pub async fn check(&self) -> Result<(), ClusterError> {
-        if self.args.metaservers != 1 {
-            return Err(ClusterError::Metaservers(self.args.metaservers));
+        if self.args.metaservers == 1 && self.folder(METASERVER, 2).exists() {
+            return Err(ClusterError::FewerMetaservers { data: self.data.to_owned() });
         }
         addresses_for_clients(self.config).await?;
         self.check_workers()
@@ -48,25 +51,32 @@ impl Wanted<'_> {
         // Those that were asked for first, or others would be given them.
         let gateways = self.gateway_addresses(&mut ports, former).await?;
         let mut processes = Vec::new();
-        let metaserver = ports.loopback(address_of(former, &numbered(METASERVER, 1)))?;
-        let more = self.metaserver_settings(metaserver);
-        processes.push(self.entry(METASERVER, 1, metaserver, &mut ports, former, more)?);
-        let found_at = |address: SocketAddr| ["--metaserver".to_owned(), address.to_string()];
+        let metaservers = (1..=self.args.metaservers)
+            .map(|number| ports.loopback(address_of(former, &numbered(METASERVER, number))))
+            .collect::<Result<Vec<_>, _>>()?;
+        let all = metaservers.iter().map(SocketAddr::to_string).collect::<Vec<_>>().join(",");
+        for (number, address) in (1..).zip(metaservers) {
+            let more = self.metaserver_settings(&all);
+            processes.push(self.entry(METASERVER, number, address, &mut ports, former, more)?);
+        }
+        metaservers::settle(&mut processes.iter_mut().collect::<Vec<_>>())?;
+        // Whichever serves is found.
+        let found_at = ["--metaserver".to_owned(), all];
         for number in 1..=self.args.workers {
             let address = ports.loopback(address_of(former, &numbered(WORKER, number)))?;
             // It is found where it listens, whatever the configuration says of the one worker that it is for.
-            let more = [&found_at(metaserver)[..], &set("worker.address", "")].concat();
+            let more = [&found_at[..], &set("worker.address", "")].concat();
             processes.push(self.entry(WORKER, number, address, &mut ports, former, more)?);
         }
         for (number, address) in (1..).zip(gateways) {
-            let mut more = found_at(metaserver).to_vec();
+            let mut more = found_at.to_vec();
             let audit_log = &self.config.gateway.audit_log;
             if !matches!(audit_log.as_str(), "" | "-") {
                 more.extend(set("gateway.audit_log", &format!("{audit_log}.{}", numbered(GATEWAY, number))));
             }
             processes.push(self.entry(GATEWAY, number, address, &mut ports, former, more)?);
         }
-        Ok(Record { processes })
+        Ok(Record::of(processes))
     }
 
     /// Blocks of a worker that does not run would be missed.
@@ -94,11 +104,15 @@ impl Wanted<'_> {
         (first.port()..=last).map(|port| ports.exactly(SocketAddr::new(first.ip(), port))).collect()
     }
 
-    /// Where it is, which it tells; and fewer copies where fewer workers could not take a block.
-    fn metaserver_settings(&self, address: SocketAddr) -> Vec<String> {
-        let mut more = set("metaserver.address", &address.to_string()).to_vec();
-        let is_chosen = *self.config.origin("metaserver.replication") != Origin::Default;
-        if !is_chosen && u32::from(self.args.workers) < self.config.metaserver.replication {
+    /// Where they are, which they tell; fewer copies where fewer workers could not take a block; and with two of them no
+    /// commit without both, so that either may be lost.
+    fn metaserver_settings(&self, addresses: &str) -> Vec<String> {
+        let mut more = set("metaserver.address", addresses).to_vec();
+        let is_chosen = |key: &str| *self.config.origin(key) != Origin::Default;
+        if self.args.metaservers > 1 && !is_chosen("metaserver.standby") {
+            more.extend(set("metaserver.standby", "required"));
+        }
+        if !is_chosen("metaserver.replication") && u32::from(self.args.workers) < self.config.metaserver.replication {
             more.extend(set("metaserver.replication", &self.args.workers.to_string()));
         }
         more

@@ -13,10 +13,32 @@ use weir_service::disk::Disk;
 /// In the cluster's folder.
 pub const NAME: &str = "cluster.json";
 
+/// Of the file; one without a number has the same.
+const FORMAT: u32 = 1;
+
 /// The file's content.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Record {
+    #[serde(default = "own_format")]
+    format: u32,
     pub processes: Vec<Entry>,
+}
+
+fn own_format() -> u32 {
+    FORMAT
+}
+
+/// What is looked at before the rest, which a newer build may have changed.
+#[derive(Deserialize)]
+struct Head {
+    #[serde(default = "own_format")]
+    format: u32,
+}
+
+impl Default for Record {
+    fn default() -> Self {
+        Self::of(Vec::new())
+    }
 }
 
 /// A process of the cluster.
@@ -39,10 +61,14 @@ pub struct Entry {
 }
 
 impl Record {
+    pub fn of(processes: Vec<Entry>) -> Self {
+        Self { format: FORMAT, processes }
+    }
+
     /// What the cluster over this folder was when it ran last; nothing if it never did. Blocks.
     ///
     /// # Errors
-    /// [`ClusterError::File`] when it can't be read.
+    /// [`ClusterError::File`] when it can't be read, [`ClusterError::Newer`].
     pub fn read(folder: &Path) -> Result<Self, ClusterError> {
         let path = folder.join(NAME);
         let text = match std::fs::read(&path) {
@@ -50,7 +76,12 @@ impl Record {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),
             Err(error) => return Err(ClusterError::file(path)(error)),
         };
-        serde_json::from_slice(&text).map_err(|error| ClusterError::file(path)(error.into()))
+        let unreadable = |error: serde_json::Error| ClusterError::file(&path)(error.into());
+        let Head { format } = serde_json::from_slice(&text).map_err(unreadable)?;
+        if format > FORMAT {
+            return Err(ClusterError::Newer { path, found: format, known: FORMAT });
+        }
+        serde_json::from_slice(&text).map_err(unreadable)
     }
 
     /// Replaces the file. Blocks.
@@ -116,7 +147,7 @@ mod tests {
             log: format!("/d/logs/{role}-1.log").into(),
             command: vec!["weir".into(), role.into()],
         };
-        Record { processes: vec![entry("worker", Some(12), Some("/d/worker-1")), entry("gateway", None, None)] }
+        Record::of(vec![entry("worker", Some(12), Some("/d/worker-1")), entry("gateway", None, None)])
     }
 
     #[test]
@@ -127,6 +158,17 @@ mod tests {
         assert_eq!(Record::read(folder.path()).unwrap(), record());
         std::fs::write(folder.path().join(NAME), "{").unwrap();
         assert!(matches!(Record::read(folder.path()), Err(ClusterError::File { .. })));
+    }
+
+    #[test]
+    fn a_file_without_a_number_is_read_and_one_of_a_newer_build_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let put = |text: &str| std::fs::write(folder.path().join(NAME), text).unwrap();
+        put(r#"{"processes": []}"#);
+        assert_eq!(Record::read(folder.path()).unwrap(), Record::default());
+        put(r#"{"format": 2, "members": {}}"#);
+        let error = Record::read(folder.path()).unwrap_err();
+        assert!(error.to_string().contains("its format is 2, this build knows them up to 1"), "{error}");
     }
 
     #[test]

@@ -40,6 +40,8 @@ pub(crate) struct State {
     pub remembered: HashMap<(u64, u64), v1::CommitObjectResponse>,
     /// The next so many answers of CommitObject are lost after it took effect.
     pub lost_answers: usize,
+    /// What it tells of its build.
+    pub protocol: Option<v1::Protocol>,
     pub refuse_commits: Option<Reason>,
     pub copies_need_data: bool,
     pub copies: Vec<v1::CopyObjectRequest>,
@@ -301,6 +303,7 @@ impl Sessions for FakeMetaserver {
             replication: self.replication,
             replication_min: self.replication_min.load(SeqCst),
             inline_max_bytes: 15_000,
+            protocol: state.protocol,
             ..Default::default()
         }))
     }
@@ -322,6 +325,7 @@ impl Sessions for FakeMetaserver {
             lease_ms: 1_000,
             replication,
             replication_min,
+            protocol: state.protocol,
             ..Default::default()
         }))
     }

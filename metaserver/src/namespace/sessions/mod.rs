@@ -5,6 +5,7 @@
 
 mod cleanup;
 
+use super::handshake::GATEWAY;
 use super::transaction::Transaction;
 use super::{Namespace, validate};
 use crate::error::Error;
@@ -38,6 +39,8 @@ struct State {
 #[derive(Default)]
 struct Session {
     record: SessionRecord,
+    /// As it was last told; none: not since the metaserver started.
+    protocol: Option<v1::Protocol>,
     last_heartbeat_ms: i64,
     /// No lower block id will be committed.
     lowest_block: u64,
@@ -193,6 +196,7 @@ impl Sessions {
                 started_ms: session.record.started_ms,
                 last_heartbeat_ms: session.last_heartbeat_ms,
                 live: true,
+                protocol: session.protocol,
             })
             .collect();
         reports.sort_by_key(|report| report.session_id);
@@ -202,9 +206,13 @@ impl Sessions {
 
 impl Namespace {
     /// Opens a session. Returns its id and the read mark it starts with.
+    ///
+    /// # Errors
+    /// [`Error::Incompatible`], [`Error::Invalid`], or the store's.
     pub async fn open_session(&self, request: &v1::OpenSessionRequest) -> Result<(u64, u64), Error> {
         validate::name("address", &request.address)?;
         validate::name("version", &request.version)?;
+        self.admit(GATEWAY, &request.address, request.protocol.as_ref(), &request.version)?;
         let session_id = self.ids.next(&*self.store).await?;
         let record = SessionRecord {
             address: request.address.clone(),
@@ -220,6 +228,7 @@ impl Namespace {
         let read_mark = self.marks.current();
         let session = Session {
             record,
+            protocol: request.protocol,
             last_heartbeat_ms: self.clock.now_ms(),
             oldest_read_mark: read_mark,
             ..Session::default()
@@ -231,10 +240,13 @@ impl Namespace {
     }
 
     /// # Errors
-    /// [`Error::SessionOver`].
+    /// [`Error::SessionOver`]; [`Error::Incompatible`]: the session was opened with a metaserver of another build.
     pub fn heartbeat(&self, request: &v1::HeartbeatRequest) -> Result<(), Error> {
         let mut state = self.sessions.0.lock();
         let session = state.live(request.session_id)?;
+        let SessionRecord { address, version, .. } = &session.record;
+        self.admit(GATEWAY, address, request.protocol.as_ref(), version)?;
+        session.protocol = request.protocol;
         session.last_heartbeat_ms = self.clock.now_ms();
         session.lowest_block = session.lowest_block.max(request.lowest_block_in_flight);
         session.oldest_read_mark = session.oldest_read_mark.max(request.oldest_read_mark.min(self.marks.current()));
@@ -413,5 +425,26 @@ mod tests {
         fixture.namespace.abandon_blocks(&abandon(own, vec![fixture.worker_id])).await.unwrap();
         assert_eq!(fixture.obey().await, [own]);
         fixture.check(true).await;
+    }
+
+    #[tokio::test]
+    async fn a_gateway_without_a_protocol_in_common_is_refused_also_with_the_session_that_it_has() {
+        let fixture = Fixture::new().await;
+        let too_new = Some(v1::Protocol { current: 90, oldest: 80 });
+        let open = v1::OpenSessionRequest { protocol: too_new, version: "9.0.0".into(), ..Default::default() };
+        let error = fixture.namespace.open_session(&open).await.unwrap_err();
+        assert!(matches!(error, Error::Incompatible(_)), "{error}");
+        assert_eq!(fixture.namespace.sessions.live_count(), 1);
+        let beat = |protocol| {
+            let session_id = fixture.session_id;
+            fixture.namespace.heartbeat(&v1::HeartbeatRequest { session_id, protocol, ..Default::default() })
+        };
+        let own = Some(weir_proto::protocol::own());
+        beat(own).unwrap();
+        assert_eq!(fixture.namespace.sessions.report()[0].protocol, own);
+        fixture.clock.advance(30_000);
+        assert!(matches!(beat(too_new), Err(Error::Incompatible(_))));
+        fixture.clock.advance(30_001);
+        assert_eq!(fixture.namespace.expire_sessions(), [fixture.session_id], "what is refused keeps no lease");
     }
 }

@@ -14,6 +14,7 @@
 //! the whole exact, since they are absolute: a key that changed meanwhile has its last value there.
 
 use super::changes;
+use super::format::check_magic;
 use super::io_error;
 use super::journal::Catalog;
 use super::shared::Shared;
@@ -144,10 +145,21 @@ fn write_entries(blocks: &mut BlockWriter, shared: &Shared) -> Result<u64, Store
     }
 }
 
+/// Looks at what a checkpoint begins with.
+///
+/// # Errors
+/// [`StoreError::Newer`]. Damage is found by who reads it.
+pub(super) fn check_format(disk: &dyn Disk, path: &Path) -> Result<(), StoreError> {
+    match BlockReader::open(disk, path) {
+        Ok(_) | Err(StoreError::Damaged { .. }) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
 /// Reads a checkpoint; `visit` gets the changes of each block, in order. Entries are changes too.
 ///
 /// # Errors
-/// [`StoreError::Damaged`]: it is not whole. What `visit` says.
+/// [`StoreError::Damaged`]: it is not whole. [`StoreError::Newer`]. What `visit` says.
 pub(super) fn read(
     disk: &dyn Disk,
     path: &Path,
@@ -279,6 +291,9 @@ impl BlockReader {
         let mut found = [0; HEADER_BYTES];
         reader.read_exact(&mut found)?;
         if found != header() {
+            if found[12..16] == crc32c(&found[0..12]).to_le_bytes() {
+                check_magic(path, &found, &MAGIC)?;
+            }
             return Err(damaged(path, "its header is not valid".into()));
         }
         Ok(reader)

@@ -20,6 +20,7 @@ mod backup;
 mod changes;
 mod checkpoint;
 mod checkpoints;
+mod format;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzzing;
 mod index;

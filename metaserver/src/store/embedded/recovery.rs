@@ -39,10 +39,13 @@ pub(super) struct Recovery<'a> {
 
 impl Recovery<'_> {
     pub fn run(&self, journal: journal::Folder) -> Result<Recovered, StoreError> {
-        checkpoint::remove_unfinished(&**self.disk, &self.checkpoints)?;
-        let checkpoints = checkpoint::list(&**self.disk, &self.checkpoints)?;
-        let checkpoint_sequence = checkpoints.last().copied().unwrap_or(0);
         let state = State::read(&**self.disk, self.data)?;
+        let checkpoints = checkpoint::list(&**self.disk, &self.checkpoints)?;
+        for sequence in &checkpoints {
+            checkpoint::check_format(&**self.disk, &self.checkpoints.join(checkpoint::name(*sequence)))?;
+        }
+        checkpoint::remove_unfinished(&**self.disk, &self.checkpoints)?;
+        let checkpoint_sequence = checkpoints.last().copied().unwrap_or(0);
         let scanned = Scanned::read(journal, state.is_none())?;
         let state = state.unwrap_or(State::Unknown);
 

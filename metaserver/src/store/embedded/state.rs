@@ -5,7 +5,7 @@
 //! took no more from sled than from any process, and it recovers. Otherwise the power may have been cut, and sled may
 //! open without complaint although later pages are there and earlier ones are not: the index is rebuilt.
 
-use super::io_error;
+use super::{format, io_error};
 use crate::store::StoreError;
 use rustix::fs::{AtFlags, CWD, StatxFlags, statx};
 use std::fmt::Write;
@@ -59,6 +59,9 @@ impl Identity {
 
 impl State {
     /// What the file in a data folder says. `None`: there is none, the store is new.
+    ///
+    /// # Errors
+    /// [`StoreError::Newer`]: a newer build has written to the folder.
     pub fn read(disk: &dyn Disk, data: &Path) -> Result<Option<Self>, StoreError> {
         let path = data.join(FILE);
         if !disk.exists(&path).map_err(io_error("look for", &path))? {
@@ -68,7 +71,9 @@ impl State {
         let length = file.len().map_err(io_error("measure", &path))?.min(MAX_BYTES);
         let mut bytes = vec![0; length as usize];
         file.read_exact_at(&mut bytes, 0).map_err(io_error("read", &path))?;
-        Ok(Some(std::str::from_utf8(&bytes).ok().and_then(Self::parse).unwrap_or(Self::Unknown)))
+        let Some(body) = std::str::from_utf8(&bytes).ok().and_then(body) else { return Ok(Some(Self::Unknown)) };
+        format::check_title(&path, body, FIRST_LINE)?;
+        Ok(Some(Self::parse(body).unwrap_or(Self::Unknown)))
     }
 
     /// Replaces the file, durably.
@@ -90,11 +95,7 @@ impl State {
         format!("{text}crc32c {crc:08x}\n")
     }
 
-    fn parse(text: &str) -> Option<Self> {
-        let (body, crc) = text.strip_suffix('\n')?.rsplit_once("crc32c ")?;
-        if u32::from_str_radix(crc, 16).ok()? != crc_fast::crc32_iscsi(body.as_bytes()) {
-            return None;
-        }
+    fn parse(body: &str) -> Option<Self> {
         let mut lines = body.lines();
         if lines.next()? != FIRST_LINE {
             return None;
@@ -113,6 +114,12 @@ impl State {
             _ => None,
         }
     }
+}
+
+/// What comes before a right checksum.
+pub(super) fn body(text: &str) -> Option<&str> {
+    let (body, crc) = text.strip_suffix('\n')?.rsplit_once("crc32c ")?;
+    (u32::from_str_radix(crc, 16).ok()? == crc_fast::crc32_iscsi(body.as_bytes())).then_some(body)
 }
 
 /// Writes a small file under another name, makes it durable, and gives it its name, durably.
@@ -157,10 +164,10 @@ mod tests {
     fn a_damaged_or_cut_state_is_unknown() {
         let text = running().format();
         for length in 0..text.len() {
-            assert_eq!(State::parse(&text[..length]), None, "{length} bytes");
+            assert_eq!(body(&text[..length]), None, "{length} bytes");
         }
         let clean = State::Clean { sequence: 77 }.format();
-        assert_eq!(State::parse(&clean.replace("77", "78")), None);
+        assert_eq!(body(&clean.replace("77", "78")), None);
     }
 
     #[test]

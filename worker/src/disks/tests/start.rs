@@ -121,3 +121,24 @@ async fn the_highest_epoch_of_all_disks_counts() {
     assert_eq!(open(&machine, &["/a", "/b"]).identity().epoch, 5);
     assert_eq!(Identity::load(&machine, Path::new("/a")).unwrap().epoch, 5);
 }
+
+#[tokio::test]
+async fn the_folder_of_a_newer_build_is_refused_by_name_and_nothing_is_changed() {
+    let machine = used(&["/a", "/b"]).await;
+    for (name, title) in [("disk", "weir disk"), ("identity", "weir worker")] {
+        let path = Path::new("/b").join(name);
+        let bytes = machine.disks[1].files().into_iter().find(|(found, _)| *found == path).unwrap().1;
+        let text = String::from_utf8(bytes.clone()).unwrap();
+        let (body, _) = text.rsplit_once("crc32c ").unwrap();
+        let body = body.replacen(&format!("{title} 1"), &format!("{title} 3"), 1);
+        let crc = crate::store::crc32c(body.as_bytes());
+        machine.disks[1].put(&path, format!("{body}crc32c {crc:08x}\n").into_bytes());
+        let before = [machine.disks[0].files(), machine.disks[1].files()];
+        let error = refusal(&machine, &settings(&["/a", "/b"]));
+        assert!(matches!(error, WorkerError::Newer { found: 3, known: 1, .. }), "{error}");
+        assert!(error.to_string().starts_with(&format!("/b/{name} was written by a newer build")), "{error}");
+        assert_eq!([machine.disks[0].files(), machine.disks[1].files()], before);
+        machine.disks[1].put(&path, bytes);
+    }
+    open(&machine, &["/a", "/b"]);
+}

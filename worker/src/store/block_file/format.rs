@@ -12,7 +12,7 @@ pub const SUMMARY_BYTES: usize = 48;
 
 const HEADER_MAGIC: &[u8; 8] = b"WEIRBLK\0";
 const SUMMARY_MAGIC: &[u8; 8] = b"WEIRSUM\0";
-const VERSION: u32 = 1;
+pub const VERSION: u32 = 1;
 
 /// The length of the whole file.
 pub fn file_bytes(length_bytes: u64) -> u64 {
@@ -38,6 +38,14 @@ pub fn encode_header(id: BlockId) -> [u8; HEADER_BYTES] {
     let crc = crc32c(&bytes[..28]);
     bytes[28..32].copy_from_slice(&crc.to_le_bytes());
     bytes
+}
+
+/// The version of a header that a newer build wrote.
+pub fn newer_version(header: &[u8; HEADER_BYTES]) -> Option<u32> {
+    let u32_at = |at: usize| u32::from_le_bytes(std::array::from_fn(|i| header[at + i]));
+    let version = u32_at(8);
+    let is_right = header.starts_with(HEADER_MAGIC) && u32_at(28) == crc32c(&header[..28]);
+    (is_right && version > VERSION).then_some(version)
 }
 
 /// What a finished file says of its block.

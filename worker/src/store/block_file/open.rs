@@ -1,6 +1,6 @@
 //! What a start finds in the folders of block files.
 
-use super::format::{self, Found, SUMMARY_BYTES, Summary};
+use super::format::{self, Found, HEADER_BYTES, SUMMARY_BYTES, Summary};
 use crate::store::checksum::crc32c;
 use crate::store::error::{StoreError, is_damage};
 use crate::store::layout::{Layout, block_file_id};
@@ -26,6 +26,9 @@ pub struct Opened {
 }
 
 /// Looks at every block file and removes the unfinished ones.
+///
+/// # Errors
+/// [`StoreError::Io`]; [`StoreError::Newer`]: one is of a newer build.
 pub fn recover(disk: &dyn Disk, layout: &Layout) -> Result<Opened, StoreError> {
     let shards = Mutex::new(disk.list(&layout.files).map_err(StoreError::io("list", &layout.files))?);
     let opened = Mutex::new(Opened::default());
@@ -55,6 +58,10 @@ fn recover_shard(disk: &dyn Disk, shard: &Path) -> Result<Opened, StoreError> {
         match look(disk, &path, id).map_err(StoreError::io("read", &path))? {
             Verdict::Live(length_bytes) => opened.live.push((id, length_bytes)),
             Verdict::Damaged(fault) => opened.damaged.push((id, fault)),
+            Verdict::Newer(version) => {
+                let (found, known) = (u64::from(version), u64::from(format::VERSION));
+                return Err(StoreError::Newer { path, found, known });
+            }
             Verdict::Remainder => {
                 disk.remove_file(&path).map_err(StoreError::io("remove", &path))?;
                 opened.removed_count += 1;
@@ -69,6 +76,8 @@ pub enum Verdict {
     Live(u32),
     Remainder,
     Damaged(String),
+    /// A newer build wrote it, in this version of the format.
+    Newer(u32),
 }
 
 pub fn look(disk: &dyn Disk, path: &Path, id: BlockId) -> io::Result<Verdict> {
@@ -101,6 +110,7 @@ fn summary_at(file: &dyn DiskFile, file_bytes: u64, offset: u64, id: BlockId) ->
 fn judge(file: &dyn DiskFile, file_bytes: u64, first: Found, second: Found) -> io::Result<Verdict> {
     let summary = match (first, second) {
         (Found::Valid(summary), _) | (_, Found::Valid(summary)) => summary,
+        _ if let Some(version) = newer_version(file, file_bytes)? => return Ok(Verdict::Newer(version)),
         (Found::Blank, _) => return Ok(Verdict::Remainder),
         (Found::Bad, _) => return Ok(Verdict::Damaged("both summaries are wrong".into())),
     };
@@ -111,6 +121,16 @@ fn judge(file: &dyn DiskFile, file_bytes: u64, first: Found, second: Found) -> i
         return Ok(Verdict::Remainder);
     }
     Ok(Verdict::Damaged("the page checksums are wrong".into()))
+}
+
+/// A newer build's file may look like anything but for its header.
+fn newer_version(file: &dyn DiskFile, file_bytes: u64) -> io::Result<Option<u32>> {
+    let mut header = [0; HEADER_BYTES];
+    if file_bytes < HEADER_BYTES as u64 {
+        return Ok(None);
+    }
+    file.read_exact_at(&mut header, 0)?;
+    Ok(format::newer_version(&header))
 }
 
 fn page_crcs_right(file: &dyn DiskFile, file_bytes: u64, summary: &Summary) -> io::Result<bool> {

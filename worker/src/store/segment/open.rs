@@ -99,6 +99,9 @@ fn recover_one(
     // A segment with an index file of its own, though a wrong one, was complete.
     let complete = !last || disk.exists(&index_path).map_err(StoreError::io("read", &index_path))?;
     let scan = scan::scan(&*file, number, file_bytes, complete).map_err(read)?;
+    if let Some(version) = scan.newer_version {
+        return Err(StoreError::Newer { path, found: version.into(), known: record::VERSION.into() });
+    }
     if complete && scan.end == 0 {
         disk.remove_file(&path).map_err(StoreError::io("remove", &path))?;
         return Ok(None);

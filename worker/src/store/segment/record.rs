@@ -24,7 +24,7 @@ use weir_proto::BlockId;
 pub const FIXED_BYTES: usize = 48;
 pub const ALIGNMENT: u64 = 8;
 pub const MAGIC: &[u8; 4] = b"WREC";
-const VERSION: u16 = 1;
+pub const VERSION: u16 = 1;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -68,8 +68,7 @@ impl Header {
         out.extend_from_slice(&self.id.0.to_le_bytes());
         let words = [self.length_bytes, self.segment, self.offset_bytes, self.durable_bytes, self.block_crc, 0, 0, 0];
         out.extend(words.iter().chain(page_crcs).flat_map(|word| word.to_le_bytes()));
-        let crc = header_crc(&out[start..]);
-        out[start + 44..start + 48].copy_from_slice(&crc.to_le_bytes());
+        seal(&mut out[start..]);
     }
 
     /// The fixed part, not yet compared with its checksum; None: no record begins so.
@@ -93,11 +92,17 @@ impl Header {
         })
     }
 
+    /// The version in the fixed part of a header that a newer build may have written, and the length of its block. Where
+    /// these lie, and the checksum, are the same in all versions.
+    pub fn peek_newer(fixed: &[u8; FIXED_BYTES]) -> Option<(u16, u32)> {
+        let version = u16::from_le_bytes([fixed[4], fixed[5]]);
+        let length_bytes = u32::from_le_bytes(std::array::from_fn(|i| fixed[16 + i]));
+        (fixed.starts_with(MAGIC) && version > VERSION).then_some((version, length_bytes))
+    }
+
     /// Whether `bytes`, which begin with this header and hold all page checksums, match the header's checksum.
     pub fn is_right(&self, bytes: &[u8]) -> bool {
-        bytes.get(..header_bytes(self.length_bytes)).is_some_and(|bytes| {
-            header_crc(bytes) == u32::from_le_bytes(std::array::from_fn(|i| bytes[44 + i])) && bytes[36..44] == [0; 8]
-        })
+        bytes.get(..header_bytes(self.length_bytes)).is_some_and(|bytes| is_sealed(bytes) && bytes[36..44] == [0; 8])
     }
 
     /// The page checksums behind the fixed part.
@@ -105,6 +110,17 @@ impl Header {
         let bytes = &bytes[FIXED_BYTES..header_bytes(self.length_bytes)];
         bytes.as_chunks::<4>().0.iter().map(|&chunk| u32::from_le_bytes(chunk)).collect()
     }
+}
+
+/// Gives a header its checksum.
+pub fn seal(header: &mut [u8]) {
+    let crc = header_crc(header);
+    header[44..48].copy_from_slice(&crc.to_le_bytes());
+}
+
+/// Whether a header's checksum is right.
+pub fn is_sealed(header: &[u8]) -> bool {
+    header[44..48] == header_crc(header).to_le_bytes()
 }
 
 /// Over all of the header but the field of its own checksum.

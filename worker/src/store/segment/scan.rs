@@ -28,6 +28,8 @@ pub struct Scan {
     pub entries: Vec<super::Entry>,
     /// Before what was known to be durable: corruption.
     pub damage: Vec<Damage>,
+    /// The version of a record that a newer build wrote.
+    pub newer_version: Option<u16>,
     /// Where the records end: behind it lies nothing that was acknowledged.
     pub end: u32,
 }
@@ -41,14 +43,17 @@ enum Item {
 /// durable mark covers and is not valid is a torn tail, which was never acknowledged.
 pub fn scan(file: &dyn DiskFile, segment: u32, length: u64, complete: bool) -> io::Result<Scan> {
     let mut window = Window { file, length, base: 0, bytes: Vec::new() };
-    let mut items = Vec::new();
+    let (mut items, mut newer_version) = (Vec::new(), None);
     let mut at = 0;
     while at + record::FIXED_BYTES as u64 <= length {
         let (item, next) = step(&mut window, segment, at)?;
+        if matches!(item, Item::Broken(..)) {
+            newer_version = newer_version.max(newer(&mut window, at)?);
+        }
         items.push(item);
         at = next;
     }
-    Ok(judge(&items, complete))
+    Ok(Scan { newer_version, ..judge(&items, complete) })
 }
 
 fn judge(items: &[Item], complete: bool) -> Scan {
@@ -103,6 +108,15 @@ fn step(window: &mut Window<'_>, segment: u32, at: u64) -> io::Result<(Item, u64
     let id = peeked.filter(|header| header.segment == segment && u64::from(header.offset_bytes) == at);
     let damage = Damage { from: at as u32, to: next as u32, id: id.map(|header| header.id), length_bytes: None };
     Ok((Item::Broken(damage, blank), next))
+}
+
+/// Whether a newer build's record begins there. What a power cut left is none: it has no right checksum.
+fn newer(window: &mut Window<'_>, at: u64) -> io::Result<Option<u16>> {
+    let peeked = window.get(at, record::FIXED_BYTES)?.first_chunk().and_then(Header::peek_newer);
+    let Some((version, length_bytes)) = peeked else { return Ok(None) };
+    let header_bytes = record::header_bytes(length_bytes);
+    let is_whole = at + header_bytes as u64 <= window.length && record::is_sealed(window.get(at, header_bytes)?);
+    Ok(is_whole.then_some(version))
 }
 
 fn valid_header(window: &mut Window<'_>, header: &Header, segment: u32, at: u64) -> io::Result<bool> {

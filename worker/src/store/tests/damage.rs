@@ -319,3 +319,45 @@ fn compaction_never_copies_damage() {
         assert_whole(&store, id, 50_000);
     }
 }
+
+/// Opening refuses what a newer build wrote; the file is as it was, and with its own bytes all is well.
+fn assert_newer_is_refused(disk: &SimulatedDisk, path: &Path, newer: Vec<u8>) {
+    let own = content(disk, path);
+    disk.put(path, newer.clone());
+    let opened = BlockStore::open(options(Path::new("/data")), Arc::new(disk.clone()), &Common::default());
+    let error = opened.map(|_| ()).unwrap_err();
+    assert!(matches!(error, StoreError::Newer { found: 2, known: 1, .. }), "{error}");
+    assert!(error.to_string().starts_with(&format!("{} was written by a newer build", path.display())), "{error}");
+    assert_eq!(content(disk, path), newer);
+    disk.put(path, own);
+}
+
+#[test]
+fn a_block_file_and_a_segment_of_a_newer_build_are_refused_and_neither_set_aside_nor_cut() {
+    let disk = SimulatedDisk::default();
+    let store = open_test(&disk);
+    put(&store, 1, LARGE);
+    (2..5).for_each(|id| put(&store, id, 1000));
+    drop(store);
+    let path = block_path(&disk);
+    let mut newer = content(&disk, &path);
+    newer[8] = 2;
+    let crc = crate::store::crc32c(&newer[..28]);
+    newer[28..32].copy_from_slice(&crc.to_le_bytes());
+    // Its summaries may be anything, or lie elsewhere.
+    newer[512..560].fill(0);
+    let end = newer.len() - 48;
+    newer[end..].fill(7);
+    assert_newer_is_refused(&disk, &path, newer);
+
+    let mut newer = content(&disk, Path::new(SEGMENT));
+    let second = record::record_bytes(1000) as usize;
+    newer[second + 4] = 2;
+    let header_bytes = record::header_bytes(1000);
+    record::seal(&mut newer[second..second + header_bytes]);
+    assert_newer_is_refused(&disk, Path::new(SEGMENT), newer);
+
+    let store = open_test(&disk);
+    assert_whole(&store, 1, LARGE);
+    (2..5).for_each(|id| assert_whole(&store, id, 1000));
+}

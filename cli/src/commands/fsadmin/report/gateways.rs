@@ -24,7 +24,7 @@ pub fn lines(report: &v1::ReportResponse, zone: &TimeZone) -> Vec<String> {
 }
 
 /// The shell has sessions too, while it reads and writes: it serves no one.
-fn gateways(report: &v1::ReportResponse) -> impl Iterator<Item = &v1::GatewayReport> {
+pub fn gateways(report: &v1::ReportResponse) -> impl Iterator<Item = &v1::GatewayReport> {
     report.gateways.iter().filter(|gateway| gateway.address != SESSION_ADDRESS)
 }
 

@@ -30,6 +30,7 @@ pub fn lines(report: &v1::ReportResponse, zone: &TimeZone) -> Vec<String> {
     say("Buckets", report.bucket_count.to_string());
     say("Objects", report.object_count.to_string());
     say("Object Size", human_size(report.byte_count));
+    lines.extend(super::versions::lines(report));
     lines.extend(redundancy(report.redundancy.as_ref(), zone));
     lines
 }
@@ -48,6 +49,7 @@ fn redundancy(found: Option<&v1::Redundancy>, zone: &TimeZone) -> Vec<String> {
     say("Lost Blocks", found.lost_block_count);
     say("Damaged Or Missing Copies", found.invalid_copy_count);
     say("Surplus Copies", found.surplus_copy_count);
+    say("Blocks Not Spread As They Could Be", found.crowded_block_count);
     say("Blocks In The Repair Queue, Now", found.queued_block_count);
     say("Blocks Being Copied, Now", found.ordered_block_count);
     lines.push(format!("    To Be Moved By Rebalancing: {}", human_size(found.rebalance_bytes)));
@@ -112,7 +114,11 @@ mod tests {
              Free Capacity: 2017.90MB\n    \
              Buckets: 2\n    \
              Objects: 7\n    \
-             Object Size: 30.10MB"
+             Object Size: 30.10MB\n\
+             Builds: \n    \
+             metaserver 0.1.0, protocols 1 to 2: 1\n    \
+             worker 0.1.0, protocols 1 to 2: 1\n    \
+             gateway 0.1.0, protocol 0: 1"
         );
     }
 
@@ -140,6 +146,7 @@ mod tests {
              Lost Blocks: 1\n    \
              Damaged Or Missing Copies: 0\n    \
              Surplus Copies: 0\n    \
+             Blocks Not Spread As They Could Be: 0\n    \
              Blocks In The Repair Queue, Now: 4\n    \
              Blocks Being Copied, Now: 0\n    \
              To Be Moved By Rebalancing: 30.10MB"

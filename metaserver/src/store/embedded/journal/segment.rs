@@ -10,6 +10,7 @@
 //!
 //! A segment is durable, name and all, before the first frame goes in. Space is never used twice.
 
+use super::super::format::check_magic;
 use super::super::io_error;
 use super::frame::{FRAME_HEADER_BYTES, FrameHeader, u32_at, u64_at};
 use crate::store::StoreError;
@@ -66,6 +67,9 @@ impl Segment {
     }
 
     /// `None`: the file has no header yet, and nothing else; the power failed while it was made.
+    ///
+    /// # Errors
+    /// [`StoreError::Newer`], [`StoreError::Damaged`].
     pub fn open(disk: &dyn Disk, folder: &Path, number: u64) -> Result<Option<Self>, StoreError> {
         let path = path(folder, number);
         let file = disk.open(&path).map_err(io_error("open", &path))?;
@@ -77,6 +81,9 @@ impl Segment {
             if bytes == header(number, salt) {
                 return Ok(Some(Self { number, salt, capacity, path, file }));
             }
+        }
+        if is_sealed(&bytes) {
+            check_magic(&path, &bytes, &MAGIC)?;
         }
         let segment = Self { number, salt: 0, capacity, path, file };
         match segment.first_not_zero(0)? {
@@ -142,6 +149,11 @@ impl Window {
         let from = (offset - self.start) as usize;
         Ok(&self.bytes[from..from + length as usize])
     }
+}
+
+/// Whether a header has its checksum.
+fn is_sealed(header: &[u8; SEGMENT_HEADER_BYTES as usize]) -> bool {
+    u32_at(header, 60) == crc32c(&header[0..60])
 }
 
 fn header(number: u64, salt: u64) -> [u8; SEGMENT_HEADER_BYTES as usize] {

@@ -22,10 +22,10 @@ pub(super) use feed::Feed;
 pub(super) use followers::Followers;
 pub use followers::{Attachment, FollowError, Phase, Standing};
 pub use following::Primary;
-pub use notes::Alone;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(super) use notes::fuzzed_notes;
 use notes::write_replaced;
+pub use notes::{Alone, Past, past};
 pub(super) use notes::{check_may_serve, epoch_min};
 pub use standby::{Belief, StandbyStore};
 

@@ -9,8 +9,9 @@
 //!
 //! Each is lines of `name value`, with a title before and a checksum after them. One that is damaged is never guessed.
 
+use super::super::format::check_title;
 use super::super::io_error;
-use super::super::state::write_file;
+use super::super::state::{FILE as STATE_FILE, body, write_file};
 use super::FrameId;
 use crate::store::StoreError;
 use std::collections::BTreeMap;
@@ -126,6 +127,33 @@ impl FollowingNote {
     }
 }
 
+/// What a data folder was last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Past {
+    Nothing,
+    /// It follows, and was not promoted.
+    Standby,
+    /// Whoever serves from it has at least this epoch.
+    Metaserver {
+        epoch: u64,
+    },
+}
+
+/// Looks at a data folder that exists. Changes nothing; blocks.
+///
+/// # Errors
+/// [`StoreError::Damaged`], [`StoreError::Newer`], [`StoreError::Io`].
+pub fn past(disk: &dyn Disk, data: &Path) -> Result<Past, StoreError> {
+    if FollowingNote::read(disk, data)?.is_some() {
+        return Ok(Past::Standby);
+    }
+    let state = data.join(STATE_FILE);
+    match disk.exists(&state).map_err(io_error("look for", &state))? {
+        true => Ok(Past::Metaserver { epoch: epoch_min(disk, data)? }),
+        false => Ok(Past::Nothing),
+    }
+}
+
 /// Whether the store in a folder may take commits.
 ///
 /// # Errors
@@ -196,7 +224,9 @@ fn read<T>(
     let length = file.len().map_err(io_error("measure", &path))?.min(MAX_BYTES);
     let mut bytes = vec![0; length as usize];
     file.read_exact_at(&mut bytes, 0).map_err(io_error("read", &path))?;
-    let understood = std::str::from_utf8(&bytes).ok().and_then(decode).and_then(|lines| understand(&lines));
+    let body = std::str::from_utf8(&bytes).ok().and_then(body);
+    body.map_or(Ok(()), |body| check_title(&path, body, TITLE))?;
+    let understood = body.and_then(decode).and_then(|lines| understand(&lines));
     let damaged = || StoreError::Damaged { what: path.display().to_string(), detail: "it can't be understood".into() };
     understood.map(Some).ok_or_else(damaged)
 }
@@ -212,11 +242,7 @@ fn encode(lines: &Lines) -> String {
     format!("{text}crc32c {crc:08x}\n")
 }
 
-fn decode(text: &str) -> Option<Lines> {
-    let (body, crc) = text.strip_suffix('\n')?.rsplit_once("crc32c ")?;
-    if u32::from_str_radix(crc, 16).ok()? != crc_fast::crc32_iscsi(body.as_bytes()) {
-        return None;
-    }
+fn decode(body: &str) -> Option<Lines> {
     let lines = body.strip_prefix(TITLE)?.strip_prefix('\n')?;
     lines.lines().map(|line| line.split_once(' ').map(|(name, value)| (name.to_owned(), value.to_owned()))).collect()
 }
@@ -283,7 +309,7 @@ mod tests {
     #[test]
     fn a_value_with_a_line_break_makes_no_line() {
         let lines = Lines::from([("address".into(), "x\nalone-ms 1".into())]);
-        assert_eq!(decode(&encode(&lines)).unwrap()["address"], "xalone-ms 1");
+        assert_eq!(decode(body(&encode(&lines)).unwrap()).unwrap()["address"], "xalone-ms 1");
     }
 
     #[test]
@@ -291,7 +317,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (disk, data) = (SystemDisk, folder.path());
         check_may_serve(&disk, data).unwrap();
+        assert_eq!(past(&disk, data).unwrap(), Past::Nothing);
         note().write(&disk, data).unwrap();
+        assert_eq!(past(&disk, data).unwrap(), Past::Standby);
         assert!(matches!(check_may_serve(&disk, data), Err(StoreError::Following { .. })));
         forget_following(&disk, data).unwrap();
         write_replaced(&disk, data, 4).unwrap();
@@ -301,5 +329,7 @@ mod tests {
         assert_eq!(epoch_min(&disk, data).unwrap(), 1);
         write_epoch(&disk, data, 3).unwrap();
         assert_eq!(epoch_min(&disk, data).unwrap(), 3);
+        std::fs::write(data.join(STATE_FILE), "").unwrap();
+        assert_eq!(past(&disk, data).unwrap(), Past::Metaserver { epoch: 3 });
     }
 }
