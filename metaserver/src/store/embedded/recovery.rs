@@ -83,7 +83,11 @@ impl Recovery<'_> {
             return Ok(None);
         }
         // Before sled touches its files: they are no longer what a clean stop left.
-        identity.map_or(State::Unknown, State::Running).write(&**self.disk, self.data)?;
+        let running = identity.map_or(State::Unknown, State::Running);
+        // What the file says already is not written again: a start after a kill needs no space.
+        if running != *state {
+            running.write(&**self.disk, self.data)?;
+        }
         let opened = Index::open(&self.index, self.index_cache_bytes).and_then(|index| {
             let applied = index.applied()?;
             index.check(CHECK_TIME_MAX)?;
