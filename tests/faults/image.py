@@ -70,6 +70,10 @@ class Disk:
     def data(self):
         return os.path.join(self._layers[-1].mount_point, "data")
 
+    def free_share(self):
+        space = os.statvfs(self._layers[-1].mount_point)
+        return space.f_bavail / space.f_blocks
+
     def cut(self):
         """The power goes: from now on nothing reaches the device."""
         self._layers[0].cut()

@@ -158,6 +158,8 @@ class Store:
                 self._wait(began + limit_seconds, member.is_ready, f"{member.name} is not ready")
             for port in self.ports:
                 self._wait(began + limit_seconds, lambda: self._serves(port), "S3 is not answered")
+            if any(member.role in ("metaserver", "worker") for member in members):
+                self._wait(began + limit_seconds, self._knows_workers, "a worker is not known to the metaserver")
         except BaseException:
             self.kill(members)
             raise
@@ -169,6 +171,10 @@ class Store:
             if time.monotonic() > until:
                 raise RuntimeError(complaint)
             time.sleep(0.02)
+
+    def _knows_workers(self):
+        alive = sum(worker.is_alive() for worker in self.of_role("worker"))
+        return f"Live Workers: {alive}\n" in self.shell("report")
 
     @staticmethod
     def _serves(port):

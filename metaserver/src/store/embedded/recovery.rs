@@ -27,6 +27,7 @@ pub(super) struct Recovered {
     pub index: Index,
     pub journal: Journal,
     pub checkpoint_sequence: u64,
+    pub checkpoint_bytes: u64,
     /// Whether the index was built anew.
     pub rebuilt: bool,
 }
@@ -63,7 +64,16 @@ impl Recovery<'_> {
         let last = tail.last.unwrap_or(checkpoint_sequence);
         self.check_reaches(last, &state, checkpoint_sequence, index.applied()?)?;
         let journal = scanned.into_journal(tail, last)?;
-        Ok(Recovered { index, journal, checkpoint_sequence, rebuilt })
+        let checkpoint_bytes = self.length_of(checkpoints.last().copied())?;
+        Ok(Recovered { index, journal, checkpoint_sequence, checkpoint_bytes, rebuilt })
+    }
+
+    /// The length of a checkpoint; none: 0.
+    fn length_of(&self, sequence: Option<u64>) -> Result<u64, StoreError> {
+        let Some(sequence) = sequence else { return Ok(0) };
+        let path = self.checkpoints.join(checkpoint::name(sequence));
+        let file = self.disk.open(&path).map_err(io_error("open", &path))?;
+        file.len().map_err(io_error("measure", &path))
     }
 
     /// The index as it lies there, if it can be believed. From here on the state file says that the store runs.
