@@ -2,7 +2,7 @@
 
 use super::checkpoint::{self, Room, Summary};
 use super::io_error;
-use super::journal::Catalog;
+use super::journal::{Catalog, is_no_space};
 use super::shared::Shared;
 use crate::store::StoreError;
 use parking_lot::Mutex;
@@ -75,11 +75,10 @@ impl Checkpoints {
     /// Makes a checkpoint, and removes what it makes superfluous.
     pub fn make(&self) -> Result<Summary, StoreError> {
         let _making = self.making.lock();
-        let (disk, taken_bytes) = (Arc::clone(&self.disk), Arc::clone(&self.shared.making_bytes));
-        let room = Room { disk, spare_bytes: self.reserve_bytes / SPARE_SHARE, taken_bytes };
-        let made = checkpoint::write(&room, &self.folder, &self.shared, &self.catalog);
-        let length_bytes = self.shared.making_bytes.swap(0, Ordering::Relaxed);
-        let (path, summary) = made?;
+        let (path, summary, length_bytes) = match self.write() {
+            Err(error) if is_full(&error) && self.drop_older()? => self.write()?,
+            made => made?,
+        };
         self.shared.checkpoint_bytes.store(length_bytes, Ordering::Relaxed);
         self.shared.checkpoint_sequence.store(summary.sequence, Ordering::Relaxed);
         let low = self.shared.disk_low.load(Ordering::Relaxed);
@@ -87,6 +86,23 @@ impl Checkpoints {
         let Summary { sequence, entries, changes, .. } = summary;
         tracing::info!(sequence, entries, changes, dropped_segments, path = %path.display(), "checkpoint made");
         Ok(summary)
+    }
+
+    fn write(&self) -> Result<(PathBuf, Summary, u64), StoreError> {
+        let (disk, taken_bytes) = (Arc::clone(&self.disk), Arc::clone(&self.shared.making_bytes));
+        let room = Room { disk, spare_bytes: self.reserve_bytes / SPARE_SHARE, taken_bytes };
+        let made = checkpoint::write(&room, &self.folder, &self.shared, &self.catalog);
+        let length_bytes = self.shared.making_bytes.swap(0, Ordering::Relaxed);
+        made.map(|(path, summary)| (path, summary, length_bytes))
+    }
+
+    /// Removes all but the newest. Whether there was any.
+    fn drop_older(&self) -> Result<bool, StoreError> {
+        if checkpoint::list(&*self.disk, &self.folder)?.len() <= KEPT_COUNT_LOW {
+            return Ok(false);
+        }
+        self.clean(KEPT_COUNT_LOW)?;
+        Ok(true)
     }
 
     /// Writes a checkpoint into another folder.
@@ -111,6 +127,10 @@ impl Checkpoints {
         self.disk.sync_dir(&self.folder).map_err(io_error("sync", &self.folder))?;
         self.catalog.drop_through(kept[0])
     }
+}
+
+fn is_full(error: &StoreError) -> bool {
+    matches!(error, StoreError::Io { source, .. } if is_no_space(source))
 }
 
 /// A checkpoint is due when the journal has grown by so much.

@@ -96,9 +96,9 @@ impl Shared {
         self.stop(error.to_string());
     }
 
-    /// What the next checkpoint takes at most, after so much journal.
+    /// What the next checkpoint takes at most, after so much journal: what comes while it is made may be in it twice.
     pub fn next_checkpoint_bytes(&self, journal_bytes: u64) -> u64 {
-        self.checkpoint_bytes.load(Ordering::Relaxed).saturating_add(journal_bytes)
+        self.checkpoint_bytes.load(Ordering::Relaxed).saturating_add(journal_bytes.saturating_mul(2))
     }
 
     /// Takes the index away from readers.

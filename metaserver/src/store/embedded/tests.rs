@@ -428,6 +428,25 @@ async fn a_checkpoint_leaves_half_of_the_reserve_to_others() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_older_checkpoint_makes_room_for_a_new_one() {
+    let (folder, disk) = (tempfile::tempdir().unwrap(), memory_disk::MemoryDisk::new());
+    let store = open_on(&disk, folder.path(), EmbeddedOptions { reserve_bytes: 1 << 20, ..OPTIONS });
+    let kept = || disk.list(&folder.path().join(CHECKPOINT_FOLDER)).unwrap().len();
+    for n in 0..2 {
+        store.commit(writes([put("a", &n.to_string())])).await.unwrap();
+        store.checkpoint().await.unwrap();
+    }
+    assert_eq!(kept(), 2);
+    disk.set_available(1 << 10);
+    store.checkpoint().await.unwrap_err();
+    assert_eq!(kept(), 1, "the newest stays");
+    drop(store);
+    disk.set_available(u64::MAX);
+    let store = open_on(&disk, folder.path(), OPTIONS);
+    assert_eq!(store.get(b"a").await.unwrap(), Some(bytes("1")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_next_checkpoint_has_room_besides_the_reserve_and_deletes_bring_writes_back() {
     let (folder, disk) = (tempfile::tempdir().unwrap(), memory_disk::MemoryDisk::new());
     let store = open_on(&disk, folder.path(), EmbeddedOptions { reserve_bytes: 1 << 20, ..OPTIONS });
