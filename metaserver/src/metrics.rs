@@ -23,7 +23,12 @@ const STORE_GAUGES: [(&str, &str, Option<Unit>, &str); 10] = [
     ("commits_waiting", "commit_queue_length", None, "Commits that wait for the journal"),
     ("disk_free_bytes", "disk_free", Some(Unit::Bytes), "Free space of the metadata's disk"),
     ("disk_capacity_bytes", "disk_capacity", Some(Unit::Bytes), "Size of the metadata's disk"),
-    ("disk_low", "disk_low", None, "1: free space is below the reserve, and only deletes are taken"),
+    (
+        "disk_low",
+        "disk_low",
+        None,
+        "1: free space is below the reserve and room for the next checkpoint, and only deletes are taken",
+    ),
 ];
 
 #[derive(Clone, Debug, Default)]

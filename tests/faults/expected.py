@@ -46,6 +46,10 @@ class Expected:
                 raise KeyError(name)
             return next(iter(allowed))
 
+    def is_in_doubt(self, name):
+        with self._lock:
+            return len(self._allowed.get(name, ())) > 1
+
     def look(self, name, found):
         """Compares what is there now with what is allowed; returns a complaint or None, and settles what was in doubt."""
         with self._lock:

@@ -7,7 +7,6 @@ is cut too: then the device keeps only what was flushed to it.
 
 import fcntl
 import os
-import shutil
 import struct
 import subprocess
 
@@ -26,16 +25,14 @@ class FileSystem:
     def __init__(self, image, mount_point):
         self.image, self.mount_point = image, mount_point
 
-    @staticmethod
-    def make(image, mount_point, size_bytes, preallocate=False):
-        with open(image, "wb") as file:
+    def make(self, size_bytes, preallocate=False):
+        with open(self.image, "wb") as file:
             if preallocate:
                 os.posix_fallocate(file.fileno(), 0, size_bytes)
             file.truncate(size_bytes)
             os.fsync(file.fileno())
         # Nothing is left to do in the background after the mount.
-        run("mkfs.ext4", "-q", "-F", "-m", "0", "-E", "lazy_itable_init=0,lazy_journal_init=0", image)
-        return FileSystem(image, mount_point)
+        run("mkfs.ext4", "-q", "-F", "-m", "0", "-E", "lazy_itable_init=0,lazy_journal_init=0", self.image)
 
     def mount(self):
         os.makedirs(self.mount_point, exist_ok=True)
@@ -53,53 +50,41 @@ class FileSystem:
 
 
 class Disk:
-    """What the server's data lies on: one file system, or one inside another for a volatile cache."""
+    """What a process's data lies on: one file system, or one inside another for a volatile cache."""
 
-    INNER_BYTES = 1536 << 20
-    OUTER_BYTES = 2 << 30
+    INNER_BYTES = 768 << 20
+    OUTER_BYTES = 1 << 30
 
     def __init__(self, folder, volatile_cache):
-        self.folder, self.volatile_cache = folder, volatile_cache
-        self.generation = 0
-        self._layers = self._at(0)
+        outer = FileSystem(os.path.join(folder, "image"), os.path.join(folder, "mount"))
+        self._layers = [outer]
         if volatile_cache:
-            outer, inner = self._layers
-            FileSystem.make(outer.image, outer.mount_point, self.OUTER_BYTES)
-            outer.mount()
-            FileSystem.make(inner.image, inner.mount_point, self.INNER_BYTES, preallocate=True)
-            inner.mount()
-        else:
-            FileSystem.make(self._layers[0].image, self._layers[0].mount_point, self.INNER_BYTES)
-            self._layers[0].mount()
-
-    def _at(self, generation):
-        outer = os.path.join(self.folder, f"image-{generation}")
-        point = os.path.join(self.folder, f"mount-{generation}")
-        layers = [FileSystem(outer, point)]
-        if self.volatile_cache:
-            layers.append(FileSystem(os.path.join(point, "inner"), point + "-inner"))
-        return layers
+            inner = FileSystem(os.path.join(outer.mount_point, "inner"), os.path.join(folder, "mount-inner"))
+            self._layers.append(inner)
+        for layer in self._layers:
+            is_inner = layer is self._layers[-1]
+            layer.make(self.INNER_BYTES if is_inner else self.OUTER_BYTES, preallocate=is_inner and volatile_cache)
+            layer.mount()
 
     @property
     def data(self):
         return os.path.join(self._layers[-1].mount_point, "data")
 
+    def free_share(self):
+        space = os.statvfs(self._layers[-1].mount_point)
+        return space.f_bavail / space.f_blocks
+
     def cut(self):
         """The power goes: from now on nothing reaches the device."""
         self._layers[0].cut()
 
-    def replace_by_copy(self):
-        """Unmounts what was cut and mounts a copy of the device as the cut left it."""
+    def mount_again(self):
+        """What the cut left: what the kernel still held of it goes with the mounts."""
         for layer in reversed(self._layers):
             layer.unmount()
-        old, self.generation = self._layers, self.generation + 1
-        self._layers = self._at(self.generation)
-        run("cp", "--sparse=always", old[0].image, self._layers[0].image)
-        os.remove(old[0].image)
         for layer in self._layers:
             layer.mount()
 
     def close(self):
         for layer in reversed(self._layers):
             subprocess.run(["umount", layer.mount_point], check=False, stderr=subprocess.DEVNULL)
-        shutil.rmtree(self.folder, ignore_errors=True)

@@ -1,7 +1,8 @@
-"""As much of an S3 client as the fault runs need, over http.client; no signatures, for a standalone without keys."""
+"""As much of an S3 client as the fault runs need, over http.client; no signatures, for gateways without keys."""
 
 import http.client
 import re
+from urllib.parse import quote
 
 BASE = "/api/v1/s3"
 TIMEOUT_SECONDS = 20
@@ -20,8 +21,10 @@ class Refused(Exception):
 
 
 class Client:
-    def __init__(self, port):
-        self.port = port
+    """Speaks to the first of `ports`; after a connection was lost, to the next."""
+
+    def __init__(self, ports):
+        self._ports = list(ports)
         self._connection = None
 
     def close(self):
@@ -33,12 +36,13 @@ class Client:
         """Returns the body and the headers of a 2xx answer; raises Lost or Refused."""
         try:
             if self._connection is None:
-                self._connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=TIMEOUT_SECONDS)
+                self._connection = http.client.HTTPConnection("127.0.0.1", self._ports[0], timeout=TIMEOUT_SECONDS)
             self._connection.request(method, BASE + path, body=body, headers=headers or {})
             answer = self._connection.getresponse()
             data = answer.read()
         except (OSError, http.client.HTTPException) as error:
             self.close()
+            self._ports.append(self._ports.pop(0))
             raise Lost(f"{method} {path}: {error!r}") from error
         if answer.will_close:
             self.close()
@@ -83,5 +87,4 @@ class Client:
             next_token = re.search(rb"<NextContinuationToken>(.*?)</NextContinuationToken>", body)
             if next_token is None:
                 return found
-            from urllib.parse import quote
             token = "&continuation-token=" + quote(next_token.group(1).decode(), safe="")

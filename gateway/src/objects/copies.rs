@@ -53,7 +53,11 @@ impl Inner {
     }
 
     pub fn choose(&self, need: &Need<'_>) -> Vec<v1::Worker> {
-        choose(&self.session.workers().all, need, &self.health, self.clock.as_ref())
+        self.choose_of(&self.session.workers().all, need)
+    }
+
+    fn choose_of(&self, workers: &[v1::Worker], need: &Need<'_>) -> Vec<v1::Worker> {
+        choose(workers, need, &self.health, self.clock.as_ref())
     }
 
     /// The workers for a new block. When there are too few, asks the metaserver whether there are more by now.
@@ -61,18 +65,18 @@ impl Inner {
     /// # Errors
     /// `UNAVAILABLE`: fewer than `need.min` are live; `NO_SPACE`: they are, and full.
     pub async fn place(&self, need: &Need<'_>) -> Result<Vec<v1::Worker>, Failure> {
-        let mut placed = self.choose(need);
-        for pause in PLACE_PAUSES {
+        let mut pauses = PLACE_PAUSES.into_iter();
+        loop {
+            // What is said of them is said of those that were chosen from: others may be live a moment later.
+            let workers = self.session.workers().all;
+            let placed = self.choose_of(&workers, need);
             if placed.len() >= need.min {
                 return Ok(placed);
             }
+            let Some(pause) = pauses.next() else { return Err(shortage(&workers, need)) };
+            sleep(pause).await;
             self.session.refresh().await;
-            placed = self.choose(need);
-            if placed.len() < need.min {
-                sleep(pause).await;
-            }
         }
-        if placed.len() >= need.min { Ok(placed) } else { Err(shortage(&self.session.workers().all, need)) }
     }
 
     /// Lets others take over from the workers that have failed a block in its middle. With fewer than `needed` that have

@@ -1,3 +1,4 @@
+use super::PLACE_PAUSES;
 use crate::objects::testing::*;
 use crate::objects::{Keeping, ObjectsOptions, PutObject};
 use std::collections::BTreeSet;
@@ -162,6 +163,25 @@ async fn a_bucket_that_says_how_many_copies_it_wants_gets_them() {
         check(&cluster, &pattern(2500), copies as usize).await;
         assert!(cluster.metaserver.extents().iter().all(|written| written.replication == copies));
     }
+}
+
+#[tokio::test]
+async fn a_worker_that_comes_back_while_a_block_waits_for_one_takes_it_and_is_not_called_full() {
+    let cluster = Cluster::with(1, 1, |_| {}).await;
+    let live = async |live| {
+        cluster.metaserver.workers.lock()[0].live = live;
+        cluster.objects.inner.session.refresh().await;
+    };
+    live(false).await;
+    let comes_back = async {
+        // The last pause before it is given up.
+        tokio::time::sleep(PLACE_PAUSES[2] / 2).await;
+        live(true).await;
+    };
+    let (put, ()) = tokio::join!(cluster.put(pattern(500)), comes_back);
+    put.unwrap();
+    live(false).await;
+    assert_eq!(cluster.put(pattern(500)).await.unwrap_err().reason(), Some(Reason::Unavailable));
 }
 
 #[tokio::test]

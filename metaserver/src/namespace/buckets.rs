@@ -233,26 +233,24 @@ impl Namespace {
         Ok(self.scan(object::key(view.id(), b""), object::end(view.id()), 1).await?.is_empty())
     }
 
-    /// Settles the deletions that were under way when the metaserver stopped.
-    pub(crate) async fn settle_bucket_deletions(&self) -> Result<(), Error> {
+    /// Turns back the deletions that were under way when the metaserver stopped: none of them was answered, and who
+    /// repeats one finds the bucket that it deletes, not that somebody else has done it.
+    pub(crate) async fn turn_bucket_deletions_back(&self) -> Result<(), Error> {
         let prefix = KeyWriter::new(Kind::Bucket).done();
         let end = successor(&prefix);
         let mut deleting = Vec::new();
         self.scan_all(prefix, end, |key, value| {
-            if decode::<BucketRecord>(&key, value)?.deleting != 0 {
-                deleting.push(bucket::name(&key)?);
+            let record: BucketRecord = decode(&key, value)?;
+            if record.deleting != 0 {
+                deleting.push((key, record));
             }
             Ok(())
         })
         .await?;
-        for name in deleting {
-            let name = BucketName::new(&name)?;
-            let ([view], _) = self.read_in([&name], |_| Vec::new()).await?;
-            let remembered = self.remembered(None, Operation::DeleteBucket)?;
-            match self.settle_bucket_deletion(&name, &view, &remembered).await {
-                Ok(_) | Err(Error::BucketNotEmpty { .. }) => {}
-                Err(error) => return Err(error),
-            }
+        for (key, record) in deleting {
+            let mut transaction = Transaction::urgent();
+            transaction.put(key, &BucketRecord { deleting: 0, ..record });
+            self.commit(transaction).await?;
         }
         Ok(())
     }
@@ -280,7 +278,7 @@ impl Namespace {
 mod tests {
     use super::*;
     use crate::testing::{Fixture, inline, key};
-    use weir_proto::v1::{CreateUploadRequest, GetUploadRequest};
+    use weir_proto::v1::{CreateUploadRequest, GetUploadRequest, RequestId};
 
     async fn delete(fixture: &Fixture, name: &str) -> Result<DeleteBucketResponse, Error> {
         fixture.namespace.delete_bucket(&DeleteBucketRequest { name: name.into(), ..Default::default() }).await
@@ -356,7 +354,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_deletion_that_was_cut_off_is_settled_at_the_next_start() {
+    async fn a_deletion_that_was_cut_off_is_turned_back_at_the_next_start() {
         let fixture = Fixture::new().await;
         fixture.bucket("photos").await;
         fixture.bucket("empty").await;
@@ -371,7 +369,12 @@ mod tests {
         let fixture = fixture.restart().await;
         fixture.put_inline("photos", "dog", b"woof").await;
         let listed = fixture.namespace.list_buckets(&Default::default()).await.unwrap().buckets;
-        assert_eq!(listed.iter().map(|bucket| bucket.name.as_str()).collect::<Vec<_>>(), ["photos"]);
+        assert_eq!(listed.iter().map(|bucket| bucket.name.as_str()).collect::<Vec<_>>(), ["empty", "photos"]);
+        let request_id = Some(RequestId { session_id: fixture.session_id, sequence: 9 });
+        let repeated = DeleteBucketRequest { request_id, name: "empty".into() };
+        for _ in 0..2 {
+            fixture.namespace.delete_bucket(&repeated).await.expect("whoever was cut off asks again");
+        }
         fixture.drain().await;
         fixture.check(true).await;
     }

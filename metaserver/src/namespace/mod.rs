@@ -106,7 +106,7 @@ impl Namespace {
             bucket_ids: RwLock::default(),
             create_upload: tokio::sync::Mutex::default(),
         };
-        namespace.settle_bucket_deletions().await?;
+        namespace.turn_bucket_deletions_back().await?;
         Ok(namespace)
     }
 

@@ -304,7 +304,11 @@ pub const KEYS: &[Key] = &[
     key("metaserver.index_cache_bytes", Bytes(MIB, TIB), "memory for the index's cache"),
     key("metaserver.commit_queue_max_count", Count(1, 10_000_000), "commits waiting for the journal"),
     key("metaserver.bucket_max_count", Count(1, 1_000_000_000), "buckets, in all"),
-    key("metaserver.reserve_bytes", Bytes(0, 100 * TIB), "free space below which only deletes are taken"),
+    key(
+        "metaserver.reserve_bytes",
+        Bytes(0, 100 * TIB),
+        "free space, besides room for the next checkpoint, below which only deletes are taken",
+    ),
     key("worker.listen", Text, "address and port where gRPC is served"),
     key("worker.address", Text, "address and port where gateways find it; empty: `listen`"),
     key("worker.zone", Text, "a label: copies of a block are spread over as many zones as there are"),

@@ -8,7 +8,6 @@ use weir_proto::v1;
 impl Run {
     pub async fn delete_bucket(&mut self, bucket: usize) {
         let request = v1::DeleteBucketRequest { request_id: self.request_id(), name: BUCKETS[bucket].into() };
-        let crash_count = self.crash_count;
         let result = self.ask(async |namespace| namespace.delete_bucket(&request).await).await;
         let refused = if self.model.buckets[bucket].is_none() {
             Some("no such bucket")
@@ -17,11 +16,8 @@ impl Run {
         } else {
             None
         };
-        let told = result.as_ref().err().map(kind);
-        // A start ends the deletions that it finds begun, and does not know who asked for them.
-        let was_ended_by_start = self.crash_count > crash_count && refused.is_none() && told == Some("no such bucket");
-        assert!(told == refused || was_ended_by_start, "{told:?} {refused:?}");
-        if result.is_ok() || was_ended_by_start {
+        assert_eq!(result.as_ref().err().map(kind), refused);
+        if result.is_ok() {
             self.model.buckets[bucket] = None;
         }
     }

@@ -29,7 +29,6 @@ struct Run {
     /// Sessions from before a crash: they end when what was asked in them is settled.
     former: Vec<u64>,
     is_power_failing: bool,
-    crash_count: u64,
     model: Model,
     seed: u64,
     requests: u64,
@@ -39,8 +38,8 @@ impl Run {
     async fn new(mut engine: Engine) -> Self {
         let fixture = Fixture::on(engine.open().await, None).await;
         let (former, model) = (Vec::new(), Model::default());
-        let (fixture, is_power_failing) = (Some(fixture), false);
-        let mut run = Self { engine, fixture, former, is_power_failing, crash_count: 0, model, seed: 0, requests: 0 };
+        let mut run =
+            Self { engine, fixture: Some(fixture), former, is_power_failing: false, model, seed: 0, requests: 0 };
         run.create_bucket(0).await;
         run.create_bucket(1).await;
         run
@@ -84,7 +83,6 @@ impl Run {
         drop(running);
         self.engine.cut(seed);
         self.is_power_failing = false;
-        self.crash_count += 1;
         self.fixture = Some(Fixture::on(self.engine.open().await, Some((worker_id, clock))).await);
     }
 

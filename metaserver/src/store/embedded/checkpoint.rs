@@ -20,8 +20,10 @@ use super::journal::Catalog;
 use super::shared::Shared;
 use crate::store::StoreError;
 use crc_fast::{CrcAlgorithm, Digest, crc32_iscsi as crc32c};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use weir_service::disk::{Disk, DiskFile};
 use weir_service::planted::{Fault, planted};
 
@@ -80,15 +82,25 @@ pub(super) fn remove_unfinished(disk: &dyn Disk, folder: &Path) -> Result<(), St
     Ok(())
 }
 
+/// What a checkpoint may take of its disk.
+pub(super) struct Room {
+    pub disk: Arc<dyn Disk>,
+    /// It is given up where less would stay free.
+    pub spare_bytes: u64,
+    /// What it has taken so far.
+    pub taken_bytes: Arc<AtomicU64>,
+}
+
 /// Writes a checkpoint of the store into a folder, reads it back, and gives it its name; durable when this returns.
 pub(super) fn write(
-    disk: &Arc<dyn Disk>,
+    room: &Room,
     folder: &Path,
     shared: &Shared,
     catalog: &Catalog,
 ) -> Result<(PathBuf, Summary), StoreError> {
     let temporary = folder.join(format!("checkpoint.{TEMPORARY_EXTENSION}"));
-    let made = write_temporary(&**disk, &temporary, shared, catalog).and_then(|summary| {
+    let disk = &room.disk;
+    let made = write_temporary(room, &temporary, shared, catalog).and_then(|summary| {
         let path = folder.join(name(summary.sequence));
         disk.rename(&temporary, &path).map_err(io_error("rename", &temporary))?;
         disk.sync_dir(folder).map_err(io_error("sync", folder))?;
@@ -101,11 +113,12 @@ pub(super) fn write(
     made
 }
 
-fn write_temporary(disk: &dyn Disk, path: &Path, shared: &Shared, catalog: &Catalog) -> Result<Summary, StoreError> {
+fn write_temporary(room: &Room, path: &Path, shared: &Shared, catalog: &Catalog) -> Result<Summary, StoreError> {
+    let disk = &*room.disk;
     if disk.exists(path).map_err(io_error("look for", path))? {
         disk.remove_file(path).map_err(io_error("remove", path))?;
     }
-    let mut blocks = BlockWriter::create(disk, path)?;
+    let mut blocks = BlockWriter::create(room, path)?;
     let mut from = shared.applied();
     let entries = write_entries(&mut blocks, shared)?;
     if planted(Fault::CheckpointMissesNewest) {
@@ -124,7 +137,7 @@ fn write_temporary(disk: &dyn Disk, path: &Path, shared: &Shared, catalog: &Cata
     if found == summary { Ok(summary) } else { Err(damaged(path, format!("it was read back with {found:?}"))) }
 }
 
-fn write_entries(blocks: &mut BlockWriter, shared: &Shared) -> Result<u64, StoreError> {
+fn write_entries(blocks: &mut BlockWriter<'_>, shared: &Shared) -> Result<u64, StoreError> {
     let (mut payload, mut after, mut entries) = (Vec::new(), None, 0);
     loop {
         if shared.is_closing() {
@@ -243,7 +256,8 @@ fn block_crc(header: &[u8], payload: &[u8]) -> u32 {
     digest.finalize() as u32
 }
 
-pub(super) struct BlockWriter {
+pub(super) struct BlockWriter<'a> {
+    room: &'a Room,
     file: Arc<dyn DiskFile>,
     path: PathBuf,
     offset: u64,
@@ -251,14 +265,15 @@ pub(super) struct BlockWriter {
     buffer: Vec<u8>,
 }
 
-impl BlockWriter {
-    pub fn create(disk: &dyn Disk, path: &Path) -> Result<Self, StoreError> {
-        let file = disk.create_new(path).map_err(io_error("create", path))?;
+impl<'a> BlockWriter<'a> {
+    pub fn create(room: &'a Room, path: &Path) -> Result<Self, StoreError> {
+        let file = room.disk.create_new(path).map_err(io_error("create", path))?;
         file.write_all_at(&header(), 0).map_err(io_error("write", path))?;
-        Ok(Self { file, path: path.to_path_buf(), offset: HEADER_BYTES as u64, number: 0, buffer: Vec::new() })
+        Ok(Self { room, file, path: path.to_path_buf(), offset: HEADER_BYTES as u64, number: 0, buffer: Vec::new() })
     }
 
     pub fn write(&mut self, kind: Kind, payload: &[u8]) -> Result<(), StoreError> {
+        self.check_space(payload.len() as u64)?;
         let mut header = [0; BLOCK_HEADER_BYTES];
         header[0] = kind as u8;
         header[4..8].copy_from_slice(&(payload.len() as u32).to_le_bytes());
@@ -270,8 +285,19 @@ impl BlockWriter {
         self.buffer.extend_from_slice(payload);
         self.file.write_all_at(&self.buffer, self.offset).map_err(io_error("write", &self.path))?;
         self.offset += self.buffer.len() as u64;
+        self.room.taken_bytes.store(self.offset, Ordering::Relaxed);
         self.number += 1;
         Ok(())
+    }
+
+    /// Where nothing tells, the write itself will.
+    fn check_space(&self, bytes: u64) -> Result<(), StoreError> {
+        match self.room.disk.space(&self.path) {
+            Ok(space) if space.available_bytes < self.room.spare_bytes.saturating_add(bytes) => {
+                Err(io_error("write", &self.path)(io::ErrorKind::StorageFull.into()))
+            }
+            _ => Ok(()),
+        }
     }
 }
 

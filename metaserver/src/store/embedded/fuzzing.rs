@@ -2,7 +2,7 @@
 //! it; what is read is a beginning of what was written, and nothing that was acknowledged is missing without a word.
 
 use super::changes::{self, Change};
-use super::checkpoint::{self, BlockWriter, Kind};
+use super::checkpoint::{self, BlockWriter, Kind, Room};
 use super::index::values::{Kept, parse_record, push_record};
 use super::journal::frame::FrameHeader;
 use super::journal::segment::{self, SEGMENT_HEADER_BYTES, Segment};
@@ -169,7 +169,8 @@ fn is_written(file: &dyn DiskFile, frame: &Written) -> bool {
 pub(crate) fn checkpoint(bytes: &[u8]) {
     let mut input = Input::new(bytes);
     let (disk, path) = (SimulatedDisk::default(), Path::new("/checkpoint"));
-    let mut writer = BlockWriter::create(&disk, path).expect("memory does not fail");
+    let room = Room { disk: Arc::new(disk.clone()), spare_bytes: 0, taken_bytes: Arc::default() };
+    let mut writer = BlockWriter::create(&room, path).expect("memory does not fail");
     let mut payloads = Vec::new();
     let (mut entries, mut blocks_of_changes) = (0, 0);
     loop {

@@ -200,10 +200,11 @@ impl EmbeddedStore {
         followers: Arc<Followers>,
         lock: Box<dyn DiskLock>,
     ) -> Result<Self, StoreError> {
-        let Recovered { index, journal, checkpoint_sequence, rebuilt } = recovered;
+        let Recovered { index, journal, checkpoint_sequence, checkpoint_bytes, rebuilt } = recovered;
         let catalog = journal.catalog().clone();
         let shared = Shared::new(Arc::clone(&disk), data.to_path_buf(), index, journal.last());
         shared.checkpoint_sequence.store(checkpoint_sequence, Ordering::Relaxed);
+        shared.checkpoint_bytes.store(checkpoint_bytes, Ordering::Relaxed);
         shared.growth_bytes.store(catalog.used_bytes_after(checkpoint_sequence), Ordering::Relaxed);
         *shared.last_frame.lock() = journal.last_frame();
         let shared = Arc::new(shared);
@@ -215,6 +216,7 @@ impl EmbeddedStore {
             catalog,
             making: Mutex::new(()),
             interval_bytes: options.checkpoint_journal_bytes,
+            reserve_bytes: options.reserve_bytes,
         });
         let (wake, woken) = mpsc::channel(1);
         let writer = Writer {

@@ -4,6 +4,7 @@
 use super::changes;
 use super::checkpoint;
 use super::index::{Index, IndexFolder};
+use super::io_error;
 use super::journal::{self, Journal, Scanned, Tail};
 use super::state::State;
 use crate::store::StoreError;
@@ -25,6 +26,7 @@ pub(super) struct Recovered {
     pub index: Box<dyn Index>,
     pub journal: Journal,
     pub checkpoint_sequence: u64,
+    pub checkpoint_bytes: u64,
     /// Whether the index was built anew.
     pub rebuilt: bool,
 }
@@ -63,7 +65,16 @@ impl Recovery<'_> {
         let last = tail.last.unwrap_or(checkpoint_sequence);
         self.check_reaches(last, &state, checkpoint_sequence, index.applied()?)?;
         let journal = scanned.into_journal(tail, last)?;
-        Ok(Recovered { index, journal, checkpoint_sequence, rebuilt })
+        let checkpoint_bytes = self.length_of(checkpoints.last().copied())?;
+        Ok(Recovered { index, journal, checkpoint_sequence, checkpoint_bytes, rebuilt })
+    }
+
+    /// The length of a checkpoint; none: 0.
+    fn length_of(&self, sequence: Option<u64>) -> Result<u64, StoreError> {
+        let Some(sequence) = sequence else { return Ok(0) };
+        let path = self.checkpoints.join(checkpoint::name(sequence));
+        let file = self.disk.open(&path).map_err(io_error("open", &path))?;
+        file.len().map_err(io_error("measure", &path))
     }
 
     /// The index as it lies there, if it can be believed. From here on the state file says that the store runs.
@@ -83,7 +94,11 @@ impl Recovery<'_> {
             return Ok(None);
         }
         // Before sled touches its files: they are no longer what a clean stop left.
-        identity.map_or(State::Unknown, State::Running).write(&**self.disk, self.data)?;
+        let running = identity.map_or(State::Unknown, State::Running);
+        // What the file says already is not written again: a start after a kill needs no space.
+        if running != *state {
+            running.write(&**self.disk, self.data)?;
+        }
         let opened = self.index.open().and_then(|index| {
             let applied = index.applied()?;
             index.check(CHECK_TIME_MAX)?;

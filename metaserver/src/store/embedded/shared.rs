@@ -26,8 +26,14 @@ pub(super) struct Shared {
     /// Bytes appended to the journal since the last checkpoint.
     pub growth_bytes: AtomicU64,
     pub checkpoint_sequence: AtomicU64,
-    /// Free space is below the reserve.
+    /// The length of the last checkpoint.
+    pub checkpoint_bytes: AtomicU64,
+    /// What is written of the one that is being made.
+    pub making_bytes: Arc<AtomicU64>,
+    /// Free space is below the reserve and what the next checkpoint takes.
     pub disk_low: AtomicBool,
+    /// It will be soon: checkpoints are made earlier, so that less is needed for the next one.
+    pub disk_tight: AtomicBool,
     /// The frame that the journal ended with when it was opened, or the last one that was followed.
     pub last_frame: Mutex<Option<FrameId>>,
     /// Groups of commits written: one fdatasync each.
@@ -47,7 +53,10 @@ impl Shared {
             stopped: watch::Sender::new(None),
             growth_bytes: AtomicU64::new(0),
             checkpoint_sequence: AtomicU64::new(0),
+            checkpoint_bytes: AtomicU64::new(0),
+            making_bytes: Arc::default(),
             disk_low: AtomicBool::new(false),
+            disk_tight: AtomicBool::new(false),
             last_frame: Mutex::default(),
             groups: AtomicU64::new(0),
             timings: Timings::default(),
@@ -85,6 +94,11 @@ impl Shared {
             tracing::error!(%error, "that the index is damaged could not be noted");
         }
         self.stop(error.to_string());
+    }
+
+    /// What the next checkpoint takes at most, after so much journal: what comes while it is made may be in it twice.
+    pub fn next_checkpoint_bytes(&self, journal_bytes: u64) -> u64 {
+        self.checkpoint_bytes.load(Ordering::Relaxed).saturating_add(journal_bytes.saturating_mul(2))
     }
 
     /// Takes the index away from readers.

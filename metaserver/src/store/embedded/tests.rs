@@ -4,7 +4,7 @@ use crate::store::{CommitError, Guard, Write};
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use weir_service::clock::SystemClock;
 use weir_service::config::StandbyMode;
@@ -414,6 +414,64 @@ async fn below_the_reserve_only_what_is_urgent_or_writes_no_value_is_taken() {
     disk.set_available(u64::MAX);
     tokio::time::sleep(Duration::from_millis(250)).await;
     store.commit(writes([put("c", "1")])).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_checkpoint_leaves_half_of_the_reserve_to_others() {
+    let (folder, disk) = (tempfile::tempdir().unwrap(), SimulatedDisk::default());
+    let store = open_on(&disk, folder.path(), EmbeddedOptions { reserve_bytes: 1 << 20, ..OPTIONS });
+    store.commit(writes([put("a", &"x".repeat(10_000))])).await.unwrap();
+    disk.set_available((1 << 19) + 9_000);
+    let refused = store.checkpoint().await;
+    assert!(matches!(refused, Err(StoreError::Io { ref source, .. }) if source.kind() == io::ErrorKind::StorageFull));
+    assert_eq!(disk.list(&folder.path().join(CHECKPOINT_FOLDER)).unwrap(), [] as [PathBuf; 0], "nor does it leave any");
+    disk.set_available((1 << 19) + 11_000);
+    store.checkpoint().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_older_checkpoint_makes_room_for_a_new_one() {
+    let (folder, disk) = (tempfile::tempdir().unwrap(), SimulatedDisk::default());
+    let store = open_on(&disk, folder.path(), EmbeddedOptions { reserve_bytes: 1 << 20, ..OPTIONS });
+    let kept = || disk.list(&folder.path().join(CHECKPOINT_FOLDER)).unwrap().len();
+    for n in 0..2 {
+        store.commit(writes([put("a", &n.to_string())])).await.unwrap();
+        store.checkpoint().await.unwrap();
+    }
+    assert_eq!(kept(), 2);
+    disk.set_available(1 << 10);
+    store.checkpoint().await.unwrap_err();
+    assert_eq!(kept(), 1, "the newest stays");
+    drop(store);
+    disk.set_available(u64::MAX);
+    let store = open_on(&disk, folder.path(), OPTIONS);
+    assert_eq!(store.get(b"a").await.unwrap(), Some(bytes("1")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_next_checkpoint_has_room_besides_the_reserve_and_deletes_bring_writes_back() {
+    let (folder, disk) = (tempfile::tempdir().unwrap(), SimulatedDisk::default());
+    let store = open_on(&disk, folder.path(), EmbeddedOptions { reserve_bytes: 1 << 20, ..OPTIONS });
+    for n in 0..40 {
+        store.commit(writes([put(&format!("key {n:02}"), &"x".repeat(10_000))])).await.unwrap();
+    }
+    let length_bytes = 40 * 10_000;
+    // More than the reserve, less than what the checkpoint takes besides.
+    disk.set_available((1 << 20) + length_bytes / 2);
+    tokio::time::sleep(Duration::from_millis(250)).await;
+    let refused = store.commit(writes([put("c", "1")])).await;
+    assert!(matches!(refused, Err(CommitError::Store(StoreError::Full))));
+    for n in 0..40 {
+        // Records of deletes as long as they are in the namespace, so that a checkpoint is due.
+        let trace = put("reclaim", &"x".repeat(1_000));
+        let batch = [conformance::delete(&format!("key {n:02}")), trace];
+        store.commit(Batch { urgent: true, ..writes(batch) }).await.unwrap();
+    }
+    let until = Instant::now() + Duration::from_secs(10);
+    while store.commit(writes([put("c", "1")])).await.is_err() {
+        assert!(Instant::now() < until, "no checkpoint was made");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,7 +5,8 @@
 //! In a standby it does the same with frames that the primary has made.
 
 use super::changes;
-use super::journal::{AppendError, Journal};
+use super::checkpoints::due_bytes;
+use super::journal::{AppendError, Catalog, Journal};
 use super::queue::{Pending, Queue, Work};
 use super::replication::{Followers, Frame, refused};
 use super::shared::Shared;
@@ -17,7 +18,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
-use weir_service::disk::Disk;
+use weir_service::disk::{Disk, Space};
 use weir_service::planted::{Fault, planted};
 use weir_service::trace::Trace;
 
@@ -88,7 +89,7 @@ impl Writer {
 
     /// Commits a group that was taken from the queue at `taken`.
     async fn commit(&mut self, group: Vec<(Batch, Asker)>, taken: Instant) -> Result<(), StoreError> {
-        let low = self.reserve.is_low(&self.shared);
+        let low = self.reserve.is_low(&self.shared, self.journal.catalog());
         let mut last = self.journal.last();
         let mut answers: Vec<Answer> = Vec::with_capacity(group.len());
         let needs_standby = self.followers.admit();
@@ -286,7 +287,7 @@ impl Writer {
             self.shared.timings.syncs.observe(to.duration_since(from).as_secs_f64());
         }
         let growth_bytes = self.shared.growth_bytes.fetch_add(appended_bytes, Ordering::Relaxed) + appended_bytes;
-        if growth_bytes >= self.checkpoint_bytes {
+        if growth_bytes >= due_bytes(&self.shared, self.checkpoint_bytes, self.reserve.reserve_bytes) {
             // Full: they have been woken already.
             let _ = self.checkpoints.try_send(());
         }
@@ -311,13 +312,23 @@ impl Reserve {
         Self { disk, folder, reserve_bytes, looked: None }
     }
 
-    /// Whether less than the reserve is free.
-    fn is_low(&mut self, shared: &Shared) -> bool {
+    /// Whether less is free than the reserve and the next checkpoint: one that has no room would keep the journal, and
+    /// no delete would ever give space back.
+    fn is_low(&mut self, shared: &Shared, journal: &Catalog) -> bool {
         if self.looked.is_none_or(|looked| looked.elapsed() >= SPACE_INTERVAL) {
             self.looked = Some(tokio::time::Instant::now());
             // Not knowing is no reason to refuse: a full disk shows when the journal needs a segment.
             let space = self.disk.space(&self.folder).ok();
-            let low = space.is_some_and(|space| space.available_bytes < self.reserve_bytes);
+            let journal_bytes = journal.used_bytes_after(shared.checkpoint_sequence.load(Ordering::Relaxed));
+            let checkpoint_bytes = shared.next_checkpoint_bytes(journal_bytes);
+            let making_bytes = shared.making_bytes.load(Ordering::Relaxed);
+            let lacks = |checkpoints: u64| {
+                let needed_bytes = self.reserve_bytes.saturating_add(checkpoint_bytes.saturating_mul(checkpoints));
+                let free = |space: Space| space.available_bytes.saturating_add(making_bytes);
+                self.reserve_bytes > 0 && space.is_some_and(|space| free(space) < needed_bytes)
+            };
+            let low = lacks(1);
+            shared.disk_tight.store(lacks(2), Ordering::Relaxed);
             if low != shared.disk_low.swap(low, Ordering::Relaxed) {
                 let available_bytes = space.map_or(0, |space| space.available_bytes);
                 tracing::warn!(
