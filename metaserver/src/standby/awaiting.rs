@@ -9,6 +9,7 @@ use tonic::Status;
 use tonic::service::Routes;
 use tower::ServiceExt as _;
 use weir_proto::v1::Reason;
+use weir_service::epoch::STANDBY_HEADER;
 use weir_service::shutdown::Shutdown;
 
 impl Metaserver {
@@ -61,14 +62,12 @@ impl Host {
         let Some(store) = self.store.clone().filter(|store| store.awaits_standby()) else { return routes };
         let served = routes.prepare().into_axum_router();
         let switch = tower::service_fn(move |request| {
-            let served = match store.awaits_standby() {
-                true => Err(Status::from(refusal(Reason::Unavailable, awaited(&store.standing()))).into_http()),
-                false => Ok(served.clone()),
-            };
+            let refused = store.awaits_standby().then(|| refused(&store.standing()));
+            let served = served.clone();
             async move {
-                match served {
-                    Ok(served) => served.oneshot(request).await,
-                    Err(refused) => Ok(refused),
+                match refused {
+                    Some(refused) => Ok(refused.into_http()),
+                    None => served.oneshot(request).await,
                 }
             }
         });
@@ -76,11 +75,14 @@ impl Host {
     }
 }
 
-/// What is said while nothing is told.
-fn awaited(standing: &Standing) -> String {
-    format!(
-        "this metaserver has started, and waits for its standby, {}, which may lack its last commits (metaserver.standby is \
-         {}): try again",
-        standing.address, standing.mode
-    )
+/// What is said while nothing is told. Whoever knows the standby, too, looks whether that was promoted.
+fn refused(standing: &Standing) -> Status {
+    let Standing { address, mode, .. } = standing;
+    let text = format!(
+        "this metaserver has started, and waits for its standby, {address}, which may lack its last commits \
+         (metaserver.standby is {mode}): try again"
+    );
+    let mut status = Status::from(refusal(Reason::Unavailable, text));
+    status.metadata_mut().insert(STANDBY_HEADER, 1.into());
+    status
 }

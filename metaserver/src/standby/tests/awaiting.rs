@@ -9,6 +9,7 @@ use weir_proto::v1::access_client::AccessClient;
 use weir_proto::v1::admin_client::AdminClient;
 use weir_proto::v1::sessions_client::SessionsClient;
 use weir_proto::v1::workers_client::WorkersClient;
+use weir_service::epoch::STANDBY_HEADER;
 
 const LEASE: Duration = Duration::from_millis(1_500);
 
@@ -93,6 +94,7 @@ async fn a_metaserver_that_starts_tells_nobody_what_its_standby_may_lack() {
     for status in refused {
         assert_eq!((status.code(), reason(&status)), (Code::Unavailable, Reason::Unavailable), "{status:?}");
         assert!(status.message().contains("waits for its standby, standby:1"), "{status:?}");
+        assert!(status.metadata().contains_key(STANDBY_HEADER), "callers look whether another one serves");
     }
     assert_eq!(standing(&channel).await.role(), Role::Metaserver);
     let mut text = String::new();
