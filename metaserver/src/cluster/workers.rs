@@ -1,8 +1,8 @@
 //! The workers that have registered: where they are, how full, what operators want of them, and when they were last
 //! heard of.
 
-use super::following::{Changes, Told};
 use super::members::{Member, Members, Patience};
+use super::told::{Changes, Told};
 use crate::error::Error;
 use crate::namespace::Namespace;
 use crate::records::decode;
