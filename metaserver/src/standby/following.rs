@@ -1,6 +1,6 @@
 //! The connection of a standby to its metaserver: made again and again, until it is promoted or ends.
 
-use super::candidate::Inner;
+use super::inner::Inner;
 use super::wire;
 use crate::namespace::handshake::{OWN_ROLE, STANDBY};
 use crate::namespace::ids::epoch_and_cluster;

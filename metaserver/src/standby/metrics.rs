@@ -1,6 +1,6 @@
 //! What a metaserver and a standby tell Prometheus of each other, read when it asks.
 
-use super::candidate::Inner;
+use super::inner::Inner;
 use crate::store::embedded::EmbeddedStore;
 use crate::store::embedded::replication::Phase;
 use prometheus_client::collector::Collector;

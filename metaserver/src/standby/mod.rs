@@ -17,6 +17,7 @@ pub mod candidate;
 mod figures;
 mod following;
 pub mod host;
+mod inner;
 mod metrics;
 mod promotion;
 #[cfg(test)]
