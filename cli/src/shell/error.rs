@@ -69,6 +69,12 @@ impl From<Status> for ShellError {
         if let Some(fault) = foreign(&status) {
             return Self::Unreachable(fault.to_owned());
         }
+        if status.details().is_empty() && status.code() == Code::Unauthenticated {
+            // Its own words, or those of the channel about a peer that is a stranger: as S3's port or an admin port.
+            let advice = "Is this the address of a metaserver, and not of a gateway or an admin port, and the secret its \
+                          cluster's?";
+            return Self::Said(format!("{}.\n{advice}", status.message()));
+        }
         let by_transport = status.details().is_empty() && matches!(status.code(), Code::Unavailable | Code::Unknown);
         if !by_transport {
             return Self::Refused(Failure::from_status(&status));
@@ -121,6 +127,8 @@ mod tests {
         assert!(said(Status::unimplemented("")).starts_with("what answers there is not a metaserver"));
         let http = Status::unknown("grpc-status header missing, mapped from HTTP status code 501");
         assert!(said(http).contains("a gateway or an admin port"));
+        let stranger = ShellError::from(Status::unauthenticated("the peer does not prove the cluster's secret"));
+        assert!(stranger.to_string().contains("not of a gateway or an admin port"), "{stranger}");
         let refused = Status::from(Failure::new(Reason::InvalidRequest, "", "no"));
         assert!(matches!(ShellError::from(refused), ShellError::Refused(_)));
     }
