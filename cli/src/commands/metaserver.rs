@@ -2,6 +2,7 @@
 
 use super::process::{Process, Role, StartError, listen, run as run_role};
 use super::{ConfigArgs, folder, told};
+use clap::builder::NonEmptyStringValueParser;
 use prometheus_client::registry::Registry;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -28,7 +29,7 @@ pub struct Args {
     #[arg(long, value_name = "ADDRESS:PORT")]
     listen: Option<String>,
     /// Runs a standby of the metaserver at this address, until it is promoted
-    #[arg(long, value_name = "ADDRESS:PORT")]
+    #[arg(long, value_name = "ADDRESS:PORT", value_parser = NonEmptyStringValueParser::new())]
     follow: Option<String>,
     #[command(flatten)]
     config: ConfigArgs,

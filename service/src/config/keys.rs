@@ -256,6 +256,16 @@ pub const KEYS: &[Key] = &[
     ),
     key("metaserver.heartbeat_interval_ms", Milliseconds(10, HOUR), "between two heartbeats of a gateway or worker"),
     key(
+        "metaserver.gateway_timeout_ms",
+        Milliseconds(100, 24 * HOUR),
+        "a gateway without a heartbeat for so long is told of as lost; its session goes on until its lease is over",
+    ),
+    key(
+        "metaserver.gateway_forget_ms",
+        Milliseconds(100, 100 * YEAR),
+        "a lost gateway is not told of any more when its last heartbeat is so long ago",
+    ),
+    key(
         "metaserver.worker_timeout_ms",
         Milliseconds(100, 24 * HOUR),
         "a worker without a heartbeat for so long is lost: it gets no new blocks",
