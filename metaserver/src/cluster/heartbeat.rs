@@ -57,8 +57,10 @@ impl Cluster {
 
     /// Copies are damaged: they do not count any more, and their blocks are looked at anew.
     pub(super) async fn invalidate(&self, worker_id: u64, block_ids: &[u64]) -> Result<(), Error> {
-        let news = self.namespace.invalidate_copies(worker_id, block_ids).await?;
-        news.into_iter().for_each(|block_id| self.repair.look_at(block_id));
+        for block_id in self.namespace.invalidate_copies(worker_id, block_ids).await? {
+            self.repair.look_at(block_id);
+            self.sweep.outdate();
+        }
         Ok(())
     }
 
@@ -77,6 +79,7 @@ impl Cluster {
                 self.namespace.metrics.missing_copies.inc();
                 tracing::error!(worker_id, block_id, "a worker does not have the copy of a block that it should have");
                 self.repair.look_at(block_id);
+                self.sweep.outdate();
             }
         }
         Ok(())
