@@ -149,7 +149,7 @@ fn check_disks(disks: &[WorkerDisk]) -> Result<(), Error> {
     if disks.len() > FOLDER_MAX_COUNT {
         return Err(Error::invalid("disks", format!("a worker has at most {FOLDER_MAX_COUNT}")));
     }
-    let texts = disks.iter().flat_map(|disk| [&disk.disk_id, &disk.folder, &disk.failure]);
+    let texts = disks.iter().flat_map(|disk| [&disk.disk_id, &disk.folder, &disk.failure, &disk.file_system]);
     match texts.map(String::len).max() {
         Some(bytes) if bytes > DISK_TEXT_MAX_BYTES => {
             Err(Error::invalid("disks", format!("a text about a disk has at most {DISK_TEXT_MAX_BYTES} bytes")))
