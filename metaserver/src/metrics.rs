@@ -55,6 +55,7 @@ pub struct Metrics {
     pub invalid_copies: Gauge,
     pub surplus_copies: Gauge,
     pub crowded_blocks: Gauge,
+    pub redundancy_as_of_seconds: Gauge,
     pub sessions: Gauge,
     pub gateways: Gauge,
     pub live_gateways: Gauge,
@@ -175,6 +176,8 @@ impl Metrics {
         gauge("weir_metaserver_surplus_copies", "Copies that are to be dropped", &self.surplus_copies);
         let help = "Blocks whose copies share a zone or a host although they need not";
         gauge("weir_metaserver_crowded_blocks", help, &self.crowded_blocks);
+        let help = "When that look at all blocks ended, in Unix time; 0: none has yet";
+        gauge("weir_metaserver_redundancy_as_of_seconds", help, &self.redundancy_as_of_seconds);
     }
 
     /// A role may not join.
@@ -206,6 +209,7 @@ impl Metrics {
         ] {
             gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
         }
+        self.redundancy_as_of_seconds.set(found.as_of_ms.div_euclid(1_000));
     }
 }
 

@@ -298,6 +298,7 @@ fn told(report: &DiskReport) -> WorkerDisk {
         used_bytes: usage.used_bytes,
         free_bytes: usage.free_bytes,
         block_count: usage.block_count,
+        file_system: report.file_system.clone(),
         failure: report.failure.as_deref().map(cut).unwrap_or_default(),
     }
 }

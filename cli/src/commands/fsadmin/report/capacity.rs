@@ -11,9 +11,9 @@ const UNKNOWN: &str = "-";
 
 pub fn lines(report: &v1::ReportResponse, _zone: &TimeZone) -> Vec<String> {
     let capacity = Capacity::of(report);
-    // Of what blocks can fill: the rest of the disks may be other people's.
-    let used = percent(capacity.used, capacity.used + capacity.free);
-    let free = if capacity.used + capacity.free == 0 { 0 } else { 100 - used };
+    // Of the whole: the rest is other people's, or kept in reserve.
+    let used = percent(capacity.used, capacity.total).min(100);
+    let free = percent(capacity.free, capacity.total).min(100);
     let mut lines = vec![
         "Capacity information for all workers: ".to_owned(),
         format!("    Total Capacity: {}", human_size(capacity.total)),
@@ -71,11 +71,8 @@ impl Row {
         }
         // In seconds, by the metaserver's clock.
         let heartbeat = (now_ms.saturating_sub(worker.last_heartbeat_ms).max(0) / 1000).to_string();
-        let used = format!(
-            "{} ({}%)",
-            human_size(worker.used_bytes),
-            percent(worker.used_bytes, worker.used_bytes + worker.free_bytes)
-        );
+        let used =
+            format!("{} ({}%)", human_size(worker.used_bytes), percent(worker.used_bytes, worker.capacity_bytes));
         let capacity = human_size(worker.capacity_bytes);
         let blocks = worker.block_count.to_string();
         [
@@ -96,11 +93,11 @@ fn labels(worker: &v1::Worker) -> Option<String> {
 
 /// One line: where it is, and how full, or why it takes nothing.
 fn disk(disk: &v1::WorkerDisk) -> String {
-    let v1::WorkerDisk { disk_id, folder, used_bytes, free_bytes, capacity_bytes, block_count, failure } = disk;
+    let v1::WorkerDisk { disk_id, folder, used_bytes, capacity_bytes, block_count, failure, .. } = disk;
     if !failure.is_empty() {
         return format!("    Disk {disk_id} FAILED {folder}: {failure}");
     }
-    let (used, share) = (human_size(*used_bytes), percent(*used_bytes, used_bytes + free_bytes));
+    let (used, share) = (human_size(*used_bytes), percent(*used_bytes, *capacity_bytes));
     let capacity = human_size(*capacity_bytes);
     format!("    Disk {disk_id} ACTIVE {folder}: capacity {capacity}, used {used} ({share}%), {block_count} blocks")
 }
@@ -121,7 +118,7 @@ mod tests {
                 "    Used Capacity: 30.10MB",
                 "    Free Capacity: 2017.90MB",
                 "    Used Percentage: 1%",
-                "    Free Percentage: 99%",
+                "    Free Percentage: 98%",
                 "",
                 "Worker Name      State           Last Heartbeat   Storage       Size             Blocks     Version",
                 "127.0.0.1:29999  ACTIVE          0                capacity      2048.00MB        3          0.1.0",
@@ -183,6 +180,7 @@ mod tests {
             free_bytes: 1 << 29,
             block_count: 7,
             failure: failure.into(),
+            ..Default::default()
         };
         let shown = |disks: Vec<v1::WorkerDisk>| -> Vec<String> {
             let mut report = super::super::sample();
@@ -194,7 +192,7 @@ mod tests {
         assert_eq!(
             shown(vec![disk("/a", ""), disk("/b", "sync /b/segments: Input/output error")]),
             [
-                "    Disk 00000000000000a1 ACTIVE /a: capacity 2048.00MB, used 512.00MB (50%), 7 blocks",
+                "    Disk 00000000000000a1 ACTIVE /a: capacity 2048.00MB, used 512.00MB (25%), 7 blocks",
                 "    Disk 00000000000000a1 FAILED /b: sync /b/segments: Input/output error",
             ]
         );
