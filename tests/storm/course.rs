@@ -34,7 +34,9 @@ impl Course<'_> {
     }
 
     pub fn run(&mut self, fault: &Fault) {
-        self.places.iter().for_each(|place| drop(place.board.turn_over()));
+        for place in self.places {
+            place.board.turn_over();
+        }
         let before = self.rebuilt_reads();
         fault.begin(self.cluster);
         let asking = fault.gateway_without_metaserver().map(|name| {
