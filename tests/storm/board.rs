@@ -124,3 +124,29 @@ impl Board {
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SILENCE: Duration = Duration::from_millis(20);
+
+    #[test]
+    fn a_silence_that_was_excused_is_told_and_not_held_against_anybody() {
+        let board = Board::new(Instant::now());
+        std::thread::sleep(SILENCE);
+        board.excuse();
+        board.write_acknowledged();
+        let tally = board.turn_over();
+        assert!(tally.longest_silence >= SILENCE && tally.unexcused_silence < tally.longest_silence);
+    }
+
+    #[test]
+    fn a_silence_that_lasts_counts_before_and_after_a_fault() {
+        let board = Board::new(Instant::now());
+        std::thread::sleep(SILENCE);
+        assert!(board.turn_over().unexcused_silence >= SILENCE);
+        board.write_acknowledged();
+        assert!(board.turn_over().unexcused_silence >= SILENCE);
+    }
+}

@@ -85,6 +85,7 @@ impl Fault {
     /// Workers that do not serve what they have while it lasts, or not to all, or not all of it.
     pub fn lost_workers(&self) -> usize {
         match self {
+            Self::FillDisk => 0,
             Self::Damage(_) => 1,
             Self::Both(two) => two.iter().map(Self::lost_workers).sum(),
             _ => self.absent_workers(),
@@ -241,4 +242,23 @@ fn data(cluster: &Cluster, name: &str) -> PathBuf {
 
 fn ballast(cluster: &Cluster) -> PathBuf {
     data(cluster, SMALL_WORKER).join("ballast")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn each_fault_has_a_name_of_its_own() {
+        let names: Vec<String> = Fault::all(4, 2, true).iter().map(Fault::name).collect();
+        assert_eq!(names.iter().collect::<HashSet<_>>().len(), names.len(), "{names:?}");
+    }
+
+    #[test]
+    fn a_copy_of_each_block_is_left_whatever_happens_to_workers() {
+        for fault in Fault::all(4, 2, true) {
+            assert!(fault.lost_workers() <= 2, "{fault:?}");
+        }
+    }
 }

@@ -43,3 +43,28 @@ impl Place {
         workers >= wanted
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place(coding: &str) -> Place {
+        Place::all(Some(coding.parse().unwrap())).pop().unwrap()
+    }
+
+    #[test]
+    fn three_copies_are_read_without_two_workers_and_written_by_two() {
+        let copied = &Place::all(None)[0];
+        assert!(copied.is_read_without(2) && !copied.is_read_without(3));
+        assert!(copied.is_written_by(2) && !copied.is_written_by(1));
+    }
+
+    #[test]
+    fn coded_blocks_are_read_without_as_many_workers_as_they_have_parity_shards() {
+        for (coding, losses, writers) in [("2+1", 1, 3), ("2+2", 2, 3)] {
+            let coded = place(coding);
+            assert!(coded.is_read_without(losses) && !coded.is_read_without(losses + 1), "{coding}");
+            assert!(coded.is_written_by(writers) && !coded.is_written_by(writers - 1), "{coding}");
+        }
+    }
+}
