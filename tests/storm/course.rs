@@ -4,6 +4,7 @@ use crate::asking::Asking;
 use crate::board::Tally;
 use crate::faults::{self, Fault};
 use crate::place::Place;
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use weir_tests::Cluster;
@@ -45,7 +46,8 @@ impl Course<'_> {
         });
         self.last(fault);
         if self.places.iter().any(|place| place.coding.is_some()) && fault.leaves_metaserver() {
-            let rebuilt = self.rebuilt_reads().saturating_sub(before);
+            let since = |(name, count): (String, u64)| count.saturating_sub(before.get(&name).copied().unwrap_or(0));
+            let rebuilt: u64 = self.rebuilt_reads().into_iter().map(since).sum();
             self.notes.push(format!("{}: {rebuilt} reads of coded blocks computed what was missing", fault.name()));
         }
         let left = fault.end(self.cluster);
@@ -76,8 +78,19 @@ impl Course<'_> {
         self.tell(&name, returned.then_some(back_after));
     }
 
-    /// The time in which a fault is there.
+    /// The time in which a fault is there. At its end, before anything is mended, no block may be without a copy.
     fn last(&mut self, fault: &Fault) {
+        self.last_beside(fault);
+        if fault.leaves_metaserver() {
+            let lost = self.cluster.metric(&faults::metaserver(self.cluster), "weir_metaserver_lost_blocks");
+            if lost > 0.0 {
+                self.failures.push(format!("{}: {lost} blocks have no copy left", fault.name()));
+            }
+        }
+    }
+
+    /// A worker that only the metaserver misses goes on serving.
+    fn last_beside(&mut self, fault: &Fault) {
         let Some(worker) = fault.worker_without_metaserver() else { return std::thread::sleep(self.lasts) };
         let served = |cluster: &Cluster, metric| cluster.metric(worker, metric) as u64;
         let count = |cluster: &Cluster| {
@@ -138,9 +151,11 @@ impl Course<'_> {
         false
     }
 
-    fn rebuilt_reads(&self) -> u64 {
+    /// Of each gateway that runs, since its start.
+    fn rebuilt_reads(&self) -> HashMap<String, u64> {
         let gateways = self.cluster.of_role("gateway").into_iter().filter(|process| process.pid.is_some());
-        gateways.map(|process| self.cluster.metric(&process.name, "weir_gateway_rebuilt_reads_total") as u64).sum()
+        let count = |name: &str| self.cluster.metric(name, "weir_gateway_rebuilt_reads_total") as u64;
+        gateways.map(|process| (process.name.clone(), count(&process.name))).collect()
     }
 }
 
