@@ -1,6 +1,5 @@
 //! What an operation answers: status, headers, and one of three bodies.
 
-use crate::error::S3Error;
 use crate::objects::ContentStream;
 use crate::xml::Writer;
 use bytes::Bytes;
@@ -19,9 +18,6 @@ pub const XML: HeaderValue = HeaderValue::from_static("application/xml");
 const LAST_SECOND: u64 = 253_402_300_799;
 
 pub type Answer = Response<AnswerBody>;
-
-/// What every operation returns.
-pub type Outcome = Result<Answer, S3Error>;
 
 /// The body of an answer.
 #[derive(Debug)]

@@ -17,6 +17,9 @@ use std::fmt;
 /// Clients that ignore the header wait about as long.
 const RETRY_AFTER_SECONDS: u32 = 1;
 
+/// What every operation returns.
+pub type Outcome = Result<Answer, S3Error>;
+
 /// An S3 error: its code, its message, and what else its document says.
 #[derive(Clone, Debug)]
 pub struct S3Error(Box<Details>);

@@ -17,11 +17,11 @@ pub use identity::Identity;
 pub use refused::Seldom;
 pub use sent::SentBody;
 
-use crate::answer::Outcome;
 use crate::audit::{Audit, AuditRecord, Entry, request_span};
 use crate::auth::{self, Authentication, Presented, Proof};
 use crate::body;
 use crate::copy_source;
+use crate::error::Outcome;
 use crate::metrics::{InFlight, Metrics};
 use crate::ops::{self, Context};
 use crate::request::{Request, RequestBody};

@@ -16,6 +16,7 @@ pub mod epoch;
 pub mod folder_lock;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
+mod log_filter;
 pub mod metrics;
 pub mod network;
 pub mod open_files;
@@ -30,4 +31,5 @@ pub mod telemetry;
 pub mod threads;
 pub mod tls;
 pub mod trace;
+mod trusted_proxies;
 mod unix_path;

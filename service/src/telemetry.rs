@@ -1,20 +1,19 @@
 //! Logs, to standard error, and traces, to an OTLP collector when one is set.
 
+pub use crate::log_filter::AUDIT_TARGET;
+
 use crate::config::ServiceSettings;
+use crate::log_filter::filter;
 use crate::trace;
 use opentelemetry::trace::TracerProvider as _;
 use opentelemetry_otlp::WithExportConfig as _;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider};
 use std::time::Duration;
-use tracing_subscriber::filter::{EnvFilter, LevelFilter};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::{SubscriberInitExt as _, TryInitError};
 
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// The target of events that belong to the audit log. A filter lets them through unless it names them.
-pub const AUDIT_TARGET: &str = "audit";
 
 /// Why there are no logs.
 #[derive(Debug, thiserror::Error)]
@@ -68,20 +67,6 @@ pub fn init(settings: &ServiceSettings, role: &str) -> Result<Telemetry, Telemet
     Ok(Telemetry { traces })
 }
 
-/// Whether a log filter is valid.
-///
-/// # Errors
-/// What is wrong with it.
-pub(crate) fn check_filter(filter_text: &str) -> Result<(), tracing_subscriber::filter::ParseError> {
-    filter(filter_text).map(drop)
-}
-
-fn filter(text: &str) -> Result<EnvFilter, tracing_subscriber::filter::ParseError> {
-    let filter = EnvFilter::builder().with_default_directive(LevelFilter::INFO.into()).parse(text)?;
-    let names_audit = text.split(',').any(|directive| directive.trim().split('=').next() == Some(AUDIT_TARGET));
-    if names_audit { Ok(filter) } else { Ok(filter.add_directive(format!("{AUDIT_TARGET}=info").parse()?)) }
-}
-
 fn exporting(endpoint: &str, role: &str) -> Result<SdkTracerProvider, TelemetryError> {
     let exporter = opentelemetry_otlp::SpanExporter::builder()
         .with_tonic()
@@ -92,29 +77,4 @@ fn exporting(endpoint: &str, role: &str) -> Result<SdkTracerProvider, TelemetryE
     // Only what was decided to be traced becomes a span.
     let builder = SdkTracerProvider::builder().with_sampler(Sampler::AlwaysOn);
     Ok(builder.with_batch_exporter(exporter).with_resource(resource).build())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_audit_log_is_not_filtered_but_by_its_name() {
-        for text in ["error", "off", "warn,weir_gateway=debug", "auditor=off"] {
-            assert!(filter(text).unwrap().to_string().contains("audit=info"), "{text}");
-        }
-        for text in ["info,audit=off", "audit=warn"] {
-            assert!(!filter(text).unwrap().to_string().contains("audit=info"), "{text}");
-        }
-    }
-
-    #[test]
-    fn a_filter_is_a_level_or_names_modules() {
-        for text in ["error", "info", "warn,weir_gateway=debug", "weir_worker::store=trace"] {
-            assert!(check_filter(text).is_ok(), "{text}");
-        }
-        for text in ["weir_gateway=loud", "info,=,"] {
-            assert!(check_filter(text).is_err(), "{text}");
-        }
-    }
 }

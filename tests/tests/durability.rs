@@ -259,7 +259,8 @@ fn a_missing_block_is_an_error_not_an_empty_object() {
 fn only_one_process_has_a_data_folder() {
     let server = Server::start();
     let mut command = std::process::Command::new(weir_tests::binary::weir());
-    command.args(["standalone", "--listen", "127.0.0.1:0", "--data"]).arg(server.data());
+    command.args(["standalone", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--data"]);
+    command.arg(server.data());
     let second = command.current_dir(server.data()).output().unwrap();
     assert!(!second.status.success());
     let said = String::from_utf8_lossy(&[second.stdout, second.stderr].concat()).into_owned();

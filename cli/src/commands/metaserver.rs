@@ -55,12 +55,26 @@ async fn start(process: Process) -> Result<(), StartError> {
     let metaserver = open(&process, settings, &process.secret()?, &mut registry).await?;
     meet_others(&metaserver, &process, &credentials).await?;
     let (services, front) = (metaserver.fenced_services(), process.front.clone());
-    let ended = process.front.clone();
+    let (waiting, ended) = (metaserver.clone(), process.front.clone());
     process.front.spawn(async move {
         ended.begun().await;
-        metaserver.end_waits().await;
+        waiting.end_waits().await;
     });
     process.front.spawn(async move { rpc::serve_tcp(listener, services, &credentials, &front).await });
+    if metaserver.awaits_standby() {
+        process.status.waits(registry, "its standby");
+        let (status, ended) = (process.status.clone(), process.front.clone());
+        process.front.spawn(async move {
+            tokio::select! {
+                () = ended.begun() => {}
+                served = metaserver.serves() => if served.is_ok() {
+                    status.serves();
+                    tracing::info!(address, "the metaserver serves");
+                }
+            }
+        });
+        return Ok(());
+    }
     process.status.ready(registry);
     tracing::info!(address, "the metaserver serves");
     Ok(())

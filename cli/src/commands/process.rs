@@ -4,10 +4,14 @@
 //! which the front needed for that.
 
 mod error;
+mod folders;
+mod planted;
 
 pub use error::StartError;
+pub use folders::{blocks_folder, metadata_folder};
 
 use super::{FAILED, USAGE, refuse, told};
+use planted::planted_disk;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
@@ -21,13 +25,13 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use weir_service::admin::{self, Status};
 use weir_service::clock::SystemClock;
 use weir_service::config::{Config, ConfigError, ExposedFile, Origin};
-use weir_service::disk::{Disk, SystemDisk};
+use weir_service::disk::Disk;
 use weir_service::folder_lock::FolderLock;
 use weir_service::network::TcpListener;
 use weir_service::peer_auth::{ClusterCredentials, ClusterSecret, CredentialsError, SecretError};
 use weir_service::shutdown::Shutdown;
 use weir_service::tls::ServerTls;
-use weir_service::{config, open_files, planted, telemetry};
+use weir_service::{config, open_files, telemetry};
 
 /// After a failure of the store nothing can be acknowledged any more: waiting for clients is of no use.
 const FAILED_FRONT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -359,37 +363,6 @@ impl Signals {
         tokio::select! {
             _ = self.terminate.recv() => "SIGTERM",
             _ = self.interrupt.recv() => "SIGINT",
-        }
-    }
-}
-
-#[cfg(feature = "planted-faults")]
-fn planted_disk(config: &Config) -> Result<Arc<dyn Disk>, StartError> {
-    use super::standalone::{blocks_folder, metadata_folder};
-    use weir_service::disk_faults::FaultyDisk;
-    use weir_service::planted::{Planted, plant};
-    let Ok(name) = std::env::var(planted::VARIABLE) else { return Ok(Arc::new(SystemDisk)) };
-    let fault: Planted = name.parse().map_err(StartError::PlantedFault)?;
-    tracing::warn!(fault = name, "this process breaks a promise: what is written here will be lost");
-    match fault {
-        Planted::Logic(fault) => {
-            plant(Some(fault));
-            Ok(Arc::new(SystemDisk))
-        }
-        Planted::Disk(fault) => {
-            let (metadata, blocks) = (metadata_folder(config), blocks_folder(config)?);
-            Ok(Arc::new(FaultyDisk::new(Arc::new(SystemDisk), fault, metadata, blocks)))
-        }
-    }
-}
-
-#[cfg(not(feature = "planted-faults"))]
-fn planted_disk(_config: &Config) -> Result<Arc<dyn Disk>, StartError> {
-    match std::env::var_os(planted::VARIABLE) {
-        None => Ok(Arc::new(SystemDisk)),
-        Some(_) => {
-            let message = format!("{} needs a binary built with --features planted-faults", planted::VARIABLE);
-            Err(StartError::PlantedFault(message))
         }
     }
 }

@@ -1,7 +1,7 @@
 //! `weir standalone`: the three roles in one process, with no sockets between them, over one data folder.
 
 use super::cluster_secret::cluster_secret_of;
-use super::process::{Process, Role, StartError, run as run_role};
+use super::process::{Process, Role, StartError, blocks_folder, metadata_folder, run as run_role};
 use super::{ConfigArgs, folder, metaserver, worker};
 use prometheus_client::registry::Registry;
 use std::io::Write as _;
@@ -21,8 +21,6 @@ use weir_worker::NoPeers;
 const ROLE: Role = Role { name: "standalone", admin_listen: "127.0.0.1:39998" };
 /// The shell's way in, in the data folder.
 const SOCKET_NAME: &str = "weir.sock";
-const METADATA_NAME: &str = "meta";
-const BLOCKS_NAME: &str = "blocks";
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -95,26 +93,6 @@ fn replication(config: &Config) -> Result<u32, StartError> {
     }
 }
 
-/// The metaserver's folder in a standalone.
-pub fn metadata_folder(config: &Config) -> PathBuf {
-    match config.origin("metaserver.data") {
-        Origin::Default => config.service.data.join(METADATA_NAME),
-        _ => config.metaserver.data.clone(),
-    }
-}
-
-/// The worker's folder in a standalone.
-///
-/// # Errors
-/// [`StartError::StandaloneFolders`] when several are set.
-pub fn blocks_folder(config: &Config) -> Result<PathBuf, StartError> {
-    match (config.origin("worker.data"), config.worker.data.as_slice()) {
-        (Origin::Default, _) => Ok(config.service.data.join(BLOCKS_NAME)),
-        (_, [folder]) => Ok(folder.clone()),
-        (_, several) => Err(StartError::StandaloneFolders(several.len())),
-    }
-}
-
 /// Three lines: where it listens, where the data is, what to try next.
 fn announcement(address: SocketAddr, data: &Path, settings: &GatewaySettings) -> String {
     let is_secure = !settings.tls_certificate.as_os_str().is_empty();
@@ -163,18 +141,5 @@ mod tests {
         assert!(text.starts_with("Weir serves S3 on https://127.0.0.1:39999\n"), "{text}");
         assert!(text.contains("--aws-sigv4 aws:amz:eu:s3"), "{text}");
         assert_eq!(text.lines().count(), 3);
-    }
-
-    #[test]
-    fn the_roles_folders_lie_in_the_data_folder_unless_they_are_set() {
-        let args = ConfigArgs { config: Some("/dev/null".into()), ..ConfigArgs::default() };
-        let config = args.load(&[("data", Some("/srv/weir".into()), "--data")]).unwrap();
-        assert_eq!(metadata_folder(&config), Path::new("/srv/weir/meta"));
-        assert_eq!(blocks_folder(&config).unwrap(), Path::new("/srv/weir/blocks"));
-        let config = args.load(&[("metaserver.data", Some("/fast/meta".into()), "--set")]).unwrap();
-        assert_eq!(metadata_folder(&config), Path::new("/fast/meta"));
-        let folders = |folders: &str| args.load(&[("worker.data", Some(folders.into()), "--set")]).unwrap();
-        assert_eq!(blocks_folder(&folders("/fast/blocks")).unwrap(), Path::new("/fast/blocks"));
-        assert!(matches!(blocks_folder(&folders("/a,/b")), Err(StartError::StandaloneFolders(2))));
     }
 }

@@ -2,7 +2,7 @@
 
 use super::error::ShellError;
 use super::path::ShellPath;
-use super::tree::{Entries, File, PAGE_COUNT, Page, Tree, none_if_missing};
+use super::tree::{Entries, File, PAGE_COUNT, Page, Tree, is_marker, none_if_missing};
 use bytes::Bytes;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use weir_proto::v1;
@@ -171,8 +171,4 @@ impl Directory {
             }
         }
     }
-}
-/// The key that stands for the directory itself.
-pub fn is_marker(entry: &Entry, prefix: &Bytes) -> bool {
-    matches!(entry, Entry::Object(object) if object.key == *prefix)
 }

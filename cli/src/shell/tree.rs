@@ -3,7 +3,6 @@
 //!
 //! Everything is streamed: of a listing, one page is held at a time.
 
-use super::directory::is_marker;
 use super::error::ShellError;
 use super::path::ShellPath;
 use bytes::Bytes;
@@ -267,4 +266,9 @@ pub fn none_if_missing<T>(error: ShellError) -> Result<Option<T>, ShellError> {
         Some(NoSuchBucket | NoSuchKey | InvalidRequest) => Ok(None),
         _ => Err(error),
     }
+}
+
+/// The key that stands for the directory itself.
+pub fn is_marker(entry: &Entry, prefix: &Bytes) -> bool {
+    matches!(entry, Entry::Object(object) if object.key == *prefix)
 }

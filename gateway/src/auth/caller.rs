@@ -1,6 +1,5 @@
 //! Who a request comes from, and by what it proved that.
 
-use super::gate::check_payload;
 use super::token::Session;
 use super::{Identity, Owner, sigv4};
 use crate::body::{ChunkVerifier, Payload};
@@ -95,10 +94,29 @@ pub fn check_expected_owner(headers: &HeaderMap, owner: &Owner) -> Result<(), S3
     Ok(())
 }
 
+/// May a body of this kind be taken under this proof? Signatures of chunks need a key that they are made with.
+///
+/// # Errors
+/// `AccessDenied`.
+fn check_payload(proof: &Proof, payload: Payload) -> Result<(), S3Error> {
+    match (proof, payload) {
+        (Proof::Everyone | Proof::V4Header(_) | Proof::V4Query(_), _) => Ok(()),
+        (Proof::None | Proof::V2 | Proof::V4Form | Proof::V2Form, Payload::Streaming(kind)) if kind.is_signed() => {
+            let message = "The chunks of the body are signed, and the request is not signed with Signature Version 4";
+            Err(S3Error::with_message(ErrorCode::AccessDenied, message))
+        }
+        (
+            Proof::None | Proof::V2 | Proof::V4Form | Proof::V2Form,
+            Payload::Undeclared | Payload::Unsigned | Payload::Sha256(_) | Payload::Streaming(_),
+        ) => Ok(()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::auth::ACCOUNT;
+    use crate::body::StreamingKind;
 
     #[test]
     fn someone_elses_bucket_is_denied() {
@@ -109,5 +127,19 @@ mod tests {
         }
         headers.insert("x-amz-expected-bucket-owner", "111122223333".parse().unwrap());
         assert_eq!(check_expected_owner(&headers, &ACCOUNT).unwrap_err().code(), ErrorCode::AccessDenied);
+    }
+
+    #[test]
+    fn signed_chunks_need_a_key() {
+        let signed = Payload::Streaming(StreamingKind::Signed);
+        let kinds = [signed, Payload::Streaming(StreamingKind::SignedTrailer)];
+        for proof in [Proof::None, Proof::V2, Proof::V4Form, Proof::V2Form] {
+            for payload in kinds {
+                assert_eq!(check_payload(&proof, payload).unwrap_err().code(), ErrorCode::AccessDenied, "{proof:?}");
+            }
+            assert!(check_payload(&proof, Payload::Streaming(StreamingKind::UnsignedTrailer)).is_ok());
+            assert!(check_payload(&proof, Payload::Undeclared).is_ok());
+        }
+        assert!(check_payload(&Proof::Everyone, signed).is_ok());
     }
 }

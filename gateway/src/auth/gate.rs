@@ -5,7 +5,6 @@ use super::keyring::{Found, Keyring};
 use super::rules::Rules;
 use super::token::SessionTokens;
 use super::{Authentication, SignedHead, sigv2, sigv4};
-use crate::body::Payload;
 use crate::error::{ErrorCode, S3Error};
 use crate::route::Query;
 use http::request::Parts;
@@ -254,24 +253,6 @@ impl Checked<'_> {
 fn version_2_is_off() -> S3Error {
     let message = "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256.";
     S3Error::with_message(ErrorCode::InvalidRequest, message)
-}
-
-/// May a body of this kind be taken under this proof? Signatures of chunks need a key that they are made with.
-///
-/// # Errors
-/// `AccessDenied`.
-pub(super) fn check_payload(proof: &Proof, payload: Payload) -> Result<(), S3Error> {
-    match (proof, payload) {
-        (Proof::Everyone | Proof::V4Header(_) | Proof::V4Query(_), _) => Ok(()),
-        (Proof::None | Proof::V2 | Proof::V4Form | Proof::V2Form, Payload::Streaming(kind)) if kind.is_signed() => {
-            let message = "The chunks of the body are signed, and the request is not signed with Signature Version 4";
-            Err(S3Error::with_message(ErrorCode::AccessDenied, message))
-        }
-        (
-            Proof::None | Proof::V2 | Proof::V4Form | Proof::V2Form,
-            Payload::Undeclared | Payload::Unsigned | Payload::Sha256(_) | Payload::Streaming(_),
-        ) => Ok(()),
-    }
 }
 
 #[cfg(test)]

@@ -2,8 +2,8 @@
 //! copies; whoever writes decides whether another one takes its shard.
 
 use super::WorkerConnector;
-use super::replica::{Answer, Permit, Replica};
-use super::writer::{FailedReplica, Hold, Mendable, NewBlock, WINDOW_BYTES, low_half, shortage_of};
+use super::replica::{Answer, Hold, Permit, Replica};
+use super::writer::{FailedReplica, Mendable, NewBlock, WINDOW_BYTES, low_half, shortage_of};
 use bytes::Bytes;
 use crc_fast::{CrcAlgorithm, Digest as CrcDigest};
 use futures::future::join_all;

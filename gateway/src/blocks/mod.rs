@@ -5,6 +5,7 @@
 //! Nothing here knows of objects or of the metaserver.
 
 mod budget;
+mod coded_block;
 mod coded_writer;
 mod connector;
 mod health;
@@ -17,6 +18,7 @@ mod reader;
 mod replica;
 mod rows;
 mod shard_search;
+mod sources;
 mod writer;
 
 pub use budget::{Grant, ReadBudget};
@@ -26,6 +28,8 @@ pub use health::WorkerHealth;
 pub use local::LocalReads;
 pub use nearness::Nearness;
 pub use placement::{Copies, Need, choose, ids, shortage};
-pub use reader::{ExtentReader, Frame, ReadMetrics, ReadPatience, ReadSources, WorkerMap};
+pub use reader::{ExtentReader, Frame};
+pub use replica::Hold;
 pub use replica::{Patience, Permit};
-pub use writer::{BlockWriter, FailedReplica, FinishingBlock, Hold, Mendable, NewBlock, WrittenBlock};
+pub use sources::{ReadMetrics, ReadPatience, ReadSources, WorkerMap};
+pub use writer::{BlockWriter, FailedReplica, FinishingBlock, Mendable, NewBlock, WrittenBlock};

@@ -2,8 +2,8 @@
 
 use super::budget::Grant;
 use super::piece::{OpenPiece, Piece};
-use super::reader::ReadSources;
 use super::rows::{OpenRows, Rows};
+use super::sources::ReadSources;
 use bytes::Bytes;
 use weir_proto::Failure;
 use weir_proto::v1::Reason;

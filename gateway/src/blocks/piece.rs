@@ -2,7 +2,7 @@
 
 use super::budget::Grant;
 use super::local::LocalBlock;
-use super::reader::ReadSources;
+use super::sources::ReadSources;
 use bytes::Bytes;
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;

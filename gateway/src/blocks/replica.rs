@@ -1,7 +1,7 @@
 //! One copy of a block being written: the stream to its worker, and the time that the worker is given.
 
-use super::writer::Hold;
 use futures::StreamExt as _;
+use std::any::Any;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
@@ -17,6 +17,9 @@ use weir_proto::v1::{self, Reason};
 use weir_service::channel::Channel;
 use weir_service::planted::{Fault, planted};
 use weir_service::trace::Current;
+
+/// Kept while a worker may still be at work on the block.
+pub type Hold = Arc<dyn Any + Send + Sync>;
 
 /// Messages on their way to one worker: one being sent, one waiting.
 const QUEUE_DEPTH: usize = 1;

@@ -1,5 +1,8 @@
 use super::*;
+use crate::blocks::coded_block::ShardPlace;
+use parking_lot::Mutex;
 use proptest::prelude::*;
+use weir_coding::Layout;
 
 fn block(data: u32, parity: u32, cell_bytes: u64, length_bytes: u64) -> Arc<CodedBlock> {
     let layout = Layout::new(data, parity, cell_bytes).unwrap();

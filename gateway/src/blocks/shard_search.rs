@@ -1,10 +1,10 @@
 //! Enough shards for a part of a coded block: those that are wanted, or any k of them.
 
 use super::budget::Grant;
+use super::coded_block::{CodedBlock, Share};
 use super::local::LocalBlock;
 use super::piece::{OpenPiece, Piece};
-use super::reader::ReadSources;
-use super::rows::{CodedBlock, Share};
+use super::sources::ReadSources;
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt as _;
 use futures::future::BoxFuture;

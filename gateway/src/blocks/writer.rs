@@ -2,11 +2,10 @@
 //! whoever writes decides whether another one takes over.
 
 use super::WorkerConnector;
-use super::replica::{Answer, Patience, Permit, Replica};
+use super::replica::{Answer, Hold, Patience, Permit, Replica};
 use bytes::Bytes;
 use crc_fast::{CrcAlgorithm, Digest as CrcDigest};
 use futures::future::join_all;
-use std::any::Any;
 use std::sync::Arc;
 use weir_proto::v1::write_block_request::Step;
 use weir_proto::v1::{self, Reason};
@@ -19,9 +18,6 @@ pub(super) const WINDOW_BYTES: u64 = 1 << 20;
 /// comes in more of them than so many nothing is kept.
 const SMALL_PIECE_BYTES: usize = 8 << 10;
 const SMALL_PIECE_MAX_COUNT: usize = 32;
-
-/// Kept while a worker may still be at work on the block.
-pub type Hold = Arc<dyn Any + Send + Sync>;
 
 /// A worker that did not take a block, and why.
 #[derive(Debug)]

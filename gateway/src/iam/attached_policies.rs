@@ -3,7 +3,7 @@
 
 use super::Call;
 use super::holder::HolderKind;
-use super::managed_policies::policy_of;
+use super::named_policy::policy_of;
 use super::paging::Paging;
 use super::rules::POLICY_PATH;
 use crate::auth::{Directory, policy_arn};

@@ -3,7 +3,7 @@
 
 use super::Call;
 use super::holder::HolderKind;
-use super::managed_policies::policy_of;
+use super::named_policy::policy_of;
 use crate::auth::Directory;
 use crate::query_api::{QueryAnswer, QueryError};
 use crate::xml::Writer;

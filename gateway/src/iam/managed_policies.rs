@@ -2,12 +2,13 @@
 //! <https://docs.aws.amazon.com/IAM/latest/APIReference/API_Policy.html>
 
 use super::document::{self, DocumentKind};
+use super::named_policy::{changeable_policy, policy_of};
 use super::paging::Paging;
 use super::policy_entities::{Usage, UsageFilter, usage_filter};
 use super::rules::{POLICY_DESCRIPTION, POLICY_NAME, POLICY_PATH};
 use super::{Call, gone};
 use crate::auth::policy_arn;
-use crate::query_api::{ARN, QueryAnswer, QueryError, QueryErrorCode};
+use crate::query_api::{QueryAnswer, QueryError};
 use crate::xml::Writer;
 use weir_proto::v1;
 use weir_proto::v1::access_entry::Entry;
@@ -70,31 +71,6 @@ pub fn list_policies(call: &Call<'_>) -> Result<QueryAnswer, QueryError> {
 pub async fn delete_policy(call: &Call<'_>) -> Result<QueryAnswer, QueryError> {
     let name = changeable_policy(call)?.name.clone();
     call.settle(Change::DeletePolicy(v1::DeletePolicy { name })).await
-}
-
-/// The managed policy whose ARN is in the parameter `name`.
-///
-/// # Errors
-/// `ValidationError`, `NoSuchEntity`.
-pub fn policy_of<'a>(call: &Call<'a>, name: &str) -> Result<&'a v1::ManagedPolicy, QueryError> {
-    let arn = call.parameters.required(name, &ARN)?;
-    let found = call.directory.policy_by_arn(arn);
-    found.map(|policy| &**policy).ok_or_else(|| {
-        QueryError::new(QueryErrorCode::NoSuchEntity, format!("Policy {arn} does not exist or is not attachable."))
-    })
-}
-
-/// The same for a change of the policy itself.
-///
-/// # Errors
-/// As [`policy_of`]; `AccessDenied` for a policy that is part of the system, as AWS answers for its own.
-pub fn changeable_policy<'a>(call: &Call<'a>) -> Result<&'a v1::ManagedPolicy, QueryError> {
-    let policy = policy_of(call, "PolicyArn")?;
-    if policy.built_in {
-        let message = format!("The policy {} is part of the system and can't be changed.", policy_arn(policy));
-        return Err(QueryError::new(QueryErrorCode::AccessDenied, message));
-    }
-    Ok(policy)
 }
 
 fn whole(policy: &v1::ManagedPolicy, usage: Usage) -> QueryAnswer {

@@ -25,6 +25,7 @@ pub mod holder;
 mod inline_policies;
 mod managed_policies;
 mod memberships;
+mod named_policy;
 mod paging;
 mod perform;
 pub mod permission;

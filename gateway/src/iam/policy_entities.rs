@@ -3,7 +3,7 @@
 
 use super::Call;
 use super::holder::{Holder, HolderKind};
-use super::managed_policies::policy_of;
+use super::named_policy::policy_of;
 use super::paging::{Paging, write_members};
 use super::rules::PATH;
 use crate::auth::Directory;

@@ -2,7 +2,7 @@
 //! <https://docs.aws.amazon.com/IAM/latest/APIReference/API_PolicyVersion.html>
 
 use super::document::{self, DocumentKind};
-use super::managed_policies::{changeable_policy, policy_of};
+use super::named_policy::{changeable_policy, policy_of};
 use super::paging::Paging;
 use super::rules::VERSION_ID;
 use super::{Call, gone};

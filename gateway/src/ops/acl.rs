@@ -4,11 +4,11 @@
 
 use super::Context;
 use super::reading::open_head;
-use crate::answer::{self, Outcome};
+use crate::answer;
 use crate::auth::ACCOUNT;
 use crate::auth::acl::{AclSettings, Given, owners_alone};
 use crate::body::BodyKind;
-use crate::error::{ErrorCode, S3Error};
+use crate::error::{ErrorCode, Outcome, S3Error};
 use crate::request::{Request, RequestBody};
 use crate::xml::{acl_document, parse_acl};
 use http::StatusCode;

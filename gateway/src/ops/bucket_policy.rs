@@ -3,10 +3,10 @@
 //! <https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketPolicyStatus.html>
 
 use super::Context;
-use crate::answer::{self, AnswerBody, Outcome};
+use crate::answer::{self, AnswerBody};
 use crate::auth::policy::{DocumentKind, PolicyDocument, PolicyError, as_of_now};
 use crate::body::BodyKind;
-use crate::error::{ErrorCode, S3Error};
+use crate::error::{ErrorCode, Outcome, S3Error};
 use crate::request::{Request, RequestBody};
 use crate::xml::Writer;
 use http::header::CONTENT_TYPE;

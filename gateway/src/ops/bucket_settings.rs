@@ -2,8 +2,8 @@
 //! clients look before they work.
 
 use super::Context;
-use crate::answer::{self, Answer, Outcome};
-use crate::error::{ErrorCode, S3Error};
+use crate::answer::{self, Answer};
+use crate::error::{ErrorCode, Outcome, S3Error};
 use crate::route::BucketOperation as B;
 use crate::xml::Writer;
 use weir_proto::BucketName;

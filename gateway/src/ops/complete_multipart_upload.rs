@@ -3,9 +3,9 @@
 
 use super::reading::absent;
 use super::{Context, missing};
-use crate::answer::{self, Outcome};
+use crate::answer;
 use crate::body::BodyKind;
-use crate::error::{ErrorCode, S3Error};
+use crate::error::{ErrorCode, Outcome, S3Error};
 use crate::request::{Request, RequestBody};
 use crate::xml::{Writer, parse_completion};
 use crate::{checksum, conditions};

@@ -3,10 +3,10 @@
 
 use super::Context;
 use super::reading::{Source, absent};
-use crate::answer::{self, Outcome};
+use crate::answer;
 use crate::auth::Resource;
 use crate::conditions::{self, Conditions};
-use crate::error::{ErrorCode, S3Error};
+use crate::error::{ErrorCode, Outcome, S3Error};
 use crate::objects::CopyObject;
 use crate::request::Request;
 use crate::xml::Writer;

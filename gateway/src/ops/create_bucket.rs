@@ -2,11 +2,11 @@
 //! <https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateBucket.html>
 
 use super::Context;
-use crate::answer::{self, Answer, Outcome};
+use crate::answer::{self, Answer};
 use crate::attributes;
 use crate::auth::acl::NewBucket;
 use crate::body::BodyKind;
-use crate::error::{ErrorCode, S3Error};
+use crate::error::{ErrorCode, Outcome, S3Error};
 use crate::request::{Request, RequestBody};
 use crate::xml::{BucketConfiguration, parse_bucket_configuration};
 use http::header::LOCATION;

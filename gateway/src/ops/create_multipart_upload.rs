@@ -2,8 +2,8 @@
 //! <https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateMultipartUpload.html>
 
 use super::{Context, missing};
-use crate::answer::{self, Answer, Outcome};
-use crate::error::{ErrorCode, S3Error};
+use crate::answer::{self, Answer};
+use crate::error::{ErrorCode, Outcome, S3Error};
 use crate::request::{Request, RequestBody};
 use crate::xml::Writer;
 use crate::{attributes, checksum};

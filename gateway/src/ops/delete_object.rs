@@ -3,8 +3,9 @@
 
 use super::reading::absent;
 use super::{Context, missing};
-use crate::answer::{self, Outcome};
+use crate::answer;
 use crate::conditions;
+use crate::error::Outcome;
 use crate::request::Request;
 use http::StatusCode;
 use weir_proto::{BucketName, Failure, ObjectKey, v1};

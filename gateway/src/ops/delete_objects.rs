@@ -6,12 +6,12 @@
 
 use super::reading::absent;
 use super::{Context, missing};
-use crate::answer::{self, Outcome};
+use crate::answer;
 use crate::audit::ConcernedKeys;
 use crate::auth::{Access, Need, Resource};
 use crate::body::BodyKind;
 use crate::conditions;
-use crate::error::{ErrorCode, S3Error};
+use crate::error::{ErrorCode, Outcome, S3Error};
 use crate::request::{Request, RequestBody};
 use crate::xml::{DeleteDocument, ObjectToDelete, Writer, parse_delete};
 use weir_proto::{BucketName, Failure, ObjectKey, v1};

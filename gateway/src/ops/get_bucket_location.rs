@@ -2,7 +2,8 @@
 //! <https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketLocation.html>
 
 use super::Context;
-use crate::answer::{self, Outcome};
+use crate::answer;
+use crate::error::Outcome;
 use crate::xml::Writer;
 use weir_proto::BucketName;
 

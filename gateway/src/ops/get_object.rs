@@ -3,10 +3,10 @@
 //! <https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html>
 
 use super::{Context, reading};
-use crate::answer::{self, Answer, AnswerBody, Outcome};
+use crate::answer::{self, Answer, AnswerBody};
 use crate::auth::{Need, Resource};
 use crate::conditions::{self, Conditions, Verdict};
-use crate::error::{ErrorCode, S3Error};
+use crate::error::{ErrorCode, Outcome, S3Error};
 use crate::objects::{GetObject, OpenedObject};
 use crate::request::Request;
 use crate::{attributes, checksum, range};

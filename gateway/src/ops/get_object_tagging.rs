@@ -3,7 +3,8 @@
 
 use super::Context;
 use super::reading::open_head;
-use crate::answer::{self, Outcome};
+use crate::answer;
+use crate::error::Outcome;
 use crate::request::Request;
 use crate::xml::Writer;
 use weir_proto::{BucketName, ObjectKey, v1};

@@ -2,7 +2,8 @@
 //! <https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadBucket.html>
 
 use super::Context;
-use crate::answer::{self, Outcome, XML};
+use crate::answer::{self, XML};
+use crate::error::Outcome;
 use http::header::{CONTENT_TYPE, HeaderName};
 use http::{HeaderValue, StatusCode};
 use weir_proto::BucketName;

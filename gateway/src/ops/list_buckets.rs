@@ -2,8 +2,8 @@
 //! <https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListBuckets.html>
 
 use super::{Context, write_caller};
-use crate::answer::{self, Outcome};
-use crate::error::S3Error;
+use crate::answer;
+use crate::error::{Outcome, S3Error};
 use crate::request::{Request, decimal};
 use crate::xml::Writer;
 use base64::Engine as _;

@@ -2,9 +2,9 @@
 //! <https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListMultipartUploads.html>
 
 use super::{Context, write_key, write_owner};
-use crate::answer::{self, Outcome};
+use crate::answer;
 use crate::checksum;
-use crate::error::S3Error;
+use crate::error::{Outcome, S3Error};
 use crate::request::Request;
 use crate::xml::Writer;
 use bytes::Bytes;

@@ -8,10 +8,10 @@
 mod token;
 
 use super::{Context, write_key, write_owner};
-use crate::answer::{self, Outcome};
+use crate::answer;
 use crate::auth::acl::AclSettings;
 use crate::checksum;
-use crate::error::S3Error;
+use crate::error::{Outcome, S3Error};
 use crate::request::Request;
 use crate::xml::Writer;
 use bytes::Bytes;

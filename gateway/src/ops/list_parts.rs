@@ -2,9 +2,9 @@
 //! <https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListParts.html>
 
 use super::{Context, missing, write_owner};
-use crate::answer::{self, Outcome};
+use crate::answer;
 use crate::checksum;
-use crate::error::S3Error;
+use crate::error::{Outcome, S3Error};
 use crate::request::{Request, decimal};
 use crate::xml::Writer;
 use weir_proto::{BucketName, ObjectKey, v1};

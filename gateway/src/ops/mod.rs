@@ -32,10 +32,9 @@ mod reading;
 mod upload_part;
 mod upload_part_copy;
 
-use crate::answer::Outcome;
 use crate::auth::{ACCOUNT, Access, Caller, Described, Follower, Gate, Rules, facts_of};
 use crate::body::{BodyError, BodyKind, BodyLength, BodyLimits, BodyPlan, IncomingBody, collect};
-use crate::error::{ErrorCode, S3Error};
+use crate::error::{ErrorCode, Outcome, S3Error};
 use crate::objects::Objects;
 use crate::rate::RateLimiter;
 use crate::request::{Request, RequestBody};

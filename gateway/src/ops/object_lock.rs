@@ -4,8 +4,7 @@
 
 use super::Context;
 use super::reading::open_head;
-use crate::answer::Outcome;
-use crate::error::{ErrorCode, S3Error};
+use crate::error::{ErrorCode, Outcome, S3Error};
 use crate::request::Request;
 use weir_proto::{BucketName, ObjectKey};
 

@@ -5,10 +5,10 @@
 //! as on S3.
 
 use super::Context;
-use crate::answer::{self, Outcome};
+use crate::answer;
 use crate::auth::acl::{is_owners_alone, ownership_name, ownership_of};
 use crate::body::BodyKind;
-use crate::error::{ErrorCode, S3Error};
+use crate::error::{ErrorCode, Outcome, S3Error};
 use crate::request::{Request, RequestBody};
 use crate::xml::{Writer, parse_ownership_controls};
 use http::StatusCode;

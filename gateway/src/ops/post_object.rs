@@ -5,11 +5,11 @@
 //! the rest for whoever that is.
 
 use super::Context;
-use crate::answer::{self, Answer, Outcome};
+use crate::answer::{self, Answer};
 use crate::auth::acl::AclSettings;
 use crate::auth::{Access, Caller, Resource, claimed_by_form, needs};
 use crate::body::{BodyError, BodyPlan, DeclaredChecksum, IncomingBody};
-use crate::error::{ErrorCode, S3Error};
+use crate::error::{ErrorCode, Outcome, S3Error};
 use crate::objects::PutObject;
 use crate::post::{Fields, FileStream, Form, Policy, redirect_to};
 use crate::request::{Request, RequestBody};

@@ -2,9 +2,9 @@
 //! <https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutPublicAccessBlock.html>
 
 use super::Context;
-use crate::answer::{self, Outcome};
+use crate::answer;
 use crate::body::BodyKind;
-use crate::error::{ErrorCode, S3Error};
+use crate::error::{ErrorCode, Outcome, S3Error};
 use crate::request::{Request, RequestBody};
 use crate::xml::{Writer, parse_public_access_block};
 use http::StatusCode;

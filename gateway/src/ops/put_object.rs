@@ -3,8 +3,9 @@
 
 use super::Context;
 use super::reading::absent;
-use crate::answer::{self, Outcome};
+use crate::answer;
 use crate::body::BodyKind;
+use crate::error::Outcome;
 use crate::objects::PutObject;
 use crate::request::{Request, RequestBody};
 use crate::{attributes, checksum, conditions};

@@ -2,9 +2,9 @@
 //! <https://docs.aws.amazon.com/AmazonS3/latest/API/API_UploadPart.html>
 
 use super::Context;
-use crate::answer::{self, Outcome};
+use crate::answer;
 use crate::body::BodyKind;
-use crate::error::S3Error;
+use crate::error::{Outcome, S3Error};
 use crate::objects::PutPart;
 use crate::request::{Request, RequestBody};
 use crate::{attributes, checksum};

@@ -4,9 +4,9 @@
 use super::Context;
 use super::reading::Source;
 use super::upload_part::number_of_part;
-use crate::answer::{self, Outcome};
+use crate::answer;
 use crate::conditions::Conditions;
-use crate::error::S3Error;
+use crate::error::{Outcome, S3Error};
 use crate::objects::{CopyPart, ObjectsError};
 use crate::request::Request;
 use crate::xml::Writer;

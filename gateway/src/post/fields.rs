@@ -2,7 +2,10 @@
 //! <https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-HTTPPOSTForms.html>
 
 use super::error::{FormError, malformed};
-use super::form::FIELDS_MAX_BYTES;
+
+/// What comes before the content of the file: fields, boundaries and headers of parts together, in bytes.
+/// <https://docs.aws.amazon.com/AmazonS3/latest/API/RESTObjectPOST.html>
+pub const FIELDS_MAX_BYTES: usize = 20 << 10;
 
 /// A form has at most so many fields before its file.
 pub const FIELDS_MAX_COUNT: usize = 100;

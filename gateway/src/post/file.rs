@@ -2,7 +2,6 @@
 
 use super::error::malformed;
 use super::fields::has_meaning;
-use super::form::HEAD_END;
 use super::part::PartHead;
 use crate::body::{BodyError, broken_source};
 use bytes::{Buf as _, Bytes, BytesMut};
@@ -11,6 +10,9 @@ use memchr::memmem::{self, Finder};
 use std::error::Error as StdError;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+
+/// Ends the headers of a part.
+pub(super) const HEAD_END: &[u8] = b"\r\n\r\n";
 
 /// What may follow the content of the file, in bytes: the last boundary, and the buttons of a form.
 pub const REST_MAX_BYTES: usize = 20 << 10;

@@ -2,8 +2,8 @@
 
 use super::boundary::boundary;
 use super::error::{FormError, malformed};
-use super::fields::Fields;
-use super::file::FileStream;
+use super::fields::{FIELDS_MAX_BYTES, Fields};
+use super::file::{FileStream, HEAD_END};
 use super::part::PartHead;
 use crate::body::{BodyError, broken_source};
 use bytes::{Buf as _, BytesMut};
@@ -14,12 +14,6 @@ use memchr::memmem::Finder;
 use std::error::Error as StdError;
 use std::time::Duration;
 
-/// What comes before the content of the file: fields, boundaries and headers of parts together, in bytes.
-/// <https://docs.aws.amazon.com/AmazonS3/latest/API/RESTObjectPOST.html>
-pub const FIELDS_MAX_BYTES: usize = 20 << 10;
-
-/// Ends the headers of a part.
-pub(super) const HEAD_END: &[u8] = b"\r\n\r\n";
 /// Goes before each boundary. So that the first one is like the others, it is put before the body too.
 const LINE_END: &[u8] = b"\r\n";
 

@@ -26,8 +26,9 @@ mod policy;
 mod redirect;
 
 pub use error::FormError;
+pub use fields::FIELDS_MAX_BYTES;
 pub use fields::{FIELDS_MAX_COUNT, Fields};
 pub use file::{FileStream, REST_MAX_BYTES};
-pub use form::{FIELDS_MAX_BYTES, Form};
+pub use form::Form;
 pub use policy::{Policy, PolicyError};
 pub use redirect::redirect_to;

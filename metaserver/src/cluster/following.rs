@@ -1,31 +1,10 @@
 //! The table of workers as gateways follow it: each answer carries what has changed since the one before. With a
 //! thousand workers and a hundred gateways, whole tables would be ten megabytes a second of things that are known.
 
+use super::told::Told;
 use super::workers::{State, Workers};
 use crate::namespace::Namespace;
 use weir_proto::v1::{Worker, WorkersVersion};
-
-/// Below this, free space is told exactly: there it decides whether a block fits.
-const EXACT_FREE_BYTES: u64 = 1 << 30;
-/// Above, it is told anew when it is off by more than this share of what was told.
-const FREE_SHARE: u64 = 8;
-
-/// How the changes are counted.
-#[derive(Debug)]
-pub(super) struct Changes {
-    /// Of this start of the metaserver: others count from the same number on.
-    run: u64,
-    last: u64,
-    /// A table from before this change may have a worker in it that is forgotten.
-    whole_since: u64,
-}
-
-/// A worker as gateways were told of it last, by which change.
-#[derive(Debug)]
-pub(super) struct Told {
-    worker: Worker,
-    change: u64,
-}
 
 /// What a gateway is told.
 #[derive(Debug, PartialEq)]
@@ -34,18 +13,6 @@ pub(crate) struct Following {
     pub version: WorkersVersion,
     /// The workers are those that differ from what it knew, not all.
     pub only_changed: bool,
-}
-
-impl Changes {
-    pub fn new(run: u64) -> Self {
-        Self { run, last: 1, whole_since: 1 }
-    }
-
-    /// A worker is forgotten.
-    pub fn forget(&mut self) {
-        self.last += 1;
-        self.whole_since = self.last;
-    }
 }
 
 impl Workers {
@@ -57,7 +24,7 @@ impl Workers {
         let next = changes.last + 1;
         for state in states.values_mut() {
             let (live, standing) = state.standing(patience, now_ms);
-            if !state.told.as_ref().is_some_and(|told| told.still_holds(state, live, standing.into())) {
+            if !state.told.as_ref().is_some_and(|told| told.still_holds(&state.worker, live, standing.into())) {
                 state.told = Some(Told { worker: state.brief(live, standing.into()), change: next });
                 changes.last = next;
             }
@@ -76,18 +43,6 @@ impl Workers {
     }
 }
 
-impl Told {
-    fn still_holds(&self, state: &State, live: bool, standing: i32) -> bool {
-        let (told, now) = (&self.worker, &state.worker);
-        told.live == live
-            && told.state == standing
-            && is_near(told.free_bytes, now.free_bytes)
-            && told.address == now.address
-            && told.zone == now.zone
-            && told.host == now.host
-    }
-}
-
 impl State {
     /// What gateways need of it.
     fn brief(&self, live: bool, standing: i32) -> Worker {
@@ -103,11 +58,6 @@ impl State {
             ..Default::default()
         }
     }
-}
-
-fn is_near(told_bytes: u64, free_bytes: u64) -> bool {
-    let is_plenty = told_bytes.min(free_bytes) >= EXACT_FREE_BYTES;
-    told_bytes == free_bytes || (is_plenty && told_bytes.abs_diff(free_bytes) <= told_bytes / FREE_SHARE)
 }
 
 #[cfg(test)]

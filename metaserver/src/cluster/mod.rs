@@ -21,6 +21,7 @@ mod sweep;
 mod testing;
 #[cfg(test)]
 mod tests;
+mod told;
 pub mod workers;
 
 use crate::error::Error;

@@ -1,8 +1,8 @@
 //! The workers that have registered: where they are, how full, what operators want of them, and when they were last
 //! heard of.
 
-use super::following::{Changes, Told};
 use super::members::{Member, Members, Patience};
+use super::told::{Changes, Told};
 use crate::error::Error;
 use crate::namespace::Namespace;
 use crate::records::decode;
@@ -10,6 +10,7 @@ use crate::records::key::successor;
 use crate::records::worker::{self, Duty, WorkerRecord};
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::{AtomicI64, Ordering};
 use weir_proto::v1::{Worker, WorkerDisk, WorkerHeartbeatRequest, WorkerState};
 
 /// Blocks that a worker can be about to be asked for. More wait for the next look at all blocks.
@@ -26,7 +27,8 @@ pub(crate) struct Workers {
     pub(super) states: Mutex<BTreeMap<u64, State>>,
     /// Taken after `states` by who needs both.
     pub(super) changes: Mutex<Changes>,
-    started_ms: i64,
+    /// Since when a worker could be heard.
+    started_ms: AtomicI64,
 }
 
 #[derive(Default)]
@@ -36,7 +38,7 @@ pub(super) struct State {
     pub disabled: bool,
     /// Since the metaserver started.
     pub has_reported: bool,
-    /// When it was last heard of; of one that has not reported, when the metaserver started.
+    /// When it was last heard of; of one that has not reported, since when it could be.
     pub heard_ms: i64,
     pub inventory_wanted: bool,
     pub last_inventory_ms: i64,
@@ -110,7 +112,14 @@ impl Workers {
             .await?;
         namespace.metrics.workers.set(i64::try_from(states.len()).unwrap_or(i64::MAX));
         let changes = Mutex::new(Changes::new(namespace.clock.random_u64()));
-        Ok(Self { states: Mutex::new(states), changes, started_ms })
+        Ok(Self { states: Mutex::new(states), changes, started_ms: AtomicI64::new(started_ms) })
+    }
+
+    /// Those that have not reported have a whole time-out from now on: they could not before.
+    pub fn renew_patience(&self, now_ms: i64) {
+        self.started_ms.store(now_ms, Ordering::Relaxed);
+        let mut states = self.states.lock();
+        states.values_mut().filter(|state| !state.has_reported).for_each(|state| state.heard_ms = now_ms);
     }
 
     pub fn is_known(&self, worker_id: u64) -> bool {
@@ -191,7 +200,7 @@ impl Workers {
         Members {
             by_id: self.states.lock().iter_mut().map(member).collect(),
             patience: patience(namespace),
-            unknown_silence_ms: now_ms.saturating_sub(self.started_ms),
+            unknown_silence_ms: now_ms.saturating_sub(self.started_ms.load(Ordering::Relaxed)),
         }
     }
 

@@ -92,6 +92,47 @@ pub fn name(key: &[u8]) -> Result<u64, RecordError> {
     KeyReader::new(Kind::Block, key)?.number()
 }
 
+impl BlockRecord {
+    /// One shard of a coded block as if it were a block that wants one copy; of a replicated block, which has no shards,
+    /// all of it. None: there is no such shard.
+    pub fn part(&self, shard: Option<usize>) -> Option<Self> {
+        match (&self.coded, shard) {
+            (None, None) => Some(self.clone()),
+            (Some(coded), Some(shard)) => {
+                let holds = |id: &u64| coded.shard_of(*id) == Some(shard);
+                Some(Self {
+                    length_bytes: coded.shard_bytes(self.length_bytes, shard),
+                    crc32c: *coded.shard_crc32c.get(shard)?,
+                    worker_ids: self.worker_ids.iter().copied().filter(holds).collect(),
+                    invalid_worker_ids: self.invalid_worker_ids.iter().copied().filter(holds).collect(),
+                    condemned: self.condemned,
+                    wanted: 1,
+                    ..Self::default()
+                })
+            }
+            _ => None,
+        }
+    }
+
+    /// Which part of the block a worker holds, or could: see [`BlockRecord::part`].
+    pub fn shard_of(&self, worker_id: u64) -> Option<usize> {
+        self.coded.as_ref()?.shard_of(worker_id)
+    }
+
+    /// What a worker that holds a part of the block holds, in bytes.
+    pub fn held_bytes(&self, worker_id: u64) -> u64 {
+        match (&self.coded, self.shard_of(worker_id)) {
+            (Some(coded), Some(shard)) => coded.shard_bytes(self.length_bytes, shard),
+            _ => self.length_bytes,
+        }
+    }
+
+    /// So many different live parts are needed to read it.
+    pub fn needed_count(&self) -> usize {
+        self.coded.as_ref().map_or(1, CodedRecord::needed)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,6 +1,5 @@
 //! How a block is coded: its shape, and which of its workers holds which shard. A part of the block's record.
 
-use super::block::BlockRecord;
 use weir_coding::Layout;
 use weir_proto::v1;
 
@@ -67,7 +66,7 @@ impl CodedRecord {
         self.holders.push(ShardHolderRecord { worker_id, shard: u32::try_from(shard).unwrap_or(u32::MAX) });
     }
 
-    fn shard_bytes(&self, block_bytes: u64, shard: usize) -> u64 {
+    pub(super) fn shard_bytes(&self, block_bytes: u64, shard: usize) -> u64 {
         // What is committed has a shape; of what has none no shard is longer than the block.
         Layout::new(self.data_shards, self.parity_shards, self.cell_bytes.into())
             .map_or(block_bytes, |layout| layout.shard_bytes(block_bytes, shard))
@@ -84,50 +83,10 @@ impl CodedRecord {
     }
 }
 
-impl BlockRecord {
-    /// One shard of a coded block as if it were a block that wants one copy; of a replicated block, which has no shards,
-    /// all of it. None: there is no such shard.
-    pub fn part(&self, shard: Option<usize>) -> Option<Self> {
-        match (&self.coded, shard) {
-            (None, None) => Some(self.clone()),
-            (Some(coded), Some(shard)) => {
-                let holds = |id: &u64| coded.shard_of(*id) == Some(shard);
-                Some(Self {
-                    length_bytes: coded.shard_bytes(self.length_bytes, shard),
-                    crc32c: *coded.shard_crc32c.get(shard)?,
-                    worker_ids: self.worker_ids.iter().copied().filter(holds).collect(),
-                    invalid_worker_ids: self.invalid_worker_ids.iter().copied().filter(holds).collect(),
-                    condemned: self.condemned,
-                    wanted: 1,
-                    ..Self::default()
-                })
-            }
-            _ => None,
-        }
-    }
-
-    /// Which part of the block a worker holds, or could: see [`BlockRecord::part`].
-    pub fn shard_of(&self, worker_id: u64) -> Option<usize> {
-        self.coded.as_ref()?.shard_of(worker_id)
-    }
-
-    /// What a worker that holds a part of the block holds, in bytes.
-    pub fn held_bytes(&self, worker_id: u64) -> u64 {
-        match (&self.coded, self.shard_of(worker_id)) {
-            (Some(coded), Some(shard)) => coded.shard_bytes(self.length_bytes, shard),
-            _ => self.length_bytes,
-        }
-    }
-
-    /// So many different live parts are needed to read it.
-    pub fn needed_count(&self) -> usize {
-        self.coded.as_ref().map_or(1, CodedRecord::needed)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::records::block::BlockRecord;
     use crate::records::testing::round_trips;
 
     fn coded() -> BlockRecord {

@@ -13,6 +13,7 @@ pub mod coded;
 pub mod condemned;
 pub mod content;
 pub mod counter;
+mod error;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzzing;
 pub mod grant;
@@ -20,6 +21,7 @@ pub mod group;
 pub mod holder;
 pub mod inline;
 pub mod key;
+mod kind;
 pub mod managed_policy;
 pub mod manifest;
 pub mod object;

@@ -9,7 +9,8 @@
 //!
 //! The kind lies under the checksum, so that a value under another record's key is found out.
 
-use super::key::Kind;
+pub use super::error::RecordError;
+use super::kind::Kind;
 use bytes::{BufMut, Bytes, BytesMut};
 use crc_fast::{CrcAlgorithm, checksum};
 
@@ -21,22 +22,6 @@ const HEADER_BYTES: usize = 6;
 /// A message that is stored under keys of one kind.
 pub trait Record: prost::Message + Default {
     const KIND: Kind;
-}
-
-/// A value that is not what was stored.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the {kind} record under key {key} is damaged: {detail}")]
-pub struct RecordError {
-    pub kind: Kind,
-    /// The key, with bytes that are not printable escaped.
-    pub key: String,
-    pub detail: String,
-}
-
-impl RecordError {
-    pub fn new(kind: Kind, key: &[u8], detail: impl Into<String>) -> Self {
-        Self { kind, key: key.escape_ascii().to_string(), detail: detail.into() }
-    }
 }
 
 /// The value to store for a record.

@@ -1,9 +1,10 @@
 //! What each request goes through before the service: it is counted, and its client is named.
 
 use super::activity::{Activity, Guarded};
-use super::peer::{Peer, TrustedProxies};
+use super::peer::Peer;
 use super::refused::{Refusal, RefusalObserver};
 use super::{BoxError, Limits};
+use crate::trusted_proxies::TrustedProxies;
 use futures::TryFutureExt as _;
 use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;

@@ -1,8 +1,8 @@
 //! What connections may take. Each number is a setting or a named constant, and bounds what one client can hold.
 
-use super::peer::TrustedProxies;
 use super::refused::RefusalObserver;
 use crate::config::GatewaySettings;
+use crate::trusted_proxies::TrustedProxies;
 use bytes::Bytes;
 use std::time::Duration;
 
@@ -108,7 +108,7 @@ impl From<&GatewaySettings> for Limits {
             idle_timeout: Duration::from_millis(settings.idle_timeout_ms),
             write_timeout: Duration::from_millis(settings.body_idle_timeout_ms),
             http2: Http2Limits { connection_max_count: settings.http2_connection_max_count, ..Http2Limits::default() },
-            trusted_proxies: TrustedProxies::from_settings(settings),
+            trusted_proxies: TrustedProxies::of_checked(&settings.trusted_proxies),
             refusal: Bytes::from_static(REFUSAL),
             observer: RefusalObserver::default(),
         }

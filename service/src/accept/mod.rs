@@ -16,8 +16,9 @@ mod refused;
 mod screen;
 mod slots;
 
+pub use crate::trusted_proxies::TrustedProxies;
 pub use limits::{Http2Limits, Limits, Ping, Protocols};
-pub use peer::{Peer, TrustedProxies};
+pub use peer::Peer;
 pub use refused::{Refusal, RefusalObserver, Refused};
 
 use crate::network::{TcpListener, TcpStream};

@@ -1,11 +1,9 @@
 //! Who a request comes from: the connection's other end, or what a trusted proxy says of its own.
 
-use crate::config::GatewaySettings;
 use crate::tls::TlsVersion;
+use crate::trusted_proxies::TrustedProxies;
 use http::HeaderMap;
-use ipnet::IpNet;
-use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::net::SocketAddr;
 
 const FORWARDED_FOR: &str = "x-forwarded-for";
 const FORWARDED_PROTOCOL: &str = "x-forwarded-proto";
@@ -21,33 +19,7 @@ pub struct Peer {
     pub tls_version: Option<TlsVersion>,
 }
 
-/// The networks whose word about a client's address is taken. Cheap to clone.
-#[derive(Clone, Debug, Default)]
-pub struct TrustedProxies {
-    networks: Arc<[IpNet]>,
-}
-
 impl TrustedProxies {
-    /// From addresses, such as `10.0.0.1`, and networks, such as `10.0.0.0/8`; the first that is neither is returned.
-    ///
-    /// # Errors
-    /// That text.
-    pub fn parse(texts: &[String]) -> Result<Self, &str> {
-        let networks: Result<Vec<IpNet>, &str> = texts.iter().map(|text| network(text).ok_or(text.as_str())).collect();
-        Ok(Self { networks: networks?.into() })
-    }
-
-    /// Of settings that were checked: what is no network there trusts nobody.
-    pub fn from_settings(settings: &GatewaySettings) -> Self {
-        Self { networks: settings.trusted_proxies.iter().filter_map(|text| network(text)).collect() }
-    }
-
-    /// Is this one of them? Also in its form as an IPv6 address.
-    pub fn contains(&self, address: IpAddr) -> bool {
-        let address = address.to_canonical();
-        self.networks.iter().any(|network| network.contains(&address))
-    }
-
     /// The client of a request that came over a connection from `peer`.
     ///
     /// Proxies append the address that they were called from to X-Forwarded-For. So it is read from its end, past those
@@ -55,7 +27,7 @@ impl TrustedProxies {
     /// Where it does not say, the last proxy that is known stands for the client. Of X-Forwarded-Proto the last value
     /// counts for the same reason.
     pub fn client(&self, peer: Peer, headers: &HeaderMap) -> Peer {
-        if self.networks.is_empty() || !self.contains(peer.address.ip()) {
+        if self.is_empty() || !self.contains(peer.address.ip()) {
             return peer;
         }
         let mut client = peer;
@@ -72,11 +44,6 @@ impl TrustedProxies {
         }
         client
     }
-}
-
-fn network(text: &str) -> Option<IpNet> {
-    let text = text.trim();
-    text.parse().ok().or_else(|| Some(text.parse::<IpAddr>().ok()?.into()))
 }
 
 /// The values of a header that is a list, in all its lines. A line that is no text counts as one value that is none.

@@ -223,7 +223,8 @@ pub const KEYS: &[Key] = &[
         Choice(StandbyMode::ALL),
         "`none`: no standby is taken. `optional`: a commit is answered when the standby has it on disk, too; one that \
          falls away is let go, and commits go on without it until it has caught up. `required`: no commit is answered \
-         without it, and clients get 503 until it is back",
+         without it, and clients get 503 until it is back. A metaserver that is started anew answers nothing before the \
+         standby that it had follows again; with `optional`, for `standby_timeout_ms` at most",
     ),
     key(
         "metaserver.standby_timeout_ms",

@@ -16,7 +16,7 @@ pub use keys::{FOLDER_MAX_COUNT, REPLICATION_MAX};
 pub use load::{Origin, Sources, load};
 pub use secret_files::ExposedFile;
 pub use settings::{GatewaySettings, MetaserverSettings, ServiceSettings, StandbyMode, WorkerSettings};
-pub use validate::check_secret_pair;
+pub use validate::{SECRET_MIN_CHARS, check_secret_pair};
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;

@@ -3,10 +3,13 @@
 use super::keys::{self, FOLDER_MAX_COUNT};
 use super::value::Kind;
 use super::{Config, ConfigError, GatewaySettings};
-use crate::accept::TrustedProxies;
-use crate::peer_auth::SECRET_MIN_CHARS;
+use crate::trusted_proxies::TrustedProxies;
 use std::ops::RangeInclusive;
 use std::path::Path;
+
+/// The shortest secret taken, in characters. Whoever reaches a role's port gets a MAC of what they sent, and may try on
+/// their own which secret makes it.
+pub const SECRET_MIN_CHARS: usize = 32;
 
 /// Of a key that an operator gives.
 const ACCESS_KEY_CHARS: RangeInclusive<usize> = 3..=128;
@@ -105,7 +108,7 @@ fn texts(config: &Config) -> Result<(), ConfigError> {
     if !matches!(service.log_format.as_str(), "text" | "json") {
         return Err(wrong(config, "log_format", &service.log_format, "text or json"));
     }
-    if let Err(error) = crate::telemetry::check_filter(&service.log) {
+    if let Err(error) = crate::log_filter::check(&service.log) {
         return Err(wrong(config, "log", &service.log, &format!("a level or a filter by module ({error})")));
     }
     let endpoint = &service.otlp_endpoint;

@@ -20,14 +20,15 @@ pub fn is_simulated() -> bool {
 pub(super) async fn connect(address: &Uri) -> Result<TcpStream, BoxError> {
     let (host, port) = (address.host().unwrap_or_default(), address.port_u16().unwrap_or(80));
     let connecting = turmoil::net::TcpStream::connect((host, port));
-    Ok(TcpStream::Simulated(tokio::time::timeout(CONNECT_TIMEOUT, connecting).await??))
+    Ok(TcpStream::Simulated(Box::new(tokio::time::timeout(CONNECT_TIMEOUT, connecting).await??)))
 }
 
 /// One end of a connection.
 #[derive(Debug)]
 pub enum TcpStream {
     Machine(tokio::net::TcpStream),
-    Simulated(turmoil::net::TcpStream),
+    /// Apart, so that a connection of the machine's does not grow with it.
+    Simulated(Box<turmoil::net::TcpStream>),
 }
 
 /// Connections come in here.
@@ -53,7 +54,7 @@ impl TcpListener {
         match self {
             Self::Machine(listener) => listener.accept().await.map(|(stream, from)| (stream.into(), from)),
             Self::Simulated(listener) => {
-                listener.accept().await.map(|(stream, from)| (TcpStream::Simulated(stream), from))
+                listener.accept().await.map(|(stream, from)| (TcpStream::Simulated(Box::new(stream)), from))
             }
         }
     }

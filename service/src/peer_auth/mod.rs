@@ -28,16 +28,13 @@ mod window;
 pub(crate) use answering::Verified;
 pub(crate) use calling::{Link, Proving};
 
+use crate::config::{SECRET_MIN_CHARS, ServiceSettings};
+use crate::shutdown::Shutdown;
 use crate::tls::{ClusterTls, KeyPairFiles, TlsError};
-use crate::{config::ServiceSettings, shutdown::Shutdown};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 use std::fmt;
 use std::sync::Arc;
-
-/// The shortest secret taken, in characters. Whoever reaches a role's port gets a MAC of what they sent, and may try on
-/// their own which secret makes it.
-pub const SECRET_MIN_CHARS: usize = 32;
 
 /// Why there is no secret.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]

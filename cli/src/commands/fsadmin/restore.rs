@@ -1,6 +1,6 @@
 //! `weir fsadmin restore`
 
-use crate::commands::standalone::metadata_folder;
+use crate::commands::process::metadata_folder;
 use crate::commands::{cluster_secret, told};
 use crate::shell::Exit;
 use crate::shell::connect::PlaceArgs;

@@ -2,8 +2,8 @@
 
 use super::error::ClusterError;
 use super::metaservers;
-use super::plan::{GATEWAY, METASERVER, STANDBY, WORKER};
 use super::record::{Entry, Record};
+use super::record::{GATEWAY, METASERVER, STANDBY, WORKER};
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs::{self, File};
 use std::io;

@@ -2,8 +2,8 @@
 //! restart.
 
 use super::error::ClusterError;
-use super::plan::{METASERVER, STANDBY};
 use super::record::Entry;
+use super::record::{METASERVER, STANDBY};
 use std::path::Path;
 use weir_metaserver::standby::{Past, past};
 use weir_service::disk::SystemDisk;

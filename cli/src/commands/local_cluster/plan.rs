@@ -4,17 +4,12 @@ use super::Args;
 use super::error::ClusterError;
 use super::metaservers;
 use super::ports::Ports;
-use super::record::{Entry, Record};
+use super::record::{Entry, GATEWAY, METASERVER, Record, WORKER};
 use crate::commands::process::addresses_for_clients;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use weir_service::config::{Config, Origin};
 
-pub const METASERVER: &str = "metaserver";
-/// A metaserver that follows another one.
-pub const STANDBY: &str = "standby";
-pub const WORKER: &str = "worker";
-pub const GATEWAY: &str = "gateway";
 /// In the cluster's folder.
 pub const LOGS_NAME: &str = "logs";
 

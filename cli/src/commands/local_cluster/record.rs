@@ -10,6 +10,13 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use weir_service::disk::Disk;
 
+/// Roles, as they are told.
+pub const METASERVER: &str = "metaserver";
+/// A metaserver that follows another one.
+pub const STANDBY: &str = "standby";
+pub const WORKER: &str = "worker";
+pub const GATEWAY: &str = "gateway";
+
 /// In the cluster's folder.
 pub const NAME: &str = "cluster.json";
 

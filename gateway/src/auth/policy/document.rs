@@ -4,6 +4,7 @@
 use super::facts::Ask;
 use super::facts::EXISTING_TAG;
 use super::json::Json;
+use super::kind::{DocumentKind, PolicyError};
 use super::pattern::{Pattern, Wildcard};
 use super::principal::Named;
 use super::statement::{Effect, Selection, Statement};
@@ -15,37 +16,6 @@ use weir_proto::v1::PrincipalId;
 const BUCKET_MAX_BYTES: usize = 20 << 10;
 /// Of any other, in bytes. What each may have exactly, without its white space, is the directory's matter.
 const OTHER_MAX_BYTES: usize = 128 << 10;
-
-/// What a document belongs to, which decides what it may say.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum DocumentKind {
-    /// A user, a group or a role; managed ones too.
-    Identity,
-    /// Temporary credentials.
-    Session,
-    /// A role: who may take it.
-    Trust,
-    Bucket {
-        bucket: String,
-    },
-}
-
-/// Why a document is refused.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum PolicyError {
-    #[error("This policy contains invalid Json: {0}")]
-    Json(String),
-    #[error("the policy has {length} bytes; {allowed} are allowed")]
-    TooLong { length: usize, allowed: usize },
-    #[error("{0}")]
-    Invalid(String),
-}
-
-impl PolicyError {
-    pub(super) fn invalid(reason: impl Into<String>) -> Self {
-        Self::Invalid(reason.into())
-    }
-}
 
 /// What a document says of what is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

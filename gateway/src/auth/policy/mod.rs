@@ -21,6 +21,7 @@ mod facts;
 pub(crate) mod fuzzing;
 mod json;
 mod key;
+mod kind;
 #[cfg(test)]
 mod matrix;
 mod operator;
@@ -32,7 +33,8 @@ mod statement;
 
 pub use current::as_of_now;
 pub use decide::{Decision, Reason, Sources, decide, is_within_bounds};
-pub use document::{DocumentKind, PolicyDocument, PolicyError, Verdict};
+pub use document::{PolicyDocument, Verdict};
 pub use facts::{Ask, Facts};
 pub use key::HEADER_KEYS;
+pub use kind::{DocumentKind, PolicyError};
 pub use pattern::Pattern;

@@ -2,7 +2,7 @@
 //! <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html>
 
 use super::facts::Facts;
-use super::piece::Piece;
+use super::piece::{Item, Piece};
 
 /// A text with `*` for any run of characters, `?` for any one, and, from version 2012-10-17 on, `${…}` for what the
 /// request says.
@@ -22,14 +22,6 @@ pub enum Part {
         key: String,
         default: Option<String>,
     },
-}
-
-/// An element of a wildcard.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Item {
-    Char(char),
-    One,
-    Run,
 }
 
 /// A pattern without variables, cut at its runs.
@@ -131,24 +123,6 @@ fn expanded(parts: &[Part], facts: &Facts) -> Option<Wildcard> {
         }
     }
     Some(Wildcard::of(items))
-}
-
-impl Item {
-    fn of(character: char) -> Self {
-        match character {
-            '*' => Self::Run,
-            '?' => Self::One,
-            other => Self::Char(other),
-        }
-    }
-
-    pub(super) fn matches(self, character: char) -> bool {
-        match self {
-            Self::Char(own) => own == character,
-            Self::One => true,
-            Self::Run => false,
-        }
-    }
 }
 
 impl Wildcard {

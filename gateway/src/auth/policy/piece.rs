@@ -1,10 +1,17 @@
 //! A run of a pattern between two stars, and where it comes in a text. The text is what a stranger sends, and the piece
 //! may be long: the time must not be that of one times the other.
 
-use super::pattern::Item;
 use std::collections::HashMap;
 
 const WORD_BITS: usize = u64::BITS as usize;
+
+/// An element of a wildcard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Item {
+    Char(char),
+    One,
+    Run,
+}
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Piece {
@@ -12,6 +19,24 @@ pub struct Piece {
     pub items: Vec<Item>,
     /// The same as a text; none where a character may be any.
     pub text: Option<Box<str>>,
+}
+
+impl Item {
+    pub(super) fn of(character: char) -> Self {
+        match character {
+            '*' => Self::Run,
+            '?' => Self::One,
+            other => Self::Char(other),
+        }
+    }
+
+    fn matches(self, character: char) -> bool {
+        match self {
+            Self::Char(own) => own == character,
+            Self::One => true,
+            Self::Run => false,
+        }
+    }
 }
 
 impl Piece {

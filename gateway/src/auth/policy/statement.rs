@@ -1,9 +1,9 @@
 //! A statement: who may, or may not, do what to what, and when.
 
 use super::condition::Condition;
-use super::document::{DocumentKind, PolicyError};
 use super::facts::Ask;
 use super::json::Json;
+use super::kind::{DocumentKind, PolicyError};
 use super::pattern::Pattern;
 use super::principal::{Named, Principal, leave_out, texts};
 

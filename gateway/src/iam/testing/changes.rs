@@ -1,6 +1,6 @@
 //! What each change comes to: AWS's rules of what may be made and deleted, without its limits.
 
-use super::metaserver::State;
+use super::state::State;
 use weir_proto::v1::access_entry::Entry;
 use weir_proto::v1::change_access_request::Change;
 use weir_proto::v1::{self, AccessKind, Reason};

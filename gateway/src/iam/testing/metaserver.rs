@@ -1,6 +1,7 @@
 //! The service `Access` over a directory in memory.
 
 use super::changes;
+use super::state::State;
 use crate::auth::Directory;
 use futures::stream::{self, BoxStream, StreamExt as _};
 use parking_lot::Mutex;
@@ -14,20 +15,6 @@ const BEGINNING_MS: i64 = 1_767_323_045_000;
 
 pub(super) struct FakeMetaserver {
     state: Mutex<State>,
-}
-
-pub(super) struct State {
-    pub directory: Directory,
-    pub now_ms: i64,
-    made: u64,
-}
-
-impl State {
-    /// An id that no other has: `AIDA00000000000000001`.
-    pub fn new_id(&mut self, prefix: &str) -> String {
-        self.made += 1;
-        format!("{prefix}{:017}", self.made)
-    }
 }
 
 impl Default for FakeMetaserver {

@@ -3,6 +3,7 @@
 mod changes;
 mod metaserver;
 mod shapes;
+mod state;
 
 use super::{AccessChanges, IamAction, IamApi, perform};
 use crate::auth::{Directory, Identity};

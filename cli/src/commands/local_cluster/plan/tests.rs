@@ -1,3 +1,4 @@
+use super::super::record::STANDBY;
 use super::*;
 use crate::commands::{Cli, Command, ConfigArgs};
 use clap::Parser as _;
