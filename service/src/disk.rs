@@ -9,6 +9,9 @@ use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+/// Random at each start of the machine's kernel (Linux).
+const BOOT_ID_FILE: &str = "/proc/sys/kernel/random/boot_id";
+
 /// A file of a [`Disk`]. Reads and writes are positioned, so a file can be shared among threads.
 pub trait DiskFile: Send + Sync {
     /// Reads exactly `buffer.len()` bytes; `UnexpectedEof` when the file is shorter.
@@ -55,6 +58,11 @@ pub trait Disk: Send + Sync + 'static {
     /// Makes the names in a folder durable.
     fn sync_dir(&self, path: &Path) -> io::Result<()>;
     fn space(&self, path: &Path) -> io::Result<Space>;
+    /// A text that all folders of one file system have in common, and no others on this or any other machine. Empty: not
+    /// known.
+    fn file_system(&self, _path: &Path) -> io::Result<String> {
+        Ok(String::new())
+    }
     /// Locks a name in a folder that exists against other processes, and other calls of this; makes the file. Held as
     /// long as what is returned; a process that ends has no locks.
     ///
@@ -183,6 +191,13 @@ impl Disk for SystemDisk {
         Ok(Space { total_bytes: stat.f_blocks * stat.f_frsize, available_bytes: stat.f_bavail * stat.f_frsize })
     }
 
+    /// The machine is known by the kernel's boot id, which its containers share, as they may share a file system.
+    fn file_system(&self, path: &Path) -> io::Result<String> {
+        use std::os::unix::fs::MetadataExt;
+        let boot_id = std::fs::read_to_string(BOOT_ID_FILE)?;
+        Ok(format!("{}:{:x}", boot_id.trim(), path.metadata()?.dev()))
+    }
+
     fn lock(&self, path: &Path) -> io::Result<Box<dyn DiskLock>> {
         let file = OpenOptions::new().create(true).truncate(false).write(true).open(path)?;
         file.try_lock()?;
@@ -211,6 +226,17 @@ mod tests {
         assert_eq!(file.len().unwrap(), 4096);
         assert!(disk.create_new(&path).is_err());
         assert_eq!(disk.list(path.parent().unwrap()).unwrap(), [PathBuf::from("file")]);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn folders_of_one_file_system_have_its_text_in_common() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("a")).unwrap();
+        let of = |path: &Path| SystemDisk.file_system(path).unwrap();
+        assert_eq!(of(folder.path()), of(&folder.path().join("a")));
+        assert_ne!(of(folder.path()), of(Path::new("/proc")));
+        assert!(SystemDisk.file_system(&folder.path().join("b")).is_err());
     }
 
     #[test]

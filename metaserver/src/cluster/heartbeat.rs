@@ -57,8 +57,10 @@ impl Cluster {
 
     /// Copies are damaged: they do not count any more, and their blocks are looked at anew.
     pub(super) async fn invalidate(&self, worker_id: u64, block_ids: &[u64]) -> Result<(), Error> {
-        let news = self.namespace.invalidate_copies(worker_id, block_ids).await?;
-        news.into_iter().for_each(|block_id| self.repair.look_at(block_id));
+        for block_id in self.namespace.invalidate_copies(worker_id, block_ids).await? {
+            self.repair.look_at(block_id);
+            self.sweep.outdate();
+        }
         Ok(())
     }
 
@@ -77,6 +79,7 @@ impl Cluster {
                 self.namespace.metrics.missing_copies.inc();
                 tracing::error!(worker_id, block_id, "a worker does not have the copy of a block that it should have");
                 self.repair.look_at(block_id);
+                self.sweep.outdate();
             }
         }
         Ok(())
@@ -146,7 +149,7 @@ fn check_disks(disks: &[WorkerDisk]) -> Result<(), Error> {
     if disks.len() > FOLDER_MAX_COUNT {
         return Err(Error::invalid("disks", format!("a worker has at most {FOLDER_MAX_COUNT}")));
     }
-    let texts = disks.iter().flat_map(|disk| [&disk.disk_id, &disk.folder, &disk.failure]);
+    let texts = disks.iter().flat_map(|disk| [&disk.disk_id, &disk.folder, &disk.failure, &disk.file_system]);
     match texts.map(String::len).max() {
         Some(bytes) if bytes > DISK_TEXT_MAX_BYTES => {
             Err(Error::invalid("disks", format!("a text about a disk has at most {DISK_TEXT_MAX_BYTES} bytes")))

@@ -27,11 +27,16 @@ pub(super) const TURN_MS: u64 = 100;
 /// A pass that is wanted begins so long after the one before at the earliest.
 const PAUSE_MS: i64 = 500;
 
+/// One that is wanted only because what the one before found is not true any more waits longer: so long, and as long as
+/// that one took.
+const STALE_PAUSE_MS: i64 = 2_000;
+
 /// The scan, and what its last pass found.
 #[derive(Default)]
 pub(crate) struct Sweep {
     pass: tokio::sync::Mutex<Option<Pass>>,
     wanted: AtomicBool,
+    stale: AtomicBool,
     found: Mutex<Found>,
     /// The workers as they were when it was last looked whether a pass is wanted.
     noticed: Mutex<Vec<(u64, [bool; 4])>>,
@@ -41,11 +46,13 @@ pub(crate) struct Sweep {
 struct Found {
     redundancy: Redundancy,
     ended_ms: Option<i64>,
+    took_ms: i64,
     plan: Option<Plan>,
 }
 
 /// One look at all blocks.
 struct Pass {
+    began_ms: i64,
     next: Bytes,
     redundancy: Redundancy,
     missing: BTreeMap<usize, u64>,
@@ -65,11 +72,25 @@ impl Sweep {
         self.wanted.store(true, Ordering::Relaxed);
     }
 
+    /// What the last pass found is not true any more: another one begins within seconds, if the store is small enough to
+    /// be looked at that often.
+    pub fn outdate(&self) {
+        self.stale.store(true, Ordering::Relaxed);
+    }
+
     fn is_due(&self, now_ms: i64, interval_ms: i64) -> bool {
-        let Some(ended_ms) = self.found.lock().ended_ms else { return true };
+        let (ended_ms, took_ms) = {
+            let found = self.found.lock();
+            (found.ended_ms, found.took_ms)
+        };
+        let Some(ended_ms) = ended_ms else { return true };
         let since_ms = now_ms.saturating_sub(ended_ms);
+        let is_wanted = |flag: &AtomicBool, pause_ms| since_ms >= pause_ms && flag.load(Ordering::Relaxed);
         // Before the last look: the clock was set back, by nobody knows how much.
-        since_ms < 0 || since_ms >= interval_ms || (since_ms >= PAUSE_MS && self.wanted.load(Ordering::Relaxed))
+        since_ms < 0
+            || since_ms >= interval_ms
+            || is_wanted(&self.wanted, PAUSE_MS)
+            || is_wanted(&self.stale, took_ms.max(STALE_PAUSE_MS))
     }
 
     /// What the last pass found.
@@ -106,6 +127,11 @@ impl Cluster {
         let settings = &self.namespace.settings;
         if self.sweep.notice(&self.workers.members(&self.namespace)) || self.repair.take_overflowed() {
             self.sweep.want();
+        }
+        let short = self.namespace.short_blocks.take();
+        if !short.is_empty() {
+            short.into_iter().for_each(|block_id| self.repair.look_at(block_id));
+            self.sweep.outdate();
         }
         let interval_ms = i64::try_from(settings.repair_scan_interval_ms).unwrap_or(i64::MAX);
         let mut pass = self.sweep.pass.lock().await;
@@ -152,8 +178,10 @@ impl Cluster {
 
     fn begin_pass(&self) -> Pass {
         self.sweep.wanted.store(false, Ordering::Relaxed);
+        self.sweep.stale.store(false, Ordering::Relaxed);
         let members = self.workers.members(&self.namespace);
         Pass {
+            began_ms: self.namespace.clock.now_ms(),
             next: block::all(),
             redundancy: Redundancy::default(),
             missing: BTreeMap::new(),
@@ -225,6 +253,7 @@ impl Cluster {
         {
             let mut found = self.sweep.found.lock();
             (found.redundancy, found.ended_ms) = (redundancy, Some(now_ms));
+            found.took_ms = now_ms.saturating_sub(pass.began_ms).max(0);
         }
         let is_quiet = pass.is_quiet && self.repair.counts() == (0, 0);
         match pass.plan {
@@ -280,7 +309,7 @@ fn has_target(record: &BlockRecord, members: &Members) -> bool {
 mod tests {
     use super::Sweep;
     use crate::testing::Fixture;
-    use weir_proto::v1::MissingCopies;
+    use weir_proto::v1::{MissingCopies, WorkerHeartbeatRequest};
 
     #[test]
     fn a_clock_that_is_set_back_holds_up_no_look() {
@@ -316,6 +345,64 @@ mod tests {
         let missing = |copy_count, block_count| MissingCopies { copy_count, block_count };
         assert_eq!(found.missing, [missing(1, 1), missing(2, 1)]);
         assert_eq!((found.invalid_copy_count, found.surplus_copy_count), (1, 0));
+    }
+
+    /// What is missing by how much, as a turn two seconds after the last look has it.
+    async fn missing_soon(fixture: &Fixture) -> Vec<(u32, u64)> {
+        fixture.clock.advance(2_000);
+        fixture.beat(fixture.worker_id).await;
+        fixture.cluster.sweep_turn().await.unwrap();
+        let missing = fixture.cluster.sweep.redundancy().missing;
+        missing.into_iter().map(|missing| (missing.copy_count, missing.block_count)).collect()
+    }
+
+    #[tokio::test]
+    async fn a_block_that_is_committed_with_too_few_copies_is_counted_within_seconds() {
+        let fixture = Fixture::new().await;
+        fixture.bucket("photos").await;
+        fixture.beat(fixture.worker_id).await;
+        fixture.cluster.sweep_all().await;
+        fixture.put_on("photos", "whole", &[fixture.worker_id], 1).await;
+        assert_eq!(fixture.cluster.sweep.redundancy().block_count, 0);
+        fixture.put_on("photos", "short", &[fixture.worker_id], 2).await;
+        assert_eq!(missing_soon(&fixture).await, [(1, 1)]);
+        assert_eq!(missing_soon(&fixture).await, [(1, 1)], "once more, because repair was to look at it");
+        let as_of_ms = fixture.cluster.sweep.redundancy().as_of_ms;
+        assert_eq!(fixture.namespace.metrics.redundancy_as_of_seconds.get(), as_of_ms / 1_000);
+        missing_soon(&fixture).await;
+        assert_eq!(fixture.cluster.sweep.redundancy().as_of_ms, as_of_ms, "nothing has changed since");
+    }
+
+    #[tokio::test]
+    async fn copies_that_a_worker_reports_as_missing_or_damaged_are_counted_within_seconds() {
+        let fixture = Fixture::new().await;
+        fixture.bucket("photos").await;
+        let other = fixture.worker("", "").await;
+        let workers = [fixture.worker_id, other];
+        let block_id = fixture.put_on("photos", "cat", &workers, 2).await;
+        let damaged = fixture.put_on("photos", "dog", &workers, 2).await;
+        fixture.cluster.sweep_all().await;
+        assert_eq!(missing_soon(&fixture).await, []);
+        let report = |missing: &[u64], damaged: &[u64]| WorkerHeartbeatRequest {
+            worker_id: other,
+            missing_block_ids: missing.to_vec(),
+            damaged_block_ids: damaged.to_vec(),
+            ..Default::default()
+        };
+        fixture.cluster.worker_heartbeat(&report(&[block_id], &[])).await.unwrap();
+        assert_eq!(missing_soon(&fixture).await, [(1, 1)]);
+        fixture.cluster.worker_heartbeat(&report(&[], &[damaged])).await.unwrap();
+        assert_eq!(missing_soon(&fixture).await, [(1, 2)]);
+    }
+
+    #[test]
+    fn a_look_that_took_long_is_not_repeated_at_once_because_it_is_outdated() {
+        let sweep = Sweep::default();
+        (sweep.found.lock().ended_ms, sweep.found.lock().took_ms) = (Some(0), 60_000);
+        sweep.outdate();
+        assert_eq!([2_000, 59_999, 60_000].map(|now_ms| sweep.is_due(now_ms, 600_000)), [false, false, true]);
+        sweep.want();
+        assert!(sweep.is_due(500, 600_000), "repair waits for this one");
     }
 
     #[tokio::test]

@@ -45,6 +45,9 @@ pub(crate) fn add_new(transaction: &mut Transaction, extents: &[v1::WrittenExten
             (None, 0) => worker_ids.len(),
             (None, wanted) => wanted as usize,
         };
+        if worker_ids.len() < wanted {
+            transaction.note_short(extent.block_id);
+        }
         let record = BlockRecord {
             length_bytes: extent.length_bytes,
             crc32c: extent.crc32c,

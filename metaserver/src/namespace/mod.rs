@@ -26,6 +26,7 @@ pub mod rename;
 pub(crate) mod replicas;
 pub mod results;
 pub mod sessions;
+mod short;
 pub mod transaction;
 pub mod upload_listing;
 pub mod uploads;
@@ -46,6 +47,7 @@ use locks::KeyLocks;
 use marks::ReadMarks;
 use parking_lot::RwLock;
 use sessions::Sessions;
+use short::ShortBlocks;
 use std::collections::HashMap;
 use std::sync::Arc;
 use weir_proto::BucketName;
@@ -65,6 +67,8 @@ pub struct Namespace {
     pub(crate) ids: Ids,
     pub(crate) sessions: Sessions,
     pub(crate) marks: ReadMarks,
+    /// Committed with fewer copies than they want.
+    pub(crate) short_blocks: ShortBlocks,
     /// Seals the secrets of access keys.
     sealer: Arc<Sealer>,
     pub(crate) access: Arc<Access>,
@@ -100,6 +104,7 @@ impl Namespace {
             metrics,
             ids,
             sessions,
+            short_blocks: ShortBlocks::default(),
             sealer,
             access,
             locks: KeyLocks::default(),

@@ -53,12 +53,14 @@ impl BucketView {
 pub(crate) struct Transaction {
     batch: Batch,
     bytes: usize,
+    /// New blocks that have fewer copies than they want.
+    short_block_ids: Vec<u64>,
 }
 
 impl Transaction {
     /// One that gives space back, and is taken when the disk is nearly full.
     pub fn urgent() -> Self {
-        Self { batch: Batch { urgent: true, ..Batch::default() }, bytes: 0 }
+        Self { batch: Batch { urgent: true, ..Batch::default() }, ..Self::default() }
     }
 
     pub fn guard(&mut self, guard: Guard) {
@@ -99,6 +101,11 @@ impl Transaction {
         if let Some(write) = usage::add(usage, amount) {
             self.write(write);
         }
+    }
+
+    /// Once it is committed, the block is looked at: it has fewer copies than it wants.
+    pub fn note_short(&mut self, block_id: u64) {
+        self.short_block_ids.push(block_id);
     }
 
     /// Keys and values so far, in bytes.
@@ -153,9 +160,14 @@ impl Namespace {
     ///
     /// # Errors
     /// [`Error::Raced`]: a guard did not hold. [`Error::TooLarge`]: nothing was tried.
-    pub(crate) async fn commit(&self, transaction: Transaction) -> Result<(), Error> {
+    pub(crate) async fn commit(&self, mut transaction: Transaction) -> Result<(), Error> {
+        let short_block_ids = std::mem::take(&mut transaction.short_block_ids);
         let committed = self.store.commit(transaction.into_batch()?).await;
-        self.settled(committed)
+        self.settled(committed)?;
+        if !short_block_ids.is_empty() {
+            self.short_blocks.note(short_block_ids);
+        }
+        Ok(())
     }
 
     /// What a commit came to.

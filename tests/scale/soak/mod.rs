@@ -11,8 +11,8 @@ use subject::{Sample, Subject};
 const MEMORY_SLACK_BYTES: u64 = 64 << 20;
 /// The share that comes on top, in percent.
 const MEMORY_SLACK_PERCENT: u64 = 25;
-/// What a worker may keep on disk without a block: the segment that it appends to, and its small files.
-const EMPTY_WORKER_BYTES: u64 = (256 + 16) << 20;
+/// What a worker may keep on disk without a block: folders and small files.
+const EMPTY_WORKER_BYTES: u64 = 4 << 20;
 /// Open files that may be added between the first quarter of the load and its end.
 const FILES_SLACK: usize = 64;
 

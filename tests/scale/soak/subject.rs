@@ -10,8 +10,9 @@ use weir_tests::server::space_of;
 use weir_tests::{Client, Cluster, Server};
 
 const LOOK: Duration = Duration::from_secs(2);
-/// Compaction looks once a minute (`worker.compaction_interval_ms`): so long nothing may change before it is over.
-const QUIET: Duration = Duration::from_secs(70);
+/// Compaction looks once a minute (`worker.compaction_interval_ms`), and twice before it takes the segment that was
+/// appended to last: so long nothing may change before it is over.
+const QUIET: Duration = Duration::from_secs(130);
 
 pub enum Subject {
     Standalone(Box<Server>),

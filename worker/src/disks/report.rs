@@ -15,6 +15,8 @@ pub struct DiskReport {
     pub folder: PathBuf,
     /// None of a disk that has failed, or does not tell.
     pub usage: Option<Usage>,
+    /// [`weir_service::disk::Disk::file_system`].
+    pub file_system: String,
     /// Why it has failed.
     pub failure: Option<Arc<str>>,
 }
@@ -25,8 +27,14 @@ impl Disks {
         let report = |at: usize| {
             let folder = &self.folders[at];
             let usage = self.usage_of(at).ok();
-            let (failure, folder_path) = (folder.store.failure(), folder.path.clone());
-            DiskReport { id: folder.id, folder: folder_path, usage: usage.filter(|_| failure.is_none()), failure }
+            let failure = folder.store.failure();
+            DiskReport {
+                id: folder.id,
+                folder: folder.path.clone(),
+                usage: usage.filter(|_| failure.is_none()),
+                file_system: folder.store.file_system(),
+                failure,
+            }
         };
         (0..self.folders.len()).map(report).collect()
     }

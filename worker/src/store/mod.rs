@@ -55,6 +55,7 @@ use prometheus_client::registry::Registry;
 use quarantine::Quarantine;
 use segment::Segments;
 use segment::appender::Appender;
+use segment::compact::OpenLength;
 use std::collections::HashSet;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -73,7 +74,8 @@ pub struct BlockStore {
     appender: Appender,
     shared: Arc<Shared>,
     append_queue: Arc<Semaphore>,
-    compacting: tokio::sync::Mutex<()>,
+    /// Held while it compacts; the open segment as the last time found it.
+    compacting: tokio::sync::Mutex<Option<OpenLength>>,
     /// Compaction gives way to the end of the process.
     closing: AtomicBool,
 }

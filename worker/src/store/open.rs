@@ -10,6 +10,7 @@ use super::layout::{self, Layout};
 use super::quarantine::Quarantine;
 use super::segment::appender::Appender;
 use super::segment::open::Opened as OpenedSegments;
+use super::segment::scan::Damage;
 use super::segment::{self, record};
 use super::usage::Counters;
 use super::{BlockStore, Common, Shared, StoreOptions};
@@ -70,7 +71,7 @@ impl BlockStore {
             removed_remainders = files.removed_count,
             "the block store is open"
         );
-        let open = segments.open_segment(&shared.segments);
+        let open = segments.filling(&shared.segments, &shared.options);
         let appender = Appender::start(shared.clone(), open, segments.next_number)
             .map_err(StoreError::io("start the appender of", &shared.layout.segments))?;
         let append_queue = Arc::new(Semaphore::new(queue));
@@ -176,7 +177,10 @@ fn settle(
         shared.set_aside(*id, place, fault);
     }
     for found in &segments.segments {
-        for damage in found.damage.iter().filter(|damage| !quarantined.records.contains(&(found.number, damage.from))) {
+        // Damage to one record that was deleted concerns nobody.
+        let is_deleted = |damage: &Damage| damage.length_bytes.is_some() && found.deleted.contains(&damage.from);
+        let is_known = |damage: &Damage| quarantined.records.contains(&(found.number, damage.from));
+        for damage in found.damage.iter().filter(|damage| !is_known(damage) && !is_deleted(damage)) {
             shared.set_aside_scanned(found.number, damage);
         }
     }

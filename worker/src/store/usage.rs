@@ -88,6 +88,12 @@ impl BlockStore {
         })
     }
 
+    /// Empty: not known. Blocks the thread.
+    pub fn file_system(&self) -> String {
+        let shared = &self.shared;
+        shared.disk.file_system(&shared.layout.root).unwrap_or_default()
+    }
+
     /// Does not block.
     pub fn counters(&self) -> CounterValues {
         let counters = &self.shared.counters;

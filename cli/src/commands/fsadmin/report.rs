@@ -12,8 +12,9 @@ use crate::shell::usage::Help;
 use crate::shell::{Exit, Shell};
 use clap::Args;
 use jiff::tz::TimeZone;
+use std::collections::BTreeMap;
 use std::ffi::OsString;
-use weir_proto::v1;
+use weir_proto::v1::{self, WorkerState};
 
 pub const HELP: Help = Help {
     name: "report",
@@ -46,7 +47,16 @@ pub async fn run(args: &ReportArgs, shell: &Shell, out: &mut Output) -> Result<E
     Ok(Exit::DONE)
 }
 
+/// In place of what the metaserver has not heard since it started.
+const NOT_SINCE_START: &str = "not since start";
+
+/// Those that are missed: who was emptied may go.
+fn lost_workers(report: &v1::ReportResponse) -> usize {
+    report.workers.iter().filter(|worker| !worker.live && worker.state() != v1::WorkerState::Drained).count()
+}
+
 /// What the workers have together, in bytes.
+#[derive(Debug, Default, PartialEq, Eq)]
 struct Capacity {
     total: u64,
     used: u64,
@@ -54,14 +64,30 @@ struct Capacity {
 }
 
 impl Capacity {
-    /// Of the live ones: nothing can be put on the others.
+    /// Of the live ones: nothing can be put on the others. Those that are emptied hold something, but have no room. A
+    /// file system that several disks share is counted once.
     fn of(report: &v1::ReportResponse) -> Self {
-        let live = || report.workers.iter().filter(|worker| worker.live);
-        Self {
-            total: live().map(|worker| worker.capacity_bytes).sum(),
-            used: live().map(|worker| worker.used_bytes).sum(),
-            free: live().map(|worker| worker.free_bytes).sum(),
+        let mut sum = Self::default();
+        let mut shared: BTreeMap<&str, (u64, u64)> = BTreeMap::new();
+        for worker in report.workers.iter().filter(|worker| worker.live) {
+            sum.used += worker.used_bytes;
+            if matches!(worker.state(), WorkerState::Draining | WorkerState::Drained) {
+                continue;
+            }
+            sum.total += worker.capacity_bytes;
+            sum.free += worker.free_bytes;
+            // The worker's figures are the sums of its disks that are well.
+            for disk in worker.disks.iter().filter(|disk| disk.failure.is_empty() && !disk.file_system.is_empty()) {
+                sum.total = sum.total.saturating_sub(disk.capacity_bytes);
+                sum.free = sum.free.saturating_sub(disk.free_bytes);
+                let (capacity, free) = shared.entry(&disk.file_system).or_default();
+                *capacity = disk.capacity_bytes.max(*capacity);
+                *free = disk.free_bytes.max(*free);
+            }
         }
+        sum.total += shared.values().map(|(capacity, _)| capacity).sum::<u64>();
+        sum.free += shared.values().map(|(_, free)| free).sum::<u64>();
+        sum
     }
 }
 
@@ -107,6 +133,62 @@ fn sample() -> v1::ReportResponse {
         standby: None,
         epoch: 1,
         protocol: Some(v1::Protocol { current: 2, oldest: 1 }),
+        replication: 3,
+        replication_min: 0,
         store: vec![v1::Gauge { name: "journal_bytes".into(), value: 12 }],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Live, with disks of 100 bytes each, of which 60 are free.
+    fn worker(file_systems: &[&str]) -> v1::Worker {
+        let disk = |file_system: &&str| v1::WorkerDisk {
+            capacity_bytes: 100,
+            used_bytes: 10,
+            free_bytes: 60,
+            file_system: (*file_system).to_owned(),
+            ..Default::default()
+        };
+        let count = file_systems.len() as u64;
+        v1::Worker {
+            live: true,
+            capacity_bytes: 100 * count,
+            used_bytes: 10 * count,
+            free_bytes: 60 * count,
+            disks: file_systems.iter().map(disk).collect(),
+            ..Default::default()
+        }
+    }
+
+    fn capacity(workers: Vec<v1::Worker>) -> (u64, u64, u64) {
+        let Capacity { total, used, free } = Capacity::of(&v1::ReportResponse { workers, ..Default::default() });
+        (total, used, free)
+    }
+
+    #[test]
+    fn a_file_system_that_disks_share_is_counted_once() {
+        assert_eq!(capacity(vec![worker(&["a"]), worker(&["a"]), worker(&["a"])]), (100, 30, 60));
+        assert_eq!(capacity(vec![worker(&["a", "b"]), worker(&["c", "c"])]), (300, 40, 180));
+        assert_eq!(capacity(vec![worker(&[""]), worker(&["", ""])]), (300, 30, 180), "they do not tell");
+        let no_disks = v1::Worker { disks: Vec::new(), ..worker(&["a"]) };
+        assert_eq!(capacity(vec![no_disks.clone(), no_disks]), (200, 20, 120));
+    }
+
+    #[test]
+    fn a_worker_that_is_emptied_has_no_room_and_one_that_is_lost_nothing() {
+        let drained = v1::Worker { state: WorkerState::Drained.into(), ..worker(&["b"]) };
+        let lost = v1::Worker { live: false, ..worker(&["c"]) };
+        assert_eq!(capacity(vec![worker(&["a"]), drained, lost]), (100, 20, 60));
+    }
+
+    #[test]
+    fn a_disk_that_failed_is_in_neither_sum() {
+        let mut one = worker(&["a", "b"]);
+        one.disks[1] = v1::WorkerDisk { failure: "gone".into(), file_system: "b".into(), ..Default::default() };
+        (one.capacity_bytes, one.used_bytes, one.free_bytes) = (100, 10, 60);
+        assert_eq!(capacity(vec![one]), (100, 10, 60));
     }
 }

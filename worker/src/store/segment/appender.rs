@@ -1,7 +1,8 @@
 //! The one thread that appends to segments. Whoever waits while an fdatasync runs shares the next one.
 
+use super::filling::Filling;
 use super::record::{self, Header, Kind};
-use super::{Entry, Segment, deletions, index_file};
+use super::{Entry, deletions};
 use crate::store::checksum::Checksums;
 use crate::store::error::{StoreError, is_full};
 use crate::store::index::Place;
@@ -14,7 +15,6 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use weir_proto::BlockId;
-use weir_service::disk::DiskFile;
 use weir_service::planted::{Fault, planted};
 use weir_service::threads::{self, Receiver, RecvError, Sender, Thread, channel};
 use weir_service::trace::Trace;
@@ -23,8 +23,6 @@ use weir_service::trace::Trace;
 const BATCH_MAX_BYTES: u64 = 4 * 1024 * 1024;
 /// After so long without an append the mark is written that covers the last one.
 const IDLE: Duration = Duration::from_millis(500);
-/// A segment on a nearly full disk is smaller, but not smaller than this.
-const SEGMENT_MIN_BYTES: u64 = 64 * 1024;
 
 /// A block to append.
 pub struct Append {
@@ -51,15 +49,26 @@ impl Append {
     }
 }
 
+/// What the thread is asked for.
+enum Job {
+    Append(Append),
+    /// The open segment, with this number, has been this long for a while.
+    Rest {
+        number: u32,
+        length_bytes: u64,
+        done: oneshot::Sender<()>,
+    },
+}
+
 /// The way to the thread. Dropped, it waits until what was sent is done.
 pub struct Appender {
-    queue: Option<Sender<Append>>,
+    queue: Option<Sender<Job>>,
     thread: Option<Thread>,
 }
 
 impl Appender {
-    /// `open`: the segment to go on with, its file and the entries in it.
-    pub fn start(shared: Arc<Shared>, open: Option<OpenSegment>, next_number: u32) -> io::Result<Self> {
+    /// `open`: the segment to go on with.
+    pub fn start(shared: Arc<Shared>, open: Option<Filling>, next_number: u32) -> io::Result<Self> {
         let (queue, jobs) = channel();
         let mut work = Work { shared, open, next_number, buffer: Vec::new() };
         let thread = threads::start("weir-appender", move || async move { work.run(jobs).await })?;
@@ -70,8 +79,19 @@ impl Appender {
         // The thread ends only when the queue is dropped; should it have panicked, the reply's sender is dropped
         // here and the writer sees that.
         if let Some(queue) = &self.queue {
-            queue.send(append);
+            queue.send(Job::Append(append));
         }
+    }
+
+    /// The open segment was found as long as a while ago: unless something is appended meanwhile, the space that it does
+    /// not use is given back, and one that is mostly dead is left to compaction. Returns when that is done.
+    pub async fn rest(&self, number: u32, length_bytes: u64) {
+        let (done, is_done) = oneshot::channel();
+        if let Some(queue) = &self.queue {
+            queue.send(Job::Rest { number, length_bytes, done });
+        }
+        // Dropped without a word: there was something to append.
+        let _ = is_done.await;
     }
 }
 
@@ -86,47 +106,43 @@ impl Drop for Appender {
     }
 }
 
-/// The segment that is being filled.
-pub struct OpenSegment {
-    pub segment: Arc<Segment>,
-    pub file: Arc<dyn DiskFile>,
-    /// How much is preallocated.
-    pub capacity_bytes: u64,
-    /// Where the next record goes; all before is on disk.
-    pub position: u64,
-    pub entries: Vec<Entry>,
-    /// A mark covers all before `position`.
-    pub marked: bool,
-}
-
-impl OpenSegment {
-    /// One record of kind mark must always fit behind.
-    fn has_room(&self, record_bytes: u64) -> bool {
-        self.position + record_bytes + record::FIXED_BYTES as u64 <= self.capacity_bytes
-    }
-}
-
 struct Work {
     shared: Arc<Shared>,
-    open: Option<OpenSegment>,
+    open: Option<Filling>,
     next_number: u32,
     buffer: Vec<u8>,
 }
 
 impl Work {
-    async fn run(&mut self, mut jobs: Receiver<Append>) {
+    async fn run(&mut self, mut jobs: Receiver<Job>) {
         loop {
             match jobs.recv_timeout(IDLE).await {
-                Ok(first) => self.commit(gather(&mut jobs, first)),
+                Ok(job) => self.handle(job, &mut jobs),
                 Err(RecvError::Timeout) => {
                     self.mark();
                     // Nothing to mark any more: sleep until there is something to do.
                     match jobs.recv().await {
-                        Some(first) => self.commit(gather(&mut jobs, first)),
-                        None => return,
+                        Some(job) => self.handle(job, &mut jobs),
+                        None => return self.give_back(),
                     }
                 }
-                Err(RecvError::Disconnected) => return self.mark(),
+                Err(RecvError::Disconnected) => {
+                    self.mark();
+                    return self.give_back();
+                }
+            }
+        }
+    }
+
+    fn handle(&mut self, job: Job, jobs: &mut Receiver<Job>) {
+        match job {
+            Job::Append(first) => self.commit(gather(jobs, first)),
+            Job::Rest { number, length_bytes, done } => {
+                if self.open.as_ref().is_some_and(|open| (open.segment.number, open.position) == (number, length_bytes))
+                {
+                    self.rest();
+                }
+                let _ = done.send(());
             }
         }
     }
@@ -164,7 +180,7 @@ impl Work {
         let mut end = start;
         for append in batch.iter_mut() {
             let record_bytes = append.record_bytes();
-            if end + record_bytes + record::FIXED_BYTES as u64 > open.capacity_bytes {
+            if end + record_bytes + record::FIXED_BYTES as u64 > open.allocated_bytes {
                 break;
             }
             encode(append, open.segment.number, end, start, &mut buffer);
@@ -278,7 +294,7 @@ impl Work {
         if result.is_ok() {
             open.position += buffer.len() as u64;
             open.segment.length_bytes.store(open.position, Ordering::Release);
-            if !open.has_room(record::record_bytes(0)) {
+            if !open.may_hold(record::record_bytes(0)) {
                 self.seal();
             }
         }
@@ -286,72 +302,72 @@ impl Work {
 
     /// Sees to an open segment with room for a record, a new one if need be.
     fn make_room(&mut self, record_bytes: u64, keep_reserve: bool) -> Result<(), StoreError> {
-        if !self.open.as_ref().is_some_and(|open| open.has_room(record_bytes)) {
-            self.seal();
-            self.open = Some(self.create(record_bytes, keep_reserve)?);
-        }
-        Ok(())
+        let mut open = match self.open.take() {
+            Some(open) if open.may_hold(record_bytes) => open,
+            full => {
+                if let Some(full) = full {
+                    full.seal(&self.shared);
+                }
+                self.create(record_bytes)?
+            }
+        };
+        let grown = open.grow(&self.shared, record_bytes, keep_reserve);
+        self.open = Some(open);
+        grown
     }
 
-    /// Ends the open segment: its records are all on disk.
+    /// Ends the open segment.
     fn seal(&mut self) {
-        let Some(open) = self.open.take() else { return };
-        if let Err(error) = seal(&self.shared, &*open.file, &open.segment, &open.entries) {
-            let number = open.segment.number;
-            tracing::warn!(segment = number, %error, "a segment has no index file; the next start will read it whole");
+        if let Some(open) = self.open.take() {
+            open.seal(&self.shared);
         }
-        // From now on compaction may take it.
-        open.segment.sealed.store(true, Ordering::Release);
     }
 
-    fn create(&mut self, record_bytes: u64, keep_reserve: bool) -> Result<OpenSegment, StoreError> {
-        let shared = &self.shared;
-        let least = (record_bytes + record::FIXED_BYTES as u64).max(SEGMENT_MIN_BYTES);
-        // Compaction may use the reserve: it gives back more than it takes.
-        let room = shared.room_bytes(keep_reserve)?;
-        if room < least {
-            return Err(shared.no_space());
-        }
+    fn create(&mut self, record_bytes: u64) -> Result<Filling, StoreError> {
         let number = self.next_number;
         self.next_number += 1;
-        let capacity_bytes = shared.options.segment_bytes.min(room).max(least);
-        let path = shared.layout.segment(number);
-        let file = shared.disk.create_new(&path).map_err(StoreError::io("create", &path))?;
-        let made = file.allocate(capacity_bytes).map_err(|error| match is_full(&error) {
-            true => shared.no_space(),
-            false => StoreError::io("allocate", &path)(error),
-        });
-        let made = made
-            .and_then(|()| file.sync_data().map_err(|error| shared.fatal.set(&StoreError::io("sync", &path)(error))))
-            .and_then(|()| shared.sync_folder(&shared.layout.segments));
-        if let Err(error) = made {
-            let _ = shared.disk.remove_file(&path);
-            return Err(error);
-        }
-        let segment = Arc::new(Segment::new(number, 0, false));
-        shared.segments.add(segment.clone(), file.clone());
-        Ok(OpenSegment { segment, file, capacity_bytes, position: 0, entries: Vec::new(), marked: true })
+        Filling::create(&self.shared, number, record_bytes)
     }
-}
 
-/// Gives the unused rest of a segment back and writes its index file.
-fn seal(shared: &Shared, file: &dyn DiskFile, segment: &Segment, entries: &[Entry]) -> Result<(), StoreError> {
-    let length = segment.length_bytes.load(Ordering::Acquire);
-    let path = shared.layout.segment(segment.number);
-    file.set_len(length).map_err(StoreError::io("cut", &path))?;
-    let index_path = shared.layout.segment_index(segment.number);
-    index_file::write(&*shared.disk, &index_path, segment.number, length, entries)
-        .map_err(StoreError::io("write", &index_path))?;
-    shared.sync_folder(&shared.layout.segments)
+    /// Nothing has been appended for a while.
+    fn rest(&mut self) {
+        self.mark();
+        let Some(open) = &self.open else { return };
+        if self.shared.fatal.check().is_err() || !open.marked {
+            return;
+        }
+        if !open.segment.is_worth_leaving(self.shared.options.compaction_live_percent) {
+            return self.give_back();
+        }
+        // The next one is there first, empty: a start sees by it which numbers were used.
+        match self.create(0) {
+            Ok(next) => {
+                self.seal();
+                self.open = Some(next);
+            }
+            Err(error) => tracing::warn!(%error, "a segment that is mostly dead stays: no other could be made"),
+        }
+    }
+
+    fn give_back(&mut self) {
+        let Some(open) = &mut self.open else { return };
+        if self.shared.fatal.check().is_ok()
+            && let Err(error) = open.give_back(&self.shared)
+        {
+            tracing::warn!(segment = open.segment.number, %error, "space that a segment does not use stays taken");
+        }
+    }
 }
 
 /// What else waits, up to one batch.
-fn gather(jobs: &mut Receiver<Append>, first: Append) -> Vec<Append> {
+fn gather(jobs: &mut Receiver<Job>, first: Append) -> Vec<Append> {
     let mut bytes = first.record_bytes();
     let mut batch = vec![first];
     while bytes < BATCH_MAX_BYTES
         && let Some(next) = jobs.try_recv()
     {
+        // Whatever is to be done at rest has time.
+        let Job::Append(next) = next else { continue };
         bytes += next.record_bytes();
         batch.push(next);
     }

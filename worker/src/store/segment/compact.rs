@@ -19,6 +19,9 @@ use weir_service::trace::Trace;
 /// What is copied at a time.
 const COPY_BYTES: u64 = 1024 * 1024;
 
+/// The number of the open segment and where its records end.
+pub type OpenLength = (u32, u64);
+
 /// What compaction did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Compaction {
@@ -28,19 +31,22 @@ pub struct Compaction {
 }
 
 impl BlockStore {
-    /// Rewrites every sealed segment that has less live data than `compaction_live_percent`. Blocks the thread, and waits for
-    /// the appender.
+    /// Rewrites every sealed segment that has less live data than `compaction_live_percent`. The open one, if it is as
+    /// long as at the last call, gives back what it does not use, or is sealed and rewritten too. Blocks the thread, and
+    /// waits for the appender.
     ///
     /// # Errors
     /// [`StoreError`] of the first segment that could not be rewritten; it stays as it is.
     pub async fn compact(&self) -> Result<Compaction, StoreError> {
-        let _one_at_a_time = self.compacting.lock().await;
+        let mut last = self.compacting.lock().await;
+        let live_percent = self.shared.options.compaction_live_percent;
         let mut done = Compaction::default();
+        self.rest(&mut last).await;
         for segment in self.shared.segments.all() {
             if self.closing.load(Ordering::Relaxed) {
                 break;
             }
-            if segment.sealed.load(Ordering::Acquire) && self.is_mostly_dead(&segment) {
+            if segment.sealed.load(Ordering::Acquire) && segment.is_mostly_dead(live_percent) {
                 self.compact_one(&segment, &mut done).await?;
             }
         }
@@ -54,10 +60,16 @@ impl BlockStore {
         self.closing.store(true, Ordering::Relaxed);
     }
 
-    fn is_mostly_dead(&self, segment: &Segment) -> bool {
-        let live = segment.live_bytes.load(Ordering::Acquire);
-        let length = segment.length_bytes.load(Ordering::Acquire);
-        live == 0 || live * 100 < length * u64::from(self.shared.options.compaction_live_percent)
+    /// Sees to the open segment if nothing was appended since the last time.
+    async fn rest(&self, last: &mut Option<OpenLength>) {
+        let open = self.shared.segments.all().into_iter().find(|segment| !segment.sealed.load(Ordering::Acquire));
+        let now = open.map(|open| (open.number, open.length_bytes.load(Ordering::Acquire)));
+        if let Some((number, length_bytes)) = now
+            && now == *last
+        {
+            self.appender.rest(number, length_bytes).await;
+        }
+        *last = now;
     }
 
     async fn compact_one(&self, segment: &Segment, done: &mut Compaction) -> Result<(), StoreError> {

@@ -1,12 +1,14 @@
 //! Small blocks, appended to segment files: many writers share one fdatasync, and a file a block would cost more than
 //! the block.
 //!
-//! A segment is preallocated, filled by the one appender ([`appender`]), sealed with an index file ([`index_file`]) so
-//! that a start need not read it, and rewritten when little of it is alive ([`compact`]). Numbers are never used twice.
+//! A segment is preallocated, filled by the one appender ([`appender`], [`filling`]), sealed with an index file
+//! ([`index_file`]) so that a start need not read it, and rewritten when little of it is alive ([`compact`]). Numbers are
+//! never used twice.
 
 pub mod appender;
 pub mod compact;
 pub mod deletions;
+pub mod filling;
 pub mod index_file;
 pub mod open;
 pub mod read;
@@ -23,6 +25,8 @@ use weir_service::disk::DiskFile;
 
 /// Segment files that are kept open for reading.
 const OPEN_SEGMENTS: usize = 256;
+/// Less dead data than this is no reason to end a segment that is being filled, unless nothing else is in it.
+const WORTH_LEAVING_BYTES: u64 = 1024 * 1024;
 
 /// A block's record in a segment, as index files list it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,6 +57,19 @@ impl Segment {
             sealed: sealed.into(),
             deletions: Mutex::new(()),
         }
+    }
+
+    /// Whether less than `live_percent` of it, or nothing, is alive.
+    pub fn is_mostly_dead(&self, live_percent: u8) -> bool {
+        let live = self.live_bytes.load(Ordering::Acquire);
+        live == 0 || live * 100 < self.length_bytes.load(Ordering::Acquire) * u64::from(live_percent)
+    }
+
+    /// Whether it should be compacted though it is still being filled.
+    fn is_worth_leaving(&self, live_percent: u8) -> bool {
+        let (length, live) = (self.length_bytes.load(Ordering::Acquire), self.live_bytes.load(Ordering::Acquire));
+        let is_dead = live == 0 && length > 0;
+        is_dead || self.is_mostly_dead(live_percent) && length - live >= WORTH_LEAVING_BYTES
     }
 }
 

@@ -1,6 +1,6 @@
 //! What a start finds in the folder of segments: sealed ones by their index files, others by reading them.
 
-use super::appender::OpenSegment;
+use super::filling::Filling;
 use super::scan::{self, Damage, Scan};
 use super::{Entry, Segment, deletions, index_file, record};
 use crate::store::StoreOptions;
@@ -16,7 +16,7 @@ use weir_service::disk::{Disk, DiskFile};
 pub struct Opened {
     pub segments: Vec<Found>,
     /// Goes on being filled: `segments` has it too.
-    pub open: Option<(u32, Arc<dyn DiskFile>, u64)>,
+    pub open: Option<(u32, Arc<dyn DiskFile>)>,
     pub next_number: u32,
     /// Segments whose index file was missing or wrong, and which were read whole.
     pub scanned_count: u64,
@@ -108,9 +108,10 @@ fn recover_one(
     }
     let end = u64::from(scan.end);
     let go_on = !complete && scan.damage.is_empty() && end + record::record_bytes(0) < options.segment_bytes;
-    cut(&*file, &scan, go_on.then_some(options.segment_bytes)).map_err(StoreError::io("cut", &path))?;
+    // What lies behind the end goes; the next append reserves space anew.
+    file.set_len(end).and_then(|()| file.sync_data()).map_err(StoreError::io("cut", &path))?;
     if go_on {
-        opened.open = Some((number, file, options.segment_bytes));
+        opened.open = Some((number, file));
     } else {
         let written = index_file::write(disk, &index_path, number, end, &scan.entries);
         if let Err(error) = written.and_then(|()| disk.sync_dir(&layout.segments)) {
@@ -121,37 +122,20 @@ fn recover_one(
     Ok(Some(Found { number, length_bytes: end, sealed: !go_on, entries, deleted, damage }))
 }
 
-/// Removes what lies behind the end; with a capacity, space up to there is reserved again and reads as zero.
-fn cut(file: &dyn DiskFile, scan: &Scan, capacity_bytes: Option<u64>) -> std::io::Result<()> {
-    file.set_len(u64::from(scan.end))?;
-    file.sync_data()?;
-    if let Some(capacity_bytes) = capacity_bytes {
-        match file.allocate(capacity_bytes) {
-            // It can still be read, and writing will say that the disk is full.
-            Err(error) if crate::store::error::is_full(&error) => {
-                tracing::warn!(%error, "no space for the rest of a segment");
-                file.set_len(capacity_bytes)?;
-            }
-            result => result?,
-        }
-        file.sync_data()?;
-    }
-    Ok(())
-}
-
 impl Opened {
     /// The segment to go on with.
-    pub fn open_segment(&self, segments: &super::Segments) -> Option<OpenSegment> {
-        let (number, file, capacity_bytes) = self.open.as_ref()?;
+    pub fn filling(&self, segments: &super::Segments, options: &StoreOptions) -> Option<Filling> {
+        let (number, file) = self.open.as_ref()?;
         let segment = segments.get(*number)?;
         let found = self.segments.iter().find(|found| found.number == *number)?;
-        Some(OpenSegment {
+        Some(Filling {
             segment,
             file: file.clone(),
-            capacity_bytes: *capacity_bytes,
+            capacity_bytes: options.segment_bytes,
+            allocated_bytes: found.length_bytes,
             position: found.length_bytes,
             entries: found.entries.clone(),
-            marked: false,
+            marked: found.length_bytes == 0,
         })
     }
 

@@ -247,7 +247,8 @@ fn what_else_of_a_torn_group_reached_the_disk_never_comes_back() {
     let mut second = Vec::new();
     header.encode(&[block_crc], &mut second);
     second.extend_from_slice(&data);
-    bytes[offset_bytes as usize..offset_bytes as usize + second.len()].copy_from_slice(&second);
+    bytes.resize(offset_bytes as usize, 0);
+    bytes.extend_from_slice(&second);
     disk.put(Path::new(SEGMENT), bytes);
     for _ in 0..2 {
         let store = open_test(&disk);

@@ -94,13 +94,22 @@ struct Run {
     limbo: BTreeSet<(u64, u64)>,
     /// Of all that was ever damaged.
     damaged: BTreeSet<(u64, u64)>,
+    /// Of all whose write was cut off: what comes back of it may have gaps, which a start does not look for.
+    cut_off: BTreeSet<(u64, u64)>,
 }
 
 impl Run {
     fn new() -> Self {
         let disk = SimulatedDisk::default();
         let store = open_test(&disk);
-        Self { disk, store, model: BTreeMap::new(), limbo: BTreeSet::new(), damaged: BTreeSet::new() }
+        Self {
+            disk,
+            store,
+            model: BTreeMap::new(),
+            limbo: BTreeSet::new(),
+            damaged: BTreeSet::new(),
+            cut_off: BTreeSet::new(),
+        }
     }
 
     fn step(&mut self, step: Step) {
@@ -192,8 +201,13 @@ impl Run {
         for id in ids(&self.store) {
             let length = self.store.length_bytes(BlockId(id)).unwrap();
             if !self.model.contains_key(&id) && self.limbo.contains(&(id, length)) {
-                let was_damaged = self.damaged.contains(&(id, length));
-                self.model.insert(id, (length, if was_damaged { Health::Damaged } else { Health::Whole }));
+                let is_cut_off = self.cut_off.contains(&(id, length));
+                let health = match is_cut_off && self.store.read(BlockId(id), 0..length).is_err() {
+                    true => Health::SetAside,
+                    false if self.damaged.contains(&(id, length)) => Health::Damaged,
+                    false => Health::Whole,
+                };
+                self.model.insert(id, (length, health));
             }
         }
         // Of a damaged block too the deletion may be undone.
@@ -213,6 +227,7 @@ impl Run {
                     Err(_) if is_new => {
                         self.limbo.extend(self.model.remove(&id).map(|(length, _)| (id, length)));
                         self.limbo.insert((id, length));
+                        self.cut_off.insert((id, length));
                     }
                     _ => {}
                 }

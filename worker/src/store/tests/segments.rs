@@ -124,6 +124,86 @@ fn deleted_blocks_stay_deleted_and_their_space_comes_back() {
     });
 }
 
+fn file_bytes(disk: &SimulatedDisk) -> usize {
+    disk.files().iter().filter(|(path, _)| path.starts_with("/data/segments")).map(|(_, bytes)| bytes.len()).sum()
+}
+
+#[test]
+fn a_segment_that_is_not_appended_to_gives_its_unused_space_back_and_takes_it_again() {
+    let disk = SimulatedDisk::default();
+    let mut store = open_test(&disk);
+    for id in 1..=4 {
+        put(&store, id, 10_000);
+        assert_eq!(file_bytes(&disk), 1024 * KIB as usize, "preallocated");
+        compact(&store).unwrap();
+        put(&store, 10 + id, 10_000);
+        compact(&store).unwrap();
+        assert_eq!(file_bytes(&disk), 1024 * KIB as usize, "something was appended between two looks");
+        compact(&store).unwrap();
+        assert!(file_bytes(&disk) < id as usize * 21_000, "{}", file_bytes(&disk));
+        let cut = disk.after_cut(&mut Random(id));
+        drop(std::mem::replace(&mut store, open_test(&SimulatedDisk::default())));
+        for store in [open_test(&cut), open_test(&disk)] {
+            for id in (1..=id).flat_map(|id| [id, 10 + id]) {
+                assert_whole(&store, id, 10_000);
+            }
+        }
+        assert!(file_bytes(&disk) < id as usize * 21_000, "a start takes no space");
+        store = open_test(&disk);
+    }
+    assert_eq!(names(&disk, "segment"), [1]);
+}
+
+#[test]
+fn after_everything_is_deleted_no_segment_holds_anything() {
+    on_both_disks(|open| {
+        let store = open();
+        for id in 1..=30 {
+            put(&store, id, 50_000);
+        }
+        store.delete(&(1..=30).map(BlockId).collect::<Vec<_>>());
+        for _ in 0..3 {
+            compact(&store).unwrap();
+        }
+        assert_eq!(store.usage().unwrap().used_bytes, 0);
+        let shared = &store.shared;
+        let held: Vec<u64> = shared
+            .disk
+            .list(&shared.layout.segments)
+            .unwrap()
+            .iter()
+            .map(|name| shared.disk.open(&shared.layout.segments.join(name)).unwrap().len().unwrap())
+            .collect();
+        assert_eq!(held, [0], "one empty segment, which keeps the number");
+        let number = shared.segments.all()[0].number;
+        drop(store);
+        let store = open();
+        put(&store, 31, 1000);
+        assert_whole(&store, 31, 1000);
+        assert_eq!(store.shared.segments.all()[0].number, number);
+        compact(&store).unwrap();
+    });
+}
+
+#[test]
+fn what_little_is_alive_in_the_open_segment_moves_on_once() {
+    let disk = SimulatedDisk::default();
+    let store = BlockStore::open(
+        crate::store::StoreOptions { segment_bytes: 8 * 1024 * KIB, ..options(Path::new("/data")) },
+        Arc::new(disk.clone()),
+        &Common::default(),
+    )
+    .unwrap();
+    for id in 1..=60 {
+        put(&store, id, 50_000);
+    }
+    store.delete(&(2..=60).map(BlockId).collect::<Vec<_>>());
+    let removed: Vec<u64> = (0..6).map(|_| compact(&store).unwrap().removed_segments).collect();
+    assert_eq!(removed, [0, 1, 0, 0, 0, 0]);
+    assert_whole(&store, 1, 50_000);
+    assert!(file_bytes(&disk) < 52_000, "{}", file_bytes(&disk));
+}
+
 #[test]
 fn a_block_can_be_written_again_after_it_was_deleted() {
     on_both_disks(|open| {
