@@ -138,9 +138,14 @@ pub fn simulation(fault: Fault) -> &'static str {
         Fault::SegmentNotSynced => "3",
         Fault::ReplicaCountedEarly => "17",
         Fault::JournalFolderNotSynced => "4",
-        Fault::JournalCrcUnchecked | Fault::RequestForgotten | Fault::LateRequestTaken | Fault::DeadSessionRenewed => {
-            "not in 30"
-        }
+        Fault::CompletedPartsReclaimed | Fault::OverwrittenNotReclaimed => "1",
+        Fault::JournalCrcUnchecked
+        | Fault::RequestForgotten
+        | Fault::LateRequestTaken
+        | Fault::DeadSessionRenewed
+        | Fault::CompleteTakesReplacedPart
+        | Fault::UploadEndsTwice
+        | Fault::OverwriteCountedTwice => "not in 30",
         _ => "not tried",
     }
 }
