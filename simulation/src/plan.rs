@@ -19,6 +19,10 @@ const AFTER_WRITE_MAX_MS: u64 = 16;
 /// What a slow disk makes each call wait at most.
 const DELAYS_MAX_MS: [u64; 3] = [20, 150, 1_000];
 const DAMAGED_BITS_MAX: u64 = 12;
+/// From the start after a crash to the next crash.
+const AGAIN_MAX_MS: u64 = 1_500;
+/// The metaserver has this many lots more than other machines when one is to crash.
+const METASERVER_LOTS: usize = 2;
 
 /// One change of the world.
 #[derive(Clone, Debug)]
@@ -175,7 +179,8 @@ impl Draft<'_> {
         }
     }
 
-    /// Of one machine, of all workers, or of all machines; these lose power.
+    /// Of one machine, of all workers, or of all machines; these lose power. Some crash again soon after: what the first
+    /// start made of what it found has to be as good as it was.
     fn crash(&mut self, at_ms: u64, until_ms: u64) {
         let hosts = match self.random.below(8) {
             0 => machines(),
@@ -184,12 +189,25 @@ impl Draft<'_> {
         };
         let power = hosts.len() > 1 || self.random.below(3) > 0;
         if power && self.random.flip() {
-            let after_ms = self.random.below(AFTER_WRITE_MAX_MS);
-            self.acts.push((at_ms, Act::CrashAfterWrite { hosts: hosts.clone(), after_ms }));
+            self.crash_after_write(&hosts, at_ms);
         } else {
             self.acts.extend(hosts.iter().map(|host| (at_ms, Act::Crash { host: host.clone(), power })));
         }
-        self.acts.extend(hosts.into_iter().map(|host| (until_ms, Act::Start { host })));
+        self.start(&hosts, until_ms);
+        let again_ms = until_ms + self.random.below(AGAIN_MAX_MS);
+        if self.random.below(3) == 0 && again_ms < self.end_ms {
+            self.crash_after_write(&hosts, again_ms);
+            self.start(&hosts, (again_ms + AGAIN_MAX_MS).min(self.end_ms));
+        }
+    }
+
+    fn crash_after_write(&mut self, hosts: &[String], at_ms: u64) {
+        let after_ms = self.random.below(AFTER_WRITE_MAX_MS);
+        self.acts.push((at_ms, Act::CrashAfterWrite { hosts: hosts.to_vec(), after_ms }));
+    }
+
+    fn start(&mut self, hosts: &[String], at_ms: u64) {
+        self.acts.extend(hosts.iter().map(|host| (at_ms, Act::Start { host: host.clone() })));
     }
 
     /// A fault of one link, or of all of a host's.
@@ -241,18 +259,25 @@ impl Draft<'_> {
             }
         };
         self.acts.push((at_ms, begin));
+        // What the disk did not do shows when the power goes.
+        if self.random.below(3) == 0 {
+            let crash_ms = at_ms + self.random.below(until_ms - at_ms + 1);
+            self.crash_after_write(std::slice::from_ref(&host), crash_ms);
+            self.start(std::slice::from_ref(&host), until_ms);
+        }
         self.acts.push((until_ms, Act::Heal { host }));
     }
 
     fn host(&mut self) -> String {
         let hosts = machines();
-        hosts[self.random.below(hosts.len() as u64) as usize].clone()
+        let lot = self.random.below((hosts.len() + METASERVER_LOTS) as u64) as usize;
+        hosts.get(lot).map_or_else(|| METASERVER.to_owned(), String::clone)
     }
 
     fn host_with_disk(&mut self) -> String {
-        match self.random.below(1 + settings::WORKERS as u64) as usize {
-            0 => METASERVER.to_owned(),
-            number => settings::worker_name(number),
+        match self.random.below(2 + settings::WORKERS as u64) as usize {
+            number @ 1..=settings::WORKERS => settings::worker_name(number),
+            _ => METASERVER.to_owned(),
         }
     }
 

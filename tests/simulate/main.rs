@@ -30,7 +30,7 @@ fn cargo(arguments: &[OsString]) -> Vec<OsString> {
     all.push(root.join("Cargo.toml").into());
     all.extend(["--bin", "weir-simulate"].map(OsString::from));
     if arguments.iter().any(|argument| argument == "--teeth" || argument.as_encoded_bytes().starts_with(b"--teeth=")) {
-        // In a folder of their own, or each would be built anew after the other.
+        // In a folder of its own: the program in the usual one never has faults in it.
         let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), Into::into);
         all.extend(["--features", "planted-faults", "--target-dir"].map(OsString::from));
         all.push(target.join(PLANTED).into());
