@@ -264,15 +264,21 @@ fn an_operator_says_how_many_copies_a_bucket_wants() {
     weir.ok("fs mkdir /photos");
     let shown = |replication: &str| format!("Bucket          : photos\nReplication     : {replication}\n");
     assert_eq!(weir.ok("fsadmin bucket show photos").out, shown("of the cluster"));
-    assert_eq!(weir.ok("fsadmin bucket set photos --replication 2").out, "Bucket photos has replication 2\n");
+    assert_eq!(
+        weir.ok("fsadmin bucket set photos --replication 2").out,
+        "Bucket photos has replication 2\nFor now only 1 worker takes new blocks, of the 2 that its blocks are for: writes \
+         that need blocks are refused until there are 2\n"
+    );
     assert_eq!(weir.ok("fsadmin bucket show photos").out, shown("2"));
     fs::write(weir.local("file"), vec![3; 200_000]).unwrap();
     let refused = weir.line("fs copyFromLocal file /photos/file");
     assert_eq!((refused.code, refused.out.contains("2 live workers are needed")), (255, true), "{}", refused.out);
-    assert_eq!(weir.ok("fsadmin bucket set photos --coding 4+2").out, "Bucket photos has coding 4+2\n");
+    let coded = weir.ok("fsadmin bucket set photos --coding 4+2").out;
+    assert!(coded.starts_with("Bucket photos has coding 4+2\nFor now only 1 worker takes"), "{coded}");
     let coded = "Bucket          : photos\nCoding          : 4+2\n";
     assert_eq!(weir.ok("fsadmin bucket show photos").out, coded);
-    weir.ok("fsadmin bucket set photos --replication 0");
+    let back = weir.ok("fsadmin bucket set photos --replication 0").out;
+    assert_eq!(back, "Bucket photos has replication of the cluster\n");
     weir.ok("fs copyFromLocal file /photos/file");
     assert_eq!(weir.ok("fsadmin bucket show photos").out, shown("of the cluster"));
     for wrong in [

@@ -357,6 +357,37 @@ fn a_standby_that_falls_away_is_let_go_and_taken_back() {
 }
 
 #[test]
+fn a_metaserver_that_is_started_anew_answers_nothing_before_its_standby_is_there() {
+    let cluster = Cluster::new("required");
+    let mut metaserver = cluster.metaserver("meta-a");
+    let mut standby = cluster.standby("meta-b");
+    let (_worker, _gateway) = (cluster.worker(), cluster.gateway());
+    serves(&cluster);
+    cluster.until_reported("(required): in sync");
+    standby.kill();
+    assert_eq!(status(&cluster.gateway, "GET /photos/1", ""), 200, "reads go on without it");
+    metaserver.kill();
+    let admin = free_address();
+    let arguments = ["metaserver", "--listen", &cluster.one, "--data", "meta-a", "--admin-listen", &admin];
+    let metaserver = cluster.start("meta-a.log", &arguments);
+    until("it waits", || metaserver.log().contains("nothing is answered before the standby follows"));
+    let (is_done, text) = cluster.fsadmin(&["report"]);
+    assert!(!is_done && text.contains("waits for its standby"), "{text}");
+    until("clients are told to come back", || {
+        request(&cluster.gateway, "GET /photos/1", "")
+            .is_ok_and(|(status, head, _)| status == 503 && head.contains("retry-after"))
+    });
+    let ready = || request(&admin, "GET /readyz", "").unwrap();
+    let (status_code, _, body) = ready();
+    assert_eq!((status_code, body.as_str()), (503, "not ready: it waits for its standby\n"));
+
+    let _standby = cluster.standby("meta-b");
+    until("it serves", || status(&cluster.gateway, "GET /photos/1", "") == 200);
+    until("it says so", || ready().0 == 200);
+    until("it takes writes", || status(&cluster.gateway, "PUT /photos/2", &content("2")) == 200);
+}
+
+#[test]
 fn a_standbys_folder_does_not_serve_by_itself() {
     let cluster = Cluster::new("optional");
     let _metaserver = cluster.metaserver("meta-a");

@@ -189,9 +189,10 @@ impl Metaserver {
         store.begin_serving()?;
         fence.serve_under(namespace.ids.epoch);
         namespace.metrics.epoch.set(i64::try_from(namespace.ids.epoch).unwrap_or(i64::MAX));
-        cluster.start(shutdown);
         let host = Host::new(namespace.clone(), embedded, fence);
-        Ok(Self { service: Service { namespace, cluster, host }, calls })
+        let metaserver = Self { service: Service { namespace, cluster, host }, calls };
+        metaserver.begin(shutdown);
+        Ok(metaserver)
     }
 
     /// Where the standby was that followed last; empty: there was none.

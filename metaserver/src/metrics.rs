@@ -57,7 +57,10 @@ pub struct Metrics {
     pub crowded_blocks: Gauge,
     pub redundancy_as_of_seconds: Gauge,
     pub sessions: Gauge,
+    pub gateways: Gauge,
+    pub live_gateways: Gauge,
     pub live_workers: Gauge,
+    pub lost_workers: Gauge,
     pub workers: Gauge,
     pub epoch: Gauge,
     pub members: Family<Build, Gauge>,
@@ -116,12 +119,7 @@ impl Metrics {
         metrics.register_repair(r);
         metrics.register_redundancy(r);
         r.register("weir_metaserver_sessions", "Live sessions of gateways", metrics.sessions.clone());
-        r.register(
-            "weir_metaserver_workers_live",
-            "Workers that sent a heartbeat in time",
-            metrics.live_workers.clone(),
-        );
-        r.register("weir_metaserver_workers", "Workers that have registered", metrics.workers.clone());
+        metrics.register_members(r);
         r.register(
             "weir_metaserver_members",
             "Live workers and sessions of gateways, by the build that they told",
@@ -134,6 +132,20 @@ impl Metrics {
         );
         r.register("weir_metaserver_epoch", "Under which it serves; 0: it does not", metrics.epoch.clone());
         metrics
+    }
+
+    fn register_members(&self, r: &mut Registry) {
+        let mut gauge = |name: &str, help: &str, gauge: &Gauge| r.register(name, help, gauge.clone());
+        gauge(
+            "weir_metaserver_gateways",
+            "Gateways that have a session, or had one until they were lost",
+            &self.gateways,
+        );
+        gauge("weir_metaserver_gateways_live", "Gateways that sent a heartbeat in time", &self.live_gateways);
+        gauge("weir_metaserver_workers", "Workers that have registered", &self.workers);
+        gauge("weir_metaserver_workers_live", "Workers that sent a heartbeat in time", &self.live_workers);
+        let help = "Workers that sent none in time, or said that they end, and were not emptied before";
+        gauge("weir_metaserver_workers_lost", help, &self.lost_workers);
     }
 
     fn register_repair(&self, r: &mut Registry) {

@@ -69,7 +69,7 @@ impl Failure {
             Reason::InvalidRange => Code::OutOfRange,
             Reason::TooManyBuckets | Reason::NoSpace | Reason::LimitExceeded => Code::ResourceExhausted,
             Reason::Damaged => Code::DataLoss,
-            Reason::Unavailable => Code::Unavailable,
+            Reason::Unavailable | Reason::TooFewWorkers => Code::Unavailable,
             Reason::StoreFailed | Reason::Unspecified => Code::Internal,
         }
     }

@@ -19,6 +19,9 @@ pub use failure::Failure;
 pub use ids::{BlockId, ObjectId, SessionId, UploadId, WorkerId};
 pub use names::{BucketName, NameError, ObjectKey};
 
+/// How the shell's sessions are called among those of gateways.
+pub const SHELL_ADDRESS: &str = "shell";
+
 /// The largest frame of data in a block stream, in bytes.
 pub const MAX_FRAME_BYTES: usize = 1 << 20;
 

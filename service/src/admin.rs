@@ -14,11 +14,11 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use hyper_util::service::TowerToHyperService;
+use parking_lot::Mutex;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 
 /// Scrapers and probes, and no crowd.
@@ -29,9 +29,19 @@ const METRICS_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset
 #[derive(Clone, Debug, Default)]
 pub struct Status {
     registry: Arc<OnceLock<Registry>>,
-    ready: Arc<AtomicBool>,
+    readiness: Arc<Mutex<Readiness>>,
     /// The files of the roles' certificates, with what they are for.
     certificates: Arc<Vec<(&'static str, PathBuf)>>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+enum Readiness {
+    #[default]
+    Starting,
+    /// It has started, and waits for something that it says.
+    Waiting(&'static str),
+    Ready,
+    Ending,
 }
 
 impl Status {
@@ -48,25 +58,48 @@ impl Status {
     }
 
     /// From now on `/readyz` answers 200, and `/metrics` what was registered. The first call counts.
-    pub fn ready(&self, mut registry: Registry) {
+    pub fn ready(&self, registry: Registry) {
+        self.measured(registry);
+        self.serves();
+    }
+
+    /// From now on `/metrics` answers what was registered, and `/readyz` 503 with what the process waits for, until
+    /// [`Status::serves`].
+    pub fn waits(&self, registry: Registry, what: &'static str) {
+        self.measured(registry);
+        self.become_unless_ending(Readiness::Waiting(what));
+    }
+
+    /// From now on `/readyz` answers 200.
+    pub fn serves(&self) {
+        self.become_unless_ending(Readiness::Ready);
+    }
+
+    fn become_unless_ending(&self, next: Readiness) {
+        let mut readiness = self.readiness.lock();
+        if !matches!(*readiness, Readiness::Ending) {
+            *readiness = next;
+        }
+    }
+
+    fn measured(&self, mut registry: Registry) {
         let build = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
         registry.register("weir_build", "The version that runs", build);
         registry.register_collector(Box::new(ProcessCollector::new()));
         registry.register_collector(Box::new(ExpiryCollector { files: self.certificates.to_vec() }));
         let _ = self.registry.set(registry);
-        self.ready.store(true, Relaxed);
     }
 
-    /// From now on `/readyz` answers 503: this process takes no more work.
+    /// From now on `/readyz` answers 503, for good: this process takes no more work.
     pub fn not_ready(&self) {
-        self.ready.store(false, Relaxed);
+        *self.readiness.lock() = Readiness::Ending;
     }
 
-    fn answer_ready(&self) -> (StatusCode, &'static str) {
-        if self.ready.load(Relaxed) {
-            (StatusCode::OK, "ready\n")
-        } else {
-            (StatusCode::SERVICE_UNAVAILABLE, "not ready\n")
+    fn answer_ready(&self) -> (StatusCode, String) {
+        match *self.readiness.lock() {
+            Readiness::Ready => (StatusCode::OK, "ready\n".into()),
+            Readiness::Waiting(what) => (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: it waits for {what}\n")),
+            Readiness::Starting | Readiness::Ending => (StatusCode::SERVICE_UNAVAILABLE, "not ready\n".into()),
         }
     }
 
@@ -125,14 +158,19 @@ mod tests {
         let mut registry = Registry::default();
         let counter: Counter = Counter::default();
         registry.register("weir_test_things", "Things", counter.clone());
-        status.ready(registry);
+        status.waits(registry, "the other one");
         counter.inc_by(3);
+        let waiting = get(address, "/readyz").await;
+        assert!(waiting.starts_with("HTTP/1.1 503") && waiting.contains("it waits for the other one"), "{waiting}");
+        assert!(get(address, "/metrics").await.contains("weir_test_things_total 3"));
+        status.serves();
         assert!(get(address, "/readyz").await.starts_with("HTTP/1.1 200"));
         let metrics = get(address, "/metrics").await;
         assert!(metrics.contains("weir_test_things_total 3"), "{metrics}");
         assert!(metrics.contains("weir_build_info{version="), "{metrics}");
 
         status.not_ready();
+        status.serves();
         assert!(get(address, "/readyz").await.starts_with("HTTP/1.1 503"));
         assert!(get(address, "/else").await.starts_with("HTTP/1.1 404"));
         assert!(shutdown.finish(Duration::from_secs(5)).await);

@@ -14,7 +14,7 @@ use tonic::service::Routes;
 
 /// A decimal number.
 pub const EPOCH_HEADER: &str = "weir-epoch";
-/// On the answers of a standby, which serves nobody.
+/// On the answers of whoever serves nobody: a standby, or a metaserver that waits for one.
 pub const STANDBY_HEADER: &str = "weir-standby";
 
 /// The highest epoch that a caller has heard of; 0: none yet. Cheap to clone: the same one.

@@ -2,10 +2,11 @@
 
 use crate::trace::Trace;
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
-use weir_tests::linear::{Event, History, Listing};
+use weir_tests::linear::{Event, History, Listing, Value};
 
 /// Keys in use at a time. Few enough for clients to meet, many enough for histories to stay short.
 pub const KEYS: u64 = 10;
@@ -17,6 +18,8 @@ const EPOCH: Duration = Duration::from_secs(4);
 pub struct Tally {
     pub reads: u64,
     pub writes: u64,
+    /// Writes that were answered as done.
+    pub acknowledged: u64,
     pub listings: u64,
     /// Requests that were answered with an error of the server's, or not at all.
     pub unanswered: u64,
@@ -36,6 +39,16 @@ struct Shared {
     last_instant: Cell<u64>,
     history: RefCell<History>,
     violations: RefCell<Vec<String>>,
+    etags: RefCell<BTreeMap<Value, ETags>>,
+}
+
+/// Those that the object of a value may have.
+#[derive(Clone, Debug)]
+pub struct ETags {
+    /// It was written at once.
+    pub whole: String,
+    /// It was uploaded in parts.
+    pub in_parts: String,
 }
 
 impl Board {
@@ -85,6 +98,11 @@ impl Board {
 
     pub fn history(&self) -> History {
         self.shared.history.borrow().clone()
+    }
+
+    /// Of a value: made once, as it is read again and again.
+    pub fn etags(&self, value: Value, make: impl FnOnce() -> ETags) -> ETags {
+        self.shared.etags.borrow_mut().entry(value).or_insert_with(make).clone()
     }
 
     /// Something that must not be.

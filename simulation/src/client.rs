@@ -1,7 +1,7 @@
 //! A client: one operation after the other on keys that others use too, each written into the history, and each answer
 //! checked by itself: its bytes, its ETag, and that such a request can be answered so.
 
-use crate::board::{Board, KEYS};
+use crate::board::{Board, ETags, KEYS};
 use crate::link::Link;
 use crate::settings::{BUCKET, SIZES};
 use std::collections::BTreeMap;
@@ -115,6 +115,9 @@ impl Client {
             }
         };
         self.record(key, action, outcome, begin);
+        if outcome == Outcome::Done {
+            self.board.count(|tally| tally.acknowledged += 1);
+        }
         answer.filter(|_| outcome == Outcome::Done)
     }
 
@@ -123,7 +126,7 @@ impl Client {
         let headers: Vec<_> = [(VALUE_HEADER, &*text)].into_iter().chain(condition).collect();
         let done = self.write(key, action, "PUT", "", &headers, &bytes).await;
         if let Some(answer) = done
-            && answer.header("etag") != Some(&etag_of(&bytes))
+            && answer.header("etag") != Some(&self.etags(value).whole)
         {
             self.board.is_wrong(format!("PUT {key} of value {value:x} was answered with another ETag: {answer}"));
         }
@@ -253,12 +256,20 @@ impl Client {
     }
 
     fn found(&mut self, key: &str, value: Value, answer: &Answer, begin: u64) {
-        let (bytes, etag) = (content(SIZES, value), answer.header("etag").unwrap_or_default().to_owned());
-        if ![etag_of(&bytes), multipart_etag(&parts(&bytes))].contains(&etag) || value_told(answer) != Some(value) {
+        let etag = answer.header("etag").unwrap_or_default().to_owned();
+        let ETags { whole, in_parts } = self.etags(value);
+        if ![whole, in_parts].contains(&etag) || value_told(answer) != Some(value) {
             self.board.is_wrong(format!("{}: value {value:x} with {:?}", answer.request, answer.headers));
         }
         self.seen.insert(key.to_owned(), (value, etag));
         self.record(key, Action::Get, Outcome::Found(Some(value)), begin);
+    }
+
+    fn etags(&self, value: Value) -> ETags {
+        self.board.etags(value, || {
+            let bytes = content(SIZES, value);
+            ETags { whole: etag_of(&bytes), in_parts: multipart_etag(&parts(&bytes)) }
+        })
     }
 
     async fn list(&mut self) {

@@ -7,6 +7,7 @@ use crate::client::Client;
 use crate::link::Link;
 use crate::roles;
 use crate::settings::{self, BUCKET, REPLICATION, SIZES};
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout};
@@ -28,9 +29,9 @@ const SERVES_AGAIN: Duration = Duration::from_secs(30);
 const COPIES_RETURN: Duration = Duration::from_secs(60);
 /// What nobody refers to is gone after so long.
 const GARBAGE_GOES: Duration = Duration::from_secs(60);
-/// By then every worker has sent a whole inventory: damage that was reported before the block's commit shows in none but
-/// that.
-const INVENTORIES: Duration = Duration::from_millis(2 * settings::INVENTORY_INTERVAL_MS);
+/// By then every worker has looked at all of its blocks, and then sent a whole inventory: damage that was reported before
+/// the block's commit shows in none but that.
+const INVENTORIES: Duration = Duration::from_millis(2 * settings::SCRUB_INTERVAL_MS + settings::INVENTORY_INTERVAL_MS);
 const LOOK: Duration = Duration::from_millis(200);
 const CALL_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -69,12 +70,14 @@ struct Cluster<'a> {
     board: &'a Board,
     credentials: ClusterCredentials,
     metaserver: Channel,
+    /// By their addresses.
+    workers: RefCell<BTreeMap<String, Channel>>,
 }
 
 impl<'a> Cluster<'a> {
     fn new(board: &'a Board, credentials: ClusterCredentials) -> Self {
         let metaserver = channel::connect(&settings::metaserver_address(), &credentials);
-        Self { board, credentials, metaserver }
+        Self { board, credentials, metaserver, workers: RefCell::default() }
     }
 
     async fn report(&self) -> Result<ReportResponse, Status> {
@@ -197,7 +200,8 @@ impl<'a> Cluster<'a> {
     }
 
     async fn block(&self, address: &str, extent: &v1::Extent) -> Result<Vec<u8>, Status> {
-        let channel = channel::connect(address, &self.credentials);
+        let connect = || channel::connect(address, &self.credentials);
+        let channel = self.workers.borrow_mut().entry(address.to_owned()).or_insert_with(connect).clone();
         let mut blocks = BlocksClient::new(channel).max_decoding_message_size(MAX_MESSAGE_BYTES);
         let request =
             v1::ReadBlockRequest { block_id: extent.block_id, offset_bytes: 0, length_bytes: extent.length_bytes };

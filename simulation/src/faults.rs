@@ -3,7 +3,8 @@
 use crate::machine::Machine;
 use crate::plan::{Act, all};
 use crate::trace::Trace;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use turmoil::Sim;
@@ -17,6 +18,8 @@ pub const LATENCY_MIN: Duration = Duration::from_millis(1);
 pub const LATENCY_MAX: Duration = Duration::from_millis(10);
 /// Of a disk that is not full.
 const ROOM_BYTES: u64 = 1 << 40;
+/// Where a worker has its blocks, as files and in segments.
+const BLOCK_FOLDERS: [&str; 2] = ["/blocks/files", "/blocks/segments"];
 
 /// The simulated world, and what is wrong with it.
 pub struct World<'a> {
@@ -26,25 +29,50 @@ pub struct World<'a> {
     random: Random,
     /// Hosts that do not run, and when those that ended by themselves are started.
     down: BTreeMap<String, Option<u64>>,
+    ambushes: Vec<Ambush>,
+    /// How many writes had been acknowledged to clients when the world was last looked at.
+    acknowledged: u64,
     pub crashes: u64,
     /// How often disks failed as they were told to.
     pub disk_failures: u64,
 }
 
+/// Machines that lose power when a write is acknowledged.
+struct Ambush {
+    hosts: BTreeSet<String>,
+    after_ms: u64,
+    /// So many were acknowledged before.
+    acknowledged: u64,
+    /// When it strikes, once that is known.
+    at_ms: Option<u64>,
+}
+
 impl<'a> World<'a> {
     pub fn new(sim: Sim<'a>, machines: BTreeMap<String, Machine>, trace: Arc<Trace>, random: Random) -> Self {
-        Self { sim, machines, trace, random, down: BTreeMap::new(), crashes: 0, disk_failures: 0 }
+        Self {
+            sim,
+            machines,
+            trace,
+            random,
+            down: BTreeMap::new(),
+            ambushes: Vec::new(),
+            acknowledged: 0,
+            crashes: 0,
+            disk_failures: 0,
+        }
     }
 
     /// Does what was planned.
     pub fn act(&mut self, act: &Act) {
         self.trace.note("world", act);
         match act {
-            Act::Crash { host, power } => {
-                if self.crash(host, *power) {
-                    self.down.insert(host.clone(), None);
-                }
-            }
+            Act::Crash { host, power } => self.take_down(host, *power),
+            Act::CrashAfterWrite { hosts, after_ms } => self.ambushes.push(Ambush {
+                hosts: hosts.iter().cloned().collect(),
+                after_ms: *after_ms,
+                acknowledged: self.acknowledged,
+                at_ms: None,
+            }),
             Act::Start { host } => self.start(host),
             Act::Cut { one, other } => self.sim.partition(&**one, &**other),
             Act::CutOneWay { from, to } => self.sim.partition_oneway(&**from, &**to),
@@ -56,6 +84,8 @@ impl<'a> World<'a> {
             Act::Mend { one, other } => self.mend(one, other),
             Act::Break { host, fault } => self.machines[host].disk.fail(fault.clone()),
             Act::Room { host, bytes } => self.machines[host].disk.set_available(*bytes),
+            Act::SlowDisk { host, delay_max_ms } => self.machines[host].delays.set_max(*delay_max_ms),
+            Act::Damage { host, bits } => self.damage(host, *bits),
             Act::Heal { host } => self.heal(host),
             Act::Clock { host, ahead_ms } => self.machines[host].clock.set_ahead(*ahead_ms),
         }
@@ -64,6 +94,7 @@ impl<'a> World<'a> {
     /// Ends all faults.
     pub fn calm(&mut self) {
         self.trace.note("world", "the faults are over");
+        self.ambushes.clear();
         let hosts = all();
         for (at, one) in hosts.iter().enumerate() {
             hosts[..at].iter().for_each(|other| self.mend(one, other));
@@ -75,8 +106,11 @@ impl<'a> World<'a> {
         }
     }
 
-    /// Starts whoever has ended by itself, a moment later.
-    pub fn look_after(&mut self, now_ms: u64) {
+    /// Does what waited for clients to have had so many writes acknowledged, and starts whoever has ended by itself, a
+    /// moment later.
+    pub fn look_after(&mut self, now_ms: u64, acknowledged: u64) {
+        self.acknowledged = acknowledged;
+        self.strike(now_ms);
         let ended = self.machines.values().filter(|machine| machine.take_end().is_some());
         for host in ended.map(|machine| machine.name.to_string()).collect::<Vec<_>>() {
             if self.crash(&host, false) {
@@ -86,6 +120,39 @@ impl<'a> World<'a> {
         let is_due = |at_ms: &Option<u64>| at_ms.is_some_and(|at_ms| at_ms <= now_ms);
         let due: Vec<String> = self.down.iter().filter(|(_, at)| is_due(at)).map(|(host, _)| host.clone()).collect();
         due.iter().for_each(|host| self.start(host));
+    }
+
+    fn strike(&mut self, now_ms: u64) {
+        let mut struck = BTreeSet::new();
+        for ambush in &mut self.ambushes {
+            if ambush.at_ms.is_none() && ambush.acknowledged < self.acknowledged {
+                ambush.at_ms = Some(now_ms + ambush.after_ms);
+            }
+            if ambush.at_ms.is_some_and(|at_ms| at_ms <= now_ms) {
+                struck.append(&mut ambush.hosts);
+            }
+        }
+        self.ambushes.retain(|ambush| !ambush.hosts.is_empty());
+        for host in struck {
+            self.trace.note("world", format_args!("{host} loses power after a write"));
+            self.take_down(&host, true);
+        }
+    }
+
+    /// It stays down until it is started.
+    fn take_down(&mut self, host: &str, power: bool) {
+        if self.crash(host, power) {
+            self.down.insert(host.to_owned(), None);
+        }
+    }
+
+    fn damage(&mut self, host: &str, bits: u64) {
+        for _ in 0..bits {
+            let folder = BLOCK_FOLDERS[self.random.below(BLOCK_FOLDERS.len() as u64) as usize];
+            if let Some(path) = self.machines[host].disk.damage(Path::new(folder), &mut self.random) {
+                self.trace.note("world", format_args!("a bit of {} on {host} decays", path.display()));
+            }
+        }
     }
 
     /// False: it is down already.
@@ -107,6 +174,9 @@ impl<'a> World<'a> {
     }
 
     fn start(&mut self, host: &str) {
+        for ambush in &mut self.ambushes {
+            ambush.hosts.remove(host);
+        }
         if self.down.remove(host).is_some() {
             self.sim.bounce(host);
         }
@@ -124,6 +194,7 @@ impl<'a> World<'a> {
         self.disk_failures += disk.failures();
         disk.heal();
         disk.set_available(ROOM_BYTES);
+        self.machines[host].delays.set_max(0);
     }
 
     /// A stream of numbers for something that takes them at times of its own.

@@ -12,7 +12,8 @@
 //! | [`board`], [`trace`] | what was seen, and what happened |
 //! | [`run`] | one seed, from the beginning to the verdict |
 //! | [`ending`], [`check`] | what must hold when the faults are over |
-//! | [`processes`], [`teeth`] | many seeds, each in a process of its own; faults that are planted, and noticed or not |
+//! | [`processes`], [`progress`] | many seeds, each in a process of its own, and how far they are |
+//! | [`teeth`] | faults that are planted, and noticed or not |
 
 // The futures of a whole gateway are laid out here, one within the other.
 #![recursion_limit = "256"]
@@ -27,6 +28,7 @@ pub mod link;
 pub mod machine;
 pub mod plan;
 pub mod processes;
+pub mod progress;
 pub mod roles;
 pub mod run;
 pub mod settings;

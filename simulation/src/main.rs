@@ -1,10 +1,10 @@
-//! `simulate` runs a cluster under faults in a simulation, seed after seed, and checks all that its clients saw. It ends
+//! `weir-simulate` runs a cluster under faults in a simulation, seed after seed, and checks all that its clients saw. It ends
 //! with an error if anything was not as it must be, and says how to see it again.
 
 use clap::Parser;
 use std::process::ExitCode;
-use std::time::Instant;
 use weir_simulation::processes::Runner;
+use weir_simulation::progress::Progress;
 use weir_simulation::run::{Verdict, run};
 use weir_simulation::teeth;
 use weir_simulation::trace::Trace;
@@ -62,7 +62,7 @@ fn main() -> ExitCode {
 
 fn show_teeth(args: &Args, runner: &Runner, filter: &str) -> ExitCode {
     if !cfg!(feature = "planted-faults") {
-        eprintln!("simulate: --teeth needs a binary built with --features planted-faults");
+        eprintln!("weir-simulate: --teeth needs a binary built with --features planted-faults");
         return ExitCode::FAILURE;
     }
     let missed = teeth::show(runner, filter, args.from, args.seeds);
@@ -97,16 +97,17 @@ impl Sum {
 }
 
 fn many(args: &Args, runner: &Runner) -> ExitCode {
-    let (began, mut sum) = (Instant::now(), Sum::default());
+    let (mut progress, mut sum) = (Progress::new(args.seeds), Sum::default());
     runner.run(args.from, args.seeds, |verdict| {
         sum.add(&verdict);
-        tell(&verdict);
-        if sum.runs.is_multiple_of(50) {
-            let (runs, operations, seconds) = (sum.runs, sum.operations, began.elapsed().as_secs());
-            eprintln!("{runs} of {} seeds, {operations} operations, {seconds} s", args.seeds);
+        if !verdict.violations.is_empty() {
+            progress.clear();
+            tell(&verdict);
         }
+        progress.show(sum.runs, sum.failed, sum.operations);
         verdict.violations.is_empty() || args.keep_going
     });
+    progress.clear();
     println!(
         "{} runs ({} failed), {:.1} simulated hours, {} operations ({} without an answer or with a 5xx), {} crashes, \
          {} faults, {} disk failures, {} s",
@@ -118,7 +119,7 @@ fn many(args: &Args, runner: &Runner) -> ExitCode {
         sum.crashes,
         sum.faults,
         sum.disk_failures,
-        began.elapsed().as_secs()
+        progress.elapsed().as_secs()
     );
     if sum.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
@@ -132,5 +133,5 @@ fn tell(verdict: &Verdict) {
     for violation in &verdict.violations {
         println!("{violation}");
     }
-    println!("again: cargo run --release -p weir-simulation -- --seed {} --trace", verdict.seed);
+    println!("again: cargo run --release -p weir-tests --bin simulate -- --seed {} --trace", verdict.seed);
 }

@@ -14,6 +14,11 @@ const LASTS_MS: Range<u64> = 200..6_000;
 const CLOCK_AHEAD_MAX_MS: u64 = 10 * 60_000;
 /// A disk with less than its reserve of free space.
 const LITTLE_BYTES: u64 = 64 << 10;
+/// A crash that waits for an answer comes so soon after it.
+const AFTER_WRITE_MAX_MS: u64 = 16;
+/// What a slow disk makes each call wait at most.
+const DELAYS_MAX_MS: [u64; 3] = [20, 150, 1_000];
+const DAMAGED_BITS_MAX: u64 = 12;
 
 /// One change of the world.
 #[derive(Clone, Debug)]
@@ -22,6 +27,11 @@ pub enum Act {
     Crash {
         host: String,
         power: bool,
+    },
+    /// They lose power a moment after the next write has been acknowledged to a client.
+    CrashAfterWrite {
+        hosts: Vec<String>,
+        after_ms: u64,
     },
     Start {
         host: String,
@@ -66,8 +76,18 @@ pub enum Act {
         host: String,
         bytes: u64,
     },
+    /// Whatever blocks waits up to this time first.
+    SlowDisk {
+        host: String,
+        delay_max_ms: u64,
+    },
     Heal {
         host: String,
+    },
+    /// So many bits of its blocks decay. That stays.
+    Damage {
+        host: String,
+        bits: u64,
     },
     /// Someone sets the machine's clock.
     Clock {
@@ -81,6 +101,9 @@ impl fmt::Display for Act {
         match self {
             Self::Crash { host, power: true } => write!(f, "{host} loses power"),
             Self::Crash { host, power: false } => write!(f, "{host} is killed"),
+            Self::CrashAfterWrite { hosts, after_ms } => {
+                write!(f, "{} will lose power {after_ms} ms after the next write", hosts.join(", "))
+            }
             Self::Start { host } => write!(f, "{host} starts"),
             Self::Cut { one, other } => write!(f, "{one} and {other} are cut apart"),
             Self::CutOneWay { from, to } => write!(f, "{from} does not reach {to}"),
@@ -90,6 +113,8 @@ impl fmt::Display for Act {
             Self::Mend { one, other } => write!(f, "{one} and {other} are well connected"),
             Self::Break { host, fault } => write!(f, "the disk of {host} fails: {:?} x{}", fault.calls, fault.count),
             Self::Room { host, bytes } => write!(f, "the disk of {host} has {bytes} bytes left"),
+            Self::SlowDisk { host, delay_max_ms } => write!(f, "the disk of {host} takes up to {delay_max_ms} ms"),
+            Self::Damage { host, bits } => write!(f, "{bits} bits on the disk of {host} decay"),
             Self::Heal { host } => write!(f, "the disk of {host} is well"),
             Self::Clock { host, ahead_ms } => write!(f, "the clock of {host} is {ahead_ms} ms ahead"),
         }
@@ -107,7 +132,8 @@ impl Plan {
     /// All faults are over by `end_ms`.
     pub fn new(random: &mut Random, end_ms: u64) -> Self {
         let count = FAULTS.start + random.below(FAULTS.end - FAULTS.start);
-        let mut draft = Draft { random, end_ms, acts: Vec::new(), busy: BTreeMap::new() };
+        let decaying = settings::worker_name(1 + random.below(settings::WORKERS as u64) as usize);
+        let mut draft = Draft { random, end_ms, acts: Vec::new(), busy: BTreeMap::new(), decaying };
         let mut at_ms = CALM_MS;
         for _ in 0..count {
             // Some come together.
@@ -128,6 +154,8 @@ struct Draft<'a> {
     acts: Vec<(u64, Act)>,
     /// Until when a link has a fault already: it has one at a time.
     busy: BTreeMap<(String, String), u64>,
+    /// The only worker whose disk decays: what has two copies has a whole one.
+    decaying: String,
 }
 
 impl Draft<'_> {
@@ -147,10 +175,21 @@ impl Draft<'_> {
         }
     }
 
+    /// Of one machine, of all workers, or of all machines; these lose power.
     fn crash(&mut self, at_ms: u64, until_ms: u64) {
-        let (host, power) = (self.host(), self.random.below(3) > 0);
-        self.acts.push((at_ms, Act::Crash { host: host.clone(), power }));
-        self.acts.push((until_ms, Act::Start { host }));
+        let hosts = match self.random.below(8) {
+            0 => machines(),
+            1 => workers().collect(),
+            _ => vec![self.host()],
+        };
+        let power = hosts.len() > 1 || self.random.below(3) > 0;
+        if power && self.random.flip() {
+            let after_ms = self.random.below(AFTER_WRITE_MAX_MS);
+            self.acts.push((at_ms, Act::CrashAfterWrite { hosts: hosts.clone(), after_ms }));
+        } else {
+            self.acts.extend(hosts.iter().map(|host| (at_ms, Act::Crash { host: host.clone(), power })));
+        }
+        self.acts.extend(hosts.into_iter().map(|host| (until_ms, Act::Start { host })));
     }
 
     /// A fault of one link, or of all of a host's.
@@ -185,12 +224,21 @@ impl Draft<'_> {
         let host = self.host_with_disk();
         let count = if self.random.flip() { 1 } else { u64::MAX };
         let one_in = [1, 4, 16][self.random.below(3) as usize];
-        let begin = match self.random.below(5) {
-            0 => Act::Break { host: host.clone(), fault: Fault { count, one_in, ..Fault::broken(Kind::SYNCS) } },
-            1 => Act::Break { host: host.clone(), fault: Fault { count, one_in, ..Fault::broken(Kind::WRITES) } },
-            2 => Act::Break { host: host.clone(), fault: Fault { count, one_in, ..Fault::broken(&[Kind::Read]) } },
+        let broken = |calls| Fault { count, one_in, ..Fault::broken(calls) };
+        let begin = match self.random.below(8) {
+            0 => Act::Break { host: host.clone(), fault: broken(Kind::SYNCS) },
+            1 => Act::Break { host: host.clone(), fault: broken(Kind::WRITES) },
+            2 => Act::Break { host: host.clone(), fault: broken(&[Kind::Read]) },
             3 => Act::Break { host: host.clone(), fault: Fault { one_in, ..Fault::full() } },
-            _ => Act::Room { host: host.clone(), bytes: LITTLE_BYTES },
+            4 => Act::Room { host: host.clone(), bytes: LITTLE_BYTES },
+            5 | 6 => {
+                let delay_max_ms = DELAYS_MAX_MS[self.random.below(DELAYS_MAX_MS.len() as u64) as usize];
+                Act::SlowDisk { host: host.clone(), delay_max_ms }
+            }
+            _ => {
+                let bits = 1 + self.random.below(DAMAGED_BITS_MAX);
+                return self.acts.push((at_ms, Act::Damage { host: self.decaying.clone(), bits }));
+            }
         };
         self.acts.push((at_ms, begin));
         self.acts.push((until_ms, Act::Heal { host }));
@@ -214,11 +262,14 @@ impl Draft<'_> {
     }
 }
 
+fn workers() -> impl Iterator<Item = String> {
+    (1..=settings::WORKERS).map(settings::worker_name)
+}
+
 /// Every machine that runs a role.
 pub fn machines() -> Vec<String> {
-    let workers = (1..=settings::WORKERS).map(settings::worker_name);
     let gateways = (1..=settings::GATEWAYS).map(settings::gateway_name);
-    [METASERVER.to_owned()].into_iter().chain(workers).chain(gateways).collect()
+    [METASERVER.to_owned()].into_iter().chain(workers()).chain(gateways).collect()
 }
 
 /// Those, and the one of the clients.
@@ -229,6 +280,7 @@ pub fn all() -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeSet;
 
     #[test]
     fn a_plan_follows_from_its_seed_and_ends_in_time() {
@@ -245,11 +297,25 @@ mod tests {
     fn what_begins_ends() {
         for seed in 0..200 {
             let plan = Plan::new(&mut Random(seed), 15_000);
-            let ends = |act: &Act| {
-                matches!(act, Act::Start { .. } | Act::Mend { .. } | Act::Heal { .. } | Act::Clock { ahead_ms: 0, .. })
+            let balance = |(_, act): &(u64, Act)| match act {
+                Act::Start { .. } | Act::Mend { .. } | Act::Heal { .. } | Act::Clock { ahead_ms: 0, .. } => 1,
+                Act::CrashAfterWrite { hosts, .. } => -(hosts.len() as i64),
+                Act::Damage { .. } => 0,
+                _ => -1,
             };
-            let ended = plan.acts.iter().filter(|(_, act)| ends(act)).count();
-            assert_eq!(2 * ended, plan.acts.len(), "{plan:#?}");
+            assert_eq!(plan.acts.iter().map(balance).sum::<i64>(), 0, "{plan:#?}");
+        }
+    }
+
+    #[test]
+    fn the_blocks_of_one_worker_decay_at_most() {
+        for seed in 0..2_000 {
+            let plan = Plan::new(&mut Random(seed), 15_000);
+            let decaying = plan.acts.iter().filter_map(|(_, act)| match act {
+                Act::Damage { host, .. } => Some(host),
+                _ => None,
+            });
+            assert!(decaying.collect::<BTreeSet<_>>().len() <= 1, "{plan:#?}");
         }
     }
 }

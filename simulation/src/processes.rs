@@ -4,14 +4,13 @@
 use crate::run::Verdict;
 use std::env;
 use std::io;
-use std::process::{Child, Command, Stdio};
-use std::sync::Mutex;
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::time::{Duration, Instant};
+use std::sync::{Mutex, mpsc};
+use std::time::Duration;
 
 /// A run that takes longer, in real time, hangs.
 const RUN_TIMEOUT: Duration = Duration::from_secs(300);
-const LOOK: Duration = Duration::from_millis(5);
 
 /// How seeds are run.
 #[derive(Clone, Debug)]
@@ -59,27 +58,17 @@ impl Runner {
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()?;
-        let out = child.stdout.take();
-        // Read beside the wait: what a run prints may be more than a pipe holds.
-        let reading = std::thread::spawn(move || out.map(io::read_to_string).unwrap_or_else(|| Ok(String::new())));
-        let status = wait(&mut child)?;
-        let out = reading.join().map_err(|_| io::Error::other("its output could not be read"))??;
-        let last = out.lines().next_back().unwrap_or_default();
-        serde_json::from_str(last).map_err(|_| io::Error::other(format!("it ended with {status}: {last}")))
-    }
-}
-
-fn wait(child: &mut Child) -> io::Result<std::process::ExitStatus> {
-    let deadline = Instant::now() + RUN_TIMEOUT;
-    loop {
-        if let Some(status) = child.try_wait()? {
-            return Ok(status);
-        }
-        if Instant::now() > deadline {
+        let Some(out) = child.stdout.take() else { return Err(io::Error::other("it has no output")) };
+        let (sender, receiver) = mpsc::channel();
+        std::thread::spawn(move || sender.send(io::read_to_string(out)));
+        // Its output ends with the process.
+        let Ok(out) = receiver.recv_timeout(RUN_TIMEOUT) else {
             child.kill()?;
             child.wait()?;
             return Err(io::Error::other(format!("it did not end within {} s", RUN_TIMEOUT.as_secs())));
-        }
-        std::thread::sleep(LOOK);
+        };
+        let (out, status) = (out?, child.wait()?);
+        let last = out.lines().next_back().unwrap_or_default();
+        serde_json::from_str(last).map_err(|_| io::Error::other(format!("it ended with {status}: {last}")))
     }
 }

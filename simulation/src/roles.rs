@@ -32,6 +32,7 @@ pub fn secret() -> Result<ClusterSecret, BoxError> {
 /// Runs a machine's role until the machine crashes. A role that ends by itself says so to the machine, and waits to be
 /// started anew.
 pub async fn run(machine: Machine) -> turmoil::Result {
+    machine.starts();
     let ended = match machine.role {
         Role::Metaserver => metaserver(&machine).await,
         Role::Worker => worker(&machine).await,

@@ -5,7 +5,7 @@ use crate::client::Client;
 use crate::ending;
 use crate::faults::{LATENCY_MAX, LATENCY_MIN, World};
 use crate::link::Link;
-use crate::machine::{Machine, Role, START_MS};
+use crate::machine::{self, Machine, Role, START_MS};
 use crate::plan::{Plan, machines};
 use crate::settings::{self, BUCKET, CLIENTS};
 use crate::trace::Trace;
@@ -18,7 +18,8 @@ use std::time::{Duration, UNIX_EPOCH};
 use turmoil::Sim;
 use weir_service::simulation::{Random, enter};
 
-const TICK: Duration = Duration::from_millis(2);
+/// What hosts send each other arrives at one of these, and each of them costs as much as an operation of a client.
+const TICK: Duration = Duration::from_millis(5);
 const CLIENT_COUNT: u32 = 4;
 /// Faults come and go for so long, while clients work.
 const FAULTS_MS: u64 = 14_000;
@@ -55,6 +56,7 @@ pub fn run(seed: u64, trace: Trace) -> Verdict {
     note_panics();
     ambient::begin(seed);
     let _one_thread = enter();
+    machine::slow_disks();
     let trace = Arc::new(trace);
     let board = Board::new(&trace);
     let mut random = Random(seed);
@@ -105,6 +107,7 @@ fn build<'a>(seed: u64, random: &mut Random, trace: &Arc<Trace>) -> World<'a> {
         .max_message_latency(LATENCY_MAX)
         .simulation_duration(Duration::from_millis(2 * END_MS))
         .tcp_capacity(TCP_CAPACITY)
+        .enable_random_order()
         .build();
     let mut built = BTreeMap::new();
     for name in machines() {
@@ -167,7 +170,7 @@ fn drive(world: &mut World<'_>, plan: &Plan, board: &Board) -> Result<(), String
             world.calm();
             board.stop();
         }
-        world.look_after(now_ms);
+        world.look_after(now_ms, board.tally().acknowledged);
         if world.sim.step().map_err(|error| format!("the simulation ended: {error}"))? {
             return Ok(());
         }

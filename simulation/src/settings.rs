@@ -21,7 +21,8 @@ pub const SECRET_KEY: &str = "a secret that is simulated";
 pub const REGION: &str = "us-east-1";
 pub const BUCKET: &str = "simulated";
 
-pub const INVENTORY_INTERVAL_MS: u64 = 5_000;
+pub const INVENTORY_INTERVAL_MS: u64 = 2_000;
+pub const SCRUB_INTERVAL_MS: u64 = 2_000;
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
@@ -70,7 +71,7 @@ pub fn worker(name: &str) -> WorkerSettings {
         segment_bytes: 64 * KIB,
         append_queue_max_bytes: 256 * KIB,
         compaction_interval_ms: 2_000,
-        scrub_interval_ms: 10_000,
+        scrub_interval_ms: SCRUB_INTERVAL_MS,
         reserve_bytes: MIB,
         ..WorkerSettings::default()
     }

@@ -1,7 +1,8 @@
 //! A client: one operation after the other on keys that others use too, each written into its history.
 
-use crate::board::{Board, KEYS};
+use crate::board::KEYS;
 use crate::link::Link;
+use crate::place::Place;
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -9,12 +10,8 @@ use std::time::{Duration, Instant};
 use weir_tests::Answer;
 use weir_tests::linear::{Action, Event, History, Listing, Outcome, Value};
 use weir_tests::load::told::{Told, between, is_error, keys, told};
-use weir_tests::load::value::{Sizes, content, etag, value_in, value_of};
+use weir_tests::load::value::{content, etag, value_in, value_of};
 
-pub const BUCKET: &str = "storm";
-/// What lies with the metadata, a record of a segment, a file, several blocks of a mebibyte. The largest are rare, or
-/// nothing else is measured.
-const SIZES: &Sizes = &[(17, 10), (900, 25), (9_000, 40), (120_000, 20), (400_000, 4), (2_500_000, 1)];
 /// A read is taken again for so long, as every S3 client does.
 const READ_PATIENCE: Duration = Duration::from_secs(15);
 const PAUSE: Duration = Duration::from_millis(100);
@@ -26,7 +23,7 @@ const KEEP_EVERY: u64 = 5;
 const PAGE_ENTRIES: usize = 7;
 
 pub struct Storming {
-    board: Arc<Board>,
+    place: Arc<Place>,
     link: Link,
     number: u32,
     writes: u64,
@@ -38,20 +35,25 @@ pub struct Storming {
 }
 
 impl Storming {
-    pub fn new(board: Arc<Board>, gateways: &[SocketAddr], number: u32) -> Self {
+    pub fn new(place: Arc<Place>, gateways: &[SocketAddr], number: u32) -> Self {
         let link = Link::new(gateways, number as usize);
         let random = u64::from(number) * 0x9e37_79b9_7f4a_7c15 + 1;
         let (seen, history) = (HashMap::new(), History::default());
-        Self { board, link, number, writes: 0, random, seen, epoch: 0, history }
+        Self { place, link, number, writes: 0, random, seen, epoch: 0, history }
     }
 
     /// Runs until the board says stop.
     pub fn run(mut self) -> History {
-        while !self.board.is_stopped() {
-            let epoch = self.board.epoch();
+        let mut turn = 0;
+        while !self.place.board.is_stopped() {
+            let epoch = self.place.board.epoch();
             if epoch != self.epoch {
                 self.epoch = epoch;
                 self.seen.clear();
+            }
+            if turn != self.place.board.turn() {
+                turn = self.place.board.turn();
+                self.link.go_home();
             }
             let key = key_of(epoch, self.random() % KEYS);
             match self.random() % 100 {
@@ -62,11 +64,20 @@ impl Storming {
                 47..50 => self.copy(epoch, &key),
                 50..58 => self.delete(&key),
                 58..62 => self.list(epoch),
-                62..70 => self.head(&key),
+                62..66 => self.head(&key),
+                66..72 => self.get_range(&key),
                 _ => self.get(&key),
             }
         }
         self.history
+    }
+
+    fn path(&self, key: &str) -> String {
+        format!("/{}/{key}", self.place.bucket)
+    }
+
+    fn content(&self, value: Value) -> Vec<u8> {
+        content(self.place.sizes, value)
     }
 
     fn random(&mut self) -> u64 {
@@ -82,47 +93,47 @@ impl Storming {
     }
 
     fn record(&mut self, key: &str, action: Action, outcome: Outcome, begin: u64) {
-        let event = Event { client: self.number, action, outcome, begin, end: self.board.now() };
+        let event = Event { client: self.number, action, outcome, begin, end: self.place.board.now() };
         self.history.record(key, event);
     }
 
     /// Sends a write once, and records what is known of it.
     fn write(&mut self, key: &str, action: Action, method: &str, query: &str, headers: &[(&str, &str)], body: Vec<u8>) {
-        let begin = self.board.now();
-        let answer = self.link.send(method, &format!("/{BUCKET}/{key}{query}"), headers, body);
+        let begin = self.place.board.now();
+        let answer = self.link.send(method, &format!("{}{query}", self.path(key)), headers, body);
         let outcome = match told(action, answer.as_ref()) {
             Told::Of(outcome) => outcome,
             Told::Nothing => return,
             Told::Wrong => {
                 let text = answer.map(|answer| answer.to_string()).unwrap_or_default();
-                return self.board.is_wrong(format!("{method} {key}{query}: {text}"));
+                return self.place.board.is_wrong(format!("{method} {key}{query}: {text}"));
             }
         };
         self.record(key, action, outcome, begin);
         match outcome {
             Outcome::Unknown => {
-                self.board.count(|tally| tally.writes_unknown += 1);
+                self.place.board.count(|tally| tally.writes_unknown += 1);
                 std::thread::sleep(PAUSE);
             }
-            _ => self.board.write_acknowledged(),
+            _ => self.place.board.write_acknowledged(),
         }
     }
 
     fn put(&mut self, key: &str) {
         let value = self.next_value();
-        self.write(key, Action::Put(value), "PUT", "", &[], content(SIZES, value));
+        self.write(key, Action::Put(value), "PUT", "", &[], self.content(value));
     }
 
     fn put_if_absent(&mut self, key: &str) {
         let value = self.next_value();
-        self.write(key, Action::PutIfAbsent(value), "PUT", "", &[("If-None-Match", "*")], content(SIZES, value));
+        self.write(key, Action::PutIfAbsent(value), "PUT", "", &[("If-None-Match", "*")], self.content(value));
     }
 
     fn put_if_matches(&mut self, key: &str) {
         let Some((expected, etag)) = self.seen.get(key).cloned() else { return self.get(key) };
         let value = self.next_value();
         let action = Action::PutIfMatches { expected, value };
-        self.write(key, action, "PUT", "", &[("If-Match", &format!("\"{etag}\""))], content(SIZES, value));
+        self.write(key, action, "PUT", "", &[("If-Match", &format!("\"{etag}\""))], self.content(value));
     }
 
     fn delete(&mut self, key: &str) {
@@ -132,7 +143,7 @@ impl Storming {
     /// An upload of one part; only its completion shows.
     fn upload(&mut self, key: &str) {
         let value = self.next_value();
-        let (bytes, path) = (content(SIZES, value), format!("/{BUCKET}/{key}"));
+        let (bytes, path) = (self.content(value), self.path(key));
         let begun = self.link.send("POST", &format!("{path}?uploads"), &[], Vec::new());
         let Some(id) = begun.filter(|answer| answer.status == 200).and_then(|answer| between(&answer, "UploadId"))
         else {
@@ -155,49 +166,71 @@ impl Storming {
         let Some((value, etag)) = self.seen.get(&source).cloned().filter(|_| source != key) else {
             return self.get(&source);
         };
-        let (from, etag) = (format!("/{BUCKET}/{source}"), format!("\"{etag}\""));
+        let (from, etag) = (self.path(&source), format!("\"{etag}\""));
         let headers = [("x-amz-copy-source", from.as_str()), ("x-amz-copy-source-if-match", etag.as_str())];
-        let begin = self.board.now();
-        let answer = self.link.send("PUT", &format!("/{BUCKET}/{key}"), &headers, Vec::new());
+        let begin = self.place.board.now();
+        let answer = self.link.send("PUT", &self.path(key), &headers, Vec::new());
         match answer.as_ref().map(|answer| answer.status) {
             Some(200) if answer.as_ref().is_some_and(|answer| !is_error(answer)) => {
                 self.record(&source, Action::Get, Outcome::Found(Some(value)), begin);
                 self.record(key, Action::Put(value), Outcome::Done, begin);
-                self.board.write_acknowledged();
+                self.place.board.write_acknowledged();
             }
             // The source is another one, or gone: nothing happened.
             Some(404 | 409 | 412) => {}
             _ => {
                 self.record(key, Action::Put(value), Outcome::Unknown, begin);
-                self.board.count(|tally| tally.writes_unknown += 1);
+                self.place.board.count(|tally| tally.writes_unknown += 1);
                 std::thread::sleep(PAUSE);
             }
         }
     }
 
     pub fn get(&mut self, key: &str) {
-        let Some((answer, begin)) = self.read("GET", &format!("/{BUCKET}/{key}")) else { return };
+        let Some((answer, begin)) = self.read("GET", &self.path(key), &[]) else { return };
         if answer.status == 404 {
             self.seen.remove(key);
             return self.record(key, Action::Get, Outcome::Found(None), begin);
         }
-        match value_in(SIZES, &answer.body) {
+        match value_in(self.place.sizes, &answer.body) {
             Ok(value) => {
                 let etag = answer.header("etag").unwrap_or_default().trim_matches('"').to_owned();
                 let own = [false, true].map(|is_upload| self::etag(&answer.body, is_upload));
                 if !own.contains(&etag) {
-                    self.board.is_wrong(format!("GET {key}: value {value:x} with the ETag {etag}"));
+                    self.place.board.is_wrong(format!("GET {key}: value {value:x} with the ETag {etag}"));
                 }
                 self.seen.insert(key.to_owned(), (value, etag));
                 self.record(key, Action::Get, Outcome::Found(Some(value)), begin);
             }
-            Err(fault) => self.board.is_wrong(format!("GET {key}: {fault}")),
+            Err(fault) => self.place.board.is_wrong(format!("GET {key}: {fault}")),
+        }
+    }
+
+    /// A part of what this client has seen at the key, if it is still there.
+    fn get_range(&mut self, key: &str) {
+        let Some((value, etag)) = self.seen.get(key).cloned() else { return self.get(key) };
+        let bytes = self.content(value);
+        let first = self.random() as usize % bytes.len();
+        let last = first + self.random() as usize % (bytes.len() - first);
+        let headers = [("If-Match", &*format!("\"{etag}\"")), ("Range", &*format!("bytes={first}-{last}"))];
+        let Some((answer, begin)) = self.read("GET", &self.path(key), &headers) else { return };
+        match answer.status {
+            206 if answer.body == bytes[first..=last] => {
+                self.record(key, Action::Get, Outcome::Found(Some(value)), begin);
+            }
+            206 => self.place.board.is_wrong(format!("GET {key}, bytes {first} to {last}: not those of {value:x}")),
+            404 => {
+                self.seen.remove(key);
+                self.record(key, Action::Get, Outcome::Found(None), begin);
+            }
+            412 => {}
+            status => self.place.board.is_wrong(format!("GET {key}, bytes {first} to {last}: {status}")),
         }
     }
 
     /// Tells whether there is something, and which one, if this client has seen it before.
     fn head(&mut self, key: &str) {
-        let Some((answer, begin)) = self.read("HEAD", &format!("/{BUCKET}/{key}")) else { return };
+        let Some((answer, begin)) = self.read("HEAD", &self.path(key), &[]) else { return };
         if answer.status == 404 {
             self.seen.remove(key);
             return self.record(key, Action::Get, Outcome::Found(None), begin);
@@ -215,15 +248,16 @@ impl Storming {
         let mut first = None;
         loop {
             let from = if token.is_empty() { String::new() } else { format!("&continuation-token={token}") };
-            let path = format!("/{BUCKET}?list-type=2&max-keys={PAGE_ENTRIES}&prefix={prefix}{from}");
-            let Some((answer, begin)) = self.read("GET", &path) else { return };
+            let bucket = self.place.bucket;
+            let path = format!("/{bucket}?list-type=2&max-keys={PAGE_ENTRIES}&prefix={prefix}{from}");
+            let Some((answer, begin)) = self.read("GET", &path, &[]) else { return };
             let begin = *first.get_or_insert(begin);
             found.extend(keys(&answer));
             match between(&answer, "NextContinuationToken") {
                 Some(next) => token = weir_tests::query_of(next),
                 None => {
-                    self.board.count(|tally| tally.listings += 1);
-                    let end = self.board.now();
+                    self.place.board.count(|tally| tally.listings += 1);
+                    let end = self.place.board.now();
                     return self.history.listings.push(Listing { prefix, keys: found, begin, end });
                 }
             }
@@ -231,29 +265,30 @@ impl Storming {
     }
 
     /// Reads until there is an answer. Gives it with the begin of the attempt that it answers.
-    fn read(&mut self, method: &str, path: &str) -> Option<(Answer, u64)> {
+    fn read(&mut self, method: &str, path: &str, headers: &[(&str, &str)]) -> Option<(Answer, u64)> {
         let began = Instant::now();
         loop {
-            let begin = self.board.now();
-            if let Some(answer) = self.link.send(method, path, &[], Vec::new())
+            let begin = self.place.board.now();
+            if let Some(answer) = self.link.send(method, path, headers, Vec::new())
                 && (answer.status < 500)
             {
-                self.board.count(|tally| {
+                self.place.board.count(|tally| {
                     tally.reads += 1;
                     tally.slowest_read = tally.slowest_read.max(began.elapsed());
                 });
-                if !matches!(answer.status, 200 | 404) {
-                    self.board.is_wrong(format!("{method} {path}: {}", answer.status));
+                let is_conditional = !headers.is_empty();
+                if !(matches!(answer.status, 200 | 404) || is_conditional && matches!(answer.status, 206 | 412)) {
+                    self.place.board.is_wrong(format!("{method} {path}: {}", answer.status));
                     return None;
                 }
                 return Some((answer, begin));
             }
             if began.elapsed() > READ_PATIENCE {
-                self.board.count(|tally| tally.reads_failed += 1);
+                self.place.board.count(|tally| tally.reads_failed += 1);
                 eprintln!("FAILED: {method} {path}");
                 return None;
             }
-            self.board.count(|tally| tally.reads_repeated += 1);
+            self.place.board.count(|tally| tally.reads_repeated += 1);
             std::thread::sleep(PAUSE);
         }
     }
@@ -262,8 +297,8 @@ impl Storming {
     /// end, to be looked at after everything that happened.
     pub fn sweep(mut self) -> History {
         let mut next = 0;
-        while !self.board.is_stopped() {
-            if next + SWEEP_AFTER_EPOCHS > self.board.epoch() {
+        while !self.place.board.is_stopped() {
+            if next + SWEEP_AFTER_EPOCHS > self.place.board.epoch() {
                 std::thread::sleep(PAUSE);
                 continue;
             }

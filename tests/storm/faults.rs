@@ -1,21 +1,19 @@
 //! What is done to the cluster, and undone.
 
-use rustix::fs::{Mode, chmod};
-use std::fs::{self, File};
-use std::io;
-use std::os::unix::fs::FileExt as _;
-use std::path::Path;
-use std::process::{Command, Stdio};
+use crate::disk::{damage, fill};
+use crate::network::{Cut, Peer, Way};
+use std::fs;
+use std::path::PathBuf;
 use weir_tests::Cluster;
-use weir_tests::server::files_under;
 
-/// The worker that can be cut off runs under a user of its own, by which the packet filter knows it.
-pub const CUT_WORKER: &str = "worker-3";
-pub const CUT_USER: u32 = 64_999;
+/// Those that can be cut off run under users of their own, by which the packet filter knows them.
+const CUT_WORKER: &str = "worker-3";
+const CUT_GATEWAY: &str = "gateway-1";
+const USERS: [(&str, u32); 2] = [(CUT_WORKER, 64_999), (CUT_GATEWAY, 64_998)];
 /// The worker whose disk is small.
 pub const SMALL_WORKER: &str = "worker-4";
-pub const SMALL_BYTES: u64 = 1 << 30;
-const DAMAGED_FILES: usize = 20;
+/// Whichever metaserver serves when the fault comes.
+const METASERVER: &str = "metaserver";
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fault {
@@ -24,15 +22,12 @@ pub enum Fault {
     /// kill −9; started again afterwards.
     Kill(String),
     Pause(String),
-    /// No packet to it or from it.
-    CutOff,
-    /// It hears everything and is not heard.
-    CannotSend,
-    /// Gateways and workers do not reach it, the metaserver hears it.
-    CannotBeReached,
+    Cut(Cut),
     FillDisk,
     /// A bit in each of some of its files.
     Damage(String),
+    /// Two at a time, one right after the other.
+    Both(Box<[Fault; 2]>),
     /// All processes at once, by kill −9.
     KillAll,
     /// The metaserver is killed and its folder taken away; its standby takes over.
@@ -46,15 +41,19 @@ impl Fault {
         let mut faults = vec![Self::None];
         faults.extend((1..=workers).map(|number| Self::Kill(worker(number))));
         faults.extend((1..=workers).map(|number| Self::Pause(worker(number))));
-        faults.extend([Self::CutOff, Self::CannotSend, Self::CannotBeReached, Self::FillDisk]);
-        faults.push(Self::Damage(worker(1)));
+        faults.extend(cuts(CUT_WORKER, Peer::Everybody));
+        faults.extend(cuts(CUT_WORKER, Peer::Metaserver));
+        faults.extend([Self::FillDisk, Self::Damage(worker(1))]);
         faults.extend((1..=gateways).map(|number| Self::Kill(format!("gateway-{number}"))));
+        faults.extend(cuts(CUT_GATEWAY, Peer::Metaserver));
+        faults.extend([Self::Kill(METASERVER.into()), Self::Pause(METASERVER.into())]);
         if has_standby {
             faults.push(Self::LoseMetaserver);
-        } else {
-            // Which of two it is changes.
-            faults.extend([Self::Kill("metaserver-1".into()), Self::Pause("metaserver-1".into())]);
         }
+        faults.push(both(Self::Kill(worker(2)), Self::Kill(CUT_GATEWAY.into())));
+        faults.push(both(Self::Kill(worker(1)), Self::Kill(worker(2))));
+        faults.push(both(Self::Damage(worker(1)), Self::Kill(worker(2))));
+        faults.push(both(Self::Pause(worker(2)), Self::Kill(METASERVER.into())));
         faults.push(Self::KillAll);
         faults
     }
@@ -64,76 +63,147 @@ impl Fault {
             Self::None => "nothing".into(),
             Self::Kill(name) => format!("{name} killed"),
             Self::Pause(name) => format!("{name} paused"),
-            Self::CutOff => format!("{CUT_WORKER} cut off"),
-            Self::CannotSend => format!("{CUT_WORKER} can't send"),
-            Self::CannotBeReached => format!("{CUT_WORKER} can't be reached"),
+            Self::Cut(cut) => cut.name(),
             Self::FillDisk => format!("{SMALL_WORKER} full"),
             Self::Damage(name) => format!("{name} damaged"),
+            Self::Both(two) => format!("{}, {}", two[0].name(), two[1].name()),
             Self::KillAll => "all killed".into(),
             Self::LoseMetaserver => "metaserver and its folder lost".into(),
         }
     }
 
-    /// Must clients be served while it lasts? Where all of a kind is gone they are told to come back.
-    pub fn is_bridged(&self) -> bool {
-        !matches!(self, Self::KillAll) && !self.name().starts_with("metaserver")
+    /// Is there a metaserver for the gateways while it lasts? Without one, clients are told to come back.
+    pub fn leaves_metaserver(&self) -> bool {
+        match self {
+            Self::Kill(name) | Self::Pause(name) => name != METASERVER,
+            Self::Both(two) => two.iter().all(Self::leaves_metaserver),
+            Self::KillAll | Self::LoseMetaserver => false,
+            Self::None | Self::Cut(_) | Self::FillDisk | Self::Damage(_) => true,
+        }
+    }
+
+    /// Workers that do not serve what they have while it lasts, or not to all, or not all of it.
+    pub fn lost_workers(&self) -> usize {
+        match self {
+            Self::FillDisk => 0,
+            Self::Damage(_) => 1,
+            Self::Both(two) => two.iter().map(Self::lost_workers).sum(),
+            _ => self.absent_workers(),
+        }
+    }
+
+    /// Workers that take no blocks while it lasts.
+    pub fn absent_workers(&self) -> usize {
+        let is_worker = |name: &str| usize::from(name.starts_with("worker"));
+        match self {
+            Self::Kill(name) | Self::Pause(name) => is_worker(name),
+            Self::Cut(cut) => is_worker(cut.process),
+            Self::FillDisk => 1,
+            Self::Both(two) => two.iter().map(Self::absent_workers).sum(),
+            Self::None | Self::Damage(_) | Self::KillAll | Self::LoseMetaserver => 0,
+        }
+    }
+
+    /// The worker, of which gateways do not hear that it is gone before the metaserver says so.
+    pub fn worker_without_metaserver(&self) -> Option<&str> {
+        let name = self.without_metaserver()?;
+        name.starts_with("worker").then_some(name)
+    }
+
+    /// The gateway that has nobody to ask.
+    pub fn gateway_without_metaserver(&self) -> Option<&str> {
+        let name = self.without_metaserver()?;
+        name.starts_with("gateway").then_some(name)
+    }
+
+    fn without_metaserver(&self) -> Option<&str> {
+        match self {
+            Self::Cut(cut) if cut.peer == Peer::Metaserver => Some(cut.process),
+            _ => None,
+        }
     }
 
     pub fn begin(&self, cluster: &mut Cluster) {
         match self {
             Self::None => {}
-            Self::Kill(name) => cluster.kill(name),
-            Self::Pause(name) => cluster.pause(name),
-            Self::CutOff => {
-                filter("-A", &from_it());
-                filter("-A", &to_it(cluster));
+            Self::Kill(name) => {
+                let name = running(cluster, name);
+                cluster.kill(&name);
             }
-            Self::CannotSend => filter("-A", &from_it()),
-            Self::CannotBeReached => filter("-A", &to_it(cluster)),
+            Self::Pause(name) => cluster.pause(&running(cluster, name)),
+            Self::Cut(cut) => cut.begin(cluster),
             Self::FillDisk => fill(&ballast(cluster)).expect("a disk can be filled"),
             Self::Damage(name) => damage(&data(cluster, name)),
+            Self::Both(two) => two.iter().for_each(|fault| fault.begin(cluster)),
             Self::KillAll => cluster.kill9(),
             Self::LoseMetaserver => lose_metaserver(cluster),
         }
     }
 
-    pub fn end(&self, cluster: &mut Cluster) {
+    /// Of two, the first is left where the second has taken the metaserver away: it has to be borne by itself once the
+    /// metaserver is back.
+    pub fn end(&self, cluster: &mut Cluster) -> Option<&Self> {
         match self {
             // What was lost is not missed any more.
             Self::None | Self::Damage(_) | Self::LoseMetaserver => {}
-            Self::Kill(name) if name == CUT_WORKER => cluster.restart_as(name, CUT_USER),
-            Self::Kill(name) => cluster.restart(name),
-            Self::Pause(name) => cluster.resume(name),
-            Self::CutOff => {
-                filter("-D", &from_it());
-                filter("-D", &to_it(cluster));
+            Self::Kill(name) if name == METASERVER => {
+                let dead = metaservers(cluster).find(|name| cluster.process(name).pid.is_none());
+                cluster.restart(&dead.expect("the one that was killed"));
             }
-            Self::CannotSend => filter("-D", &from_it()),
-            Self::CannotBeReached => filter("-D", &to_it(cluster)),
+            Self::Kill(name) => start(cluster, name),
+            // It may not be the one that serves any more.
+            Self::Pause(name) if name == METASERVER => metaservers(cluster).for_each(|name| cluster.resume(&name)),
+            Self::Pause(name) => cluster.resume(name),
+            Self::Cut(_) => Cut::end(),
             Self::FillDisk => fs::remove_file(ballast(cluster)).expect("the ballast is there"),
+            Self::Both(two) => {
+                two[1].end(cluster);
+                if !two[1].leaves_metaserver() {
+                    return Some(&two[0]);
+                }
+                two[0].end(cluster);
+            }
             Self::KillAll => {
                 cluster.start_again();
-                give_user(cluster);
+                give_users(cluster);
             }
         }
+        None
     }
+}
+
+fn cuts(process: &'static str, peer: Peer) -> impl Iterator<Item = Fault> {
+    let user = user_of(process).expect("who is cut off has a user");
+    let ways = [Way::Both, Way::Sending, Way::Hearing];
+    ways.into_iter().map(move |way| Fault::Cut(Cut { process, user, peer, way }))
+}
+
+fn both(first: Fault, second: Fault) -> Fault {
+    Fault::Both(Box::new([first, second]))
 }
 
 /// The metaserver that serves: of two the one under the higher epoch.
 pub fn metaserver(cluster: &Cluster) -> String {
-    let names = cluster.processes().into_iter().map(|process| process.name);
-    let running = names.filter(|name| name.starts_with("metaserver") && cluster.process(name).pid.is_some());
+    let running = metaservers(cluster).filter(|name| cluster.process(name).pid.is_some());
     let epoch = |name: &String| cluster.metric(name, "weir_metaserver_epoch") as u64;
     running.max_by_key(epoch).expect("one of them runs")
+}
+
+fn metaservers(cluster: &Cluster) -> impl Iterator<Item = String> + use<> {
+    let names = cluster.processes().into_iter().map(|process| process.name);
+    names.filter(|name| name.starts_with("metaserver"))
+}
+
+fn running(cluster: &Cluster, name: &str) -> String {
+    if name == METASERVER { metaserver(cluster) } else { name.to_owned() }
 }
 
 /// Kills the metaserver, takes its folder away, and promotes the standby. The lost one, when it is back, is refused; then
 /// an empty one follows in its place, without which a required standby would be missing.
 fn lose_metaserver(cluster: &mut Cluster) {
     let lost = metaserver(cluster);
-    let standby =
-        cluster.processes().into_iter().find(|process| process.name.starts_with("metaserver") && process.name != lost);
-    let standby = standby.expect("there are two metaservers").address.to_string();
+    let standby = metaservers(cluster).find(|name| *name != lost).expect("there are two metaservers");
+    let standby = cluster.process(&standby).address.to_string();
     cluster.kill(&lost);
     let folder = data(cluster, &lost);
     let aside = folder.with_extension("aside");
@@ -147,89 +217,48 @@ fn lose_metaserver(cluster: &mut Cluster) {
     cluster.restart_with(&lost, &["--follow", &standby]);
 }
 
-/// Lets the worker that can be cut off run under its own user.
-pub fn give_user(cluster: &mut Cluster) {
-    cluster.kill(CUT_WORKER);
-    cluster.restart_as(CUT_WORKER, CUT_USER);
+/// Lets those that can be cut off run under their own users.
+pub fn give_users(cluster: &mut Cluster) {
+    for (name, _) in USERS {
+        cluster.kill(name);
+        start(cluster, name);
+    }
 }
 
-/// A small disk for a worker, before the cluster starts.
-pub fn mount_small(folder: &Path) -> io::Result<()> {
-    fs::create_dir_all(folder)?;
-    let options = format!("size={SMALL_BYTES},mode=0700");
-    let done = Command::new("mount").args(["-t", "tmpfs", "-o", &options, "tmpfs"]).arg(folder).status()?;
-    if done.success() { Ok(()) } else { Err(io::Error::other(format!("mount: {done}"))) }
+fn user_of(name: &str) -> Option<u32> {
+    USERS.into_iter().find(|(of, _)| *of == name).map(|(_, user)| user)
 }
 
-pub fn unmount(folder: &Path) {
-    // What is busy still is let go when it is not.
-    let _ = Command::new("umount").arg("--lazy").arg(folder).stderr(Stdio::null()).status();
+fn start(cluster: &mut Cluster, name: &str) {
+    match user_of(name) {
+        Some(user) => cluster.restart_as(name, user),
+        None => cluster.restart(name),
+    }
 }
 
-/// Rules that an earlier run left, if it did not come to its end.
-pub fn remove_old_rules() {
-    while quietly(&[&["-D", "OUTPUT"], &from_it().iter().map(String::as_str).collect::<Vec<_>>()[..]].concat()) {}
+fn data(cluster: &Cluster, name: &str) -> PathBuf {
+    cluster.process(name).data.expect("it has a folder")
 }
 
-fn from_it() -> Vec<String> {
-    ["-m", "owner", "--uid-owner", &CUT_USER.to_string(), "-j", "DROP"].map(str::to_owned).to_vec()
-}
-
-fn to_it(cluster: &Cluster) -> Vec<String> {
-    let port = cluster.process(CUT_WORKER).address.port().to_string();
-    ["-p", "tcp", "-d", "127.0.0.1", "--dport", &port, "-j", "DROP"].map(str::to_owned).to_vec()
-}
-
-fn filter(change: &str, rule: &[String]) {
-    let rule: Vec<&str> = [change, "OUTPUT"].into_iter().chain(rule.iter().map(String::as_str)).collect();
-    let done = Command::new("iptables").arg("-w").args(&rule).status().expect("iptables is there");
-    assert!(done.success(), "iptables {rule:?}: {done}");
-}
-
-fn quietly(rule: &[&str]) -> bool {
-    let done = Command::new("iptables").arg("-w").args(rule).stderr(Stdio::null()).status();
-    done.is_ok_and(|status| status.success())
-}
-
-fn data(cluster: &Cluster, name: &str) -> std::path::PathBuf {
-    cluster.process(name).data.expect("a worker has a folder")
-}
-
-fn ballast(cluster: &Cluster) -> std::path::PathBuf {
+fn ballast(cluster: &Cluster) -> PathBuf {
     data(cluster, SMALL_WORKER).join("ballast")
 }
 
-/// Writes until there is no room.
-fn fill(path: &Path) -> io::Result<()> {
-    let file = File::create(path)?;
-    chmod(path, Mode::RUSR | Mode::WUSR)?;
-    let mut offset = 0;
-    for piece_bytes in [1 << 20, 4 << 10] {
-        let piece = vec![0; piece_bytes];
-        while file.write_all_at(&piece, offset).is_ok() {
-            offset += piece_bytes as u64;
-        }
-    }
-    Ok(())
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
 
-/// Flips a bit in the middle of some of the files in which blocks lie.
-fn damage(folder: &Path) {
-    let mut files = files_under(folder);
-    files.retain(|path| {
-        let text = path.to_string_lossy();
-        (text.contains("/files/") || text.ends_with(".segment"))
-            && fs::metadata(path).is_ok_and(|meta| meta.len() > 9_000)
-    });
-    files.sort();
-    let step = (files.len() / DAMAGED_FILES).max(1);
-    for path in files.iter().step_by(step).take(DAMAGED_FILES) {
-        // It may have been deleted meanwhile.
-        let Ok(file) = File::options().read(true).write(true).open(path) else { continue };
-        let Ok(meta) = file.metadata() else { continue };
-        let (mut byte, at) = ([0], meta.len() / 2);
-        if file.read_exact_at(&mut byte, at).is_ok() {
-            let _ = file.write_all_at(&[byte[0] ^ 0x10], at);
+    #[test]
+    fn each_fault_has_a_name_of_its_own() {
+        let names: Vec<String> = Fault::all(4, 2, true).iter().map(Fault::name).collect();
+        assert_eq!(names.iter().collect::<HashSet<_>>().len(), names.len(), "{names:?}");
+    }
+
+    #[test]
+    fn a_copy_of_each_block_is_left_whatever_happens_to_workers() {
+        for fault in Fault::all(4, 2, true) {
+            assert!(fault.lost_workers() <= 2, "{fault:?}");
         }
     }
 }

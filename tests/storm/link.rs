@@ -9,6 +9,8 @@ const TIMEOUT: Duration = Duration::from_secs(15);
 
 pub struct Link {
     gateways: Vec<Client>,
+    /// The one to begin with.
+    home: usize,
     /// The one in use.
     at: usize,
     connection: Option<Connection>,
@@ -18,7 +20,16 @@ impl Link {
     /// Begins with the gateway of that number, counted around.
     pub fn new(gateways: &[SocketAddr], first: usize) -> Self {
         let gateways: Vec<Client> = gateways.iter().map(|&address| Client::new(address, "")).collect();
-        Self { at: first % gateways.len(), gateways, connection: None }
+        let home = first % gateways.len();
+        Self { home, at: home, gateways, connection: None }
+    }
+
+    /// Turns to the gateway that it began with.
+    pub fn go_home(&mut self) {
+        if self.at != self.home {
+            self.at = self.home;
+            self.connection = None;
+        }
     }
 
     /// Sends a request once. None: there was no whole answer, and nobody knows what became of it.

@@ -4,32 +4,37 @@
 //!
 //! Needs root, for the packet filter and a disk of its own.
 
+mod asking;
 mod board;
 mod client;
+mod course;
+mod disk;
 mod faults;
 mod link;
+mod network;
+mod place;
 
-use board::{Board, Tally};
 use clap::Parser;
-use client::{BUCKET, Storming};
+use client::Storming;
+use course::Course;
 use faults::Fault;
+use network::PacketFilter;
+use place::Place;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use weir_coding::Scheme;
 use weir_tests::cluster::Options;
 use weir_tests::linear::{History, Verdict, listing, search};
 use weir_tests::{Client, Cluster};
 
 const WORKERS: u16 = 4;
 const GATEWAYS: u16 = 2;
-/// Writes must be acknowledged again after so long, whatever happens to one worker or gateway.
-const WRITES_RECOVER: Duration = Duration::from_secs(10);
-/// Every block must have all its copies again after so long.
-const COPIES_RETURN: Duration = Duration::from_secs(180);
-/// Two looks of the metaserver at all blocks.
-const SCANS: Duration = Duration::from_secs(3);
+/// Who writes nothing has a number, too.
+const SWEEPER: u32 = 100;
+const LOOKER: u32 = 101;
 /// Sooner than by default, so that a run does not take a day. The small disk needs a small reserve.
 const SETTINGS: &str = "[metaserver]\nworker_timeout_ms = 5000\nrepair_delay_ms = 3000\nrepair_scan_interval_ms = 1000\n[worker]\nreserve_bytes = \"32 MiB\"\n";
 
@@ -38,8 +43,8 @@ const SETTINGS: &str = "[metaserver]\nworker_timeout_ms = 5000\nrepair_delay_ms 
 struct Args {
     /// Only faults whose name has this in it
     filter: Option<String>,
-    /// Seconds that each fault lasts
-    #[arg(long, default_value_t = 15)]
+    /// Seconds that each fault lasts, at least 10: what is lost must be noticed
+    #[arg(long, default_value_t = 15, value_parser = clap::value_parser!(u64).range(10..))]
     seconds: u64,
     /// Clients, at most 9
     #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=9))]
@@ -50,6 +55,9 @@ struct Args {
     /// With a standby beside the metaserver, and the fault that needs one
     #[arg(long)]
     standby: bool,
+    /// With a second bucket, of coded blocks, for half of the clients; faults that it does not survive are left out
+    #[arg(long, value_name = "K+M")]
+    coded: Option<Scheme>,
 }
 
 fn main() -> ExitCode {
@@ -58,16 +66,19 @@ fn main() -> ExitCode {
         eprintln!("weir-storm: must be run as root");
         return ExitCode::FAILURE;
     }
-    faults::remove_old_rules();
+    if args.coded.is_some_and(|coding| coding.shards() > WORKERS.into()) {
+        eprintln!("weir-storm: there are {WORKERS} workers, too few for a shard each");
+        return ExitCode::FAILURE;
+    }
+    let _filter = PacketFilter::set_up();
     let flags = if args.standby { vec!["--metaservers".to_owned(), "2".to_owned()] } else { Vec::new() };
     let options = Options { workers: WORKERS, gateways: GATEWAYS, flags, ..Options::default() };
     let small = |data: &std::path::Path| data.join(faults::SMALL_WORKER);
-    let mut cluster =
-        Cluster::start_prepared(options.with_settings(SETTINGS), |data| faults::mount_small(&small(data)));
-    faults::give_user(&mut cluster);
+    let mut cluster = Cluster::start_prepared(options.with_settings(SETTINGS), |data| disk::mount_small(&small(data)));
+    faults::give_users(&mut cluster);
     let failures = storm(&mut cluster, &args);
     cluster.stop();
-    faults::unmount(&small(&cluster.data()));
+    disk::unmount(&small(&cluster.data()));
     for failure in &failures {
         eprintln!("{failure}");
     }
@@ -77,102 +88,65 @@ fn main() -> ExitCode {
 /// Runs all of it. Returns what was not as it has to be.
 fn storm(cluster: &mut Cluster, args: &Args) -> Vec<String> {
     let gateways: Vec<SocketAddr> = cluster.of_role("gateway").iter().map(|process| process.address).collect();
-    Client::new(gateways[0], "").bucket(BUCKET);
-    let board = Arc::new(Board::new());
-    let clients: Vec<JoinHandle<History>> = (0..args.clients)
-        .map(|number| {
-            let client = Storming::new(board.clone(), &gateways, number);
-            std::thread::spawn(move || client.run())
-        })
-        .collect();
-    let sweeper = Storming::new(board.clone(), &gateways, args.clients);
-    let sweeper = std::thread::spawn(move || sweeper.sweep());
-    println!(
-        "| fault | reads | writes | listings | reads taken again, failed | writes without answer | s without a write | slowest read, s | copies back after, s |"
-    );
-    println!("|---|---|---|---|---|---|---|---|---|");
-    let mut failures = Vec::new();
+    let places: Vec<Arc<Place>> = Place::all(args.coded).into_iter().map(Arc::new).collect();
+    places.iter().for_each(|place| make_bucket(cluster, &gateways, place));
+    let clients: Vec<Vec<JoinHandle<History>>> =
+        (0..places.len()).map(|at| start_clients(&places[at], &gateways, args.clients, at, places.len())).collect();
+    course::print_head(&places);
+    let lasts = Duration::from_secs(args.seconds);
+    let (failures, notes) = (Vec::new(), Vec::new());
+    let mut course = Course { cluster, places: &places, workers: WORKERS.into(), lasts, failures, notes };
     for _ in 0..args.rounds {
         for fault in Fault::all(WORKERS.into(), GATEWAYS.into(), args.standby) {
-            if args.filter.as_ref().is_none_or(|filter| fault.name().contains(filter.as_str())) {
-                failures.extend(run(&fault, cluster, &board, args.seconds));
+            let is_wanted = args.filter.as_ref().is_none_or(|filter| fault.name().contains(filter.as_str()));
+            if is_wanted && course.is_possible(&fault) {
+                course.run(&fault);
             }
         }
     }
-    board.stop();
-    let mut history = History::default();
-    for client in clients.into_iter().chain([sweeper]) {
-        history.merge(client.join().expect("a client does not panic"));
-    }
-    let keys: Vec<String> = history.keys.keys().cloned().collect();
-    let last = Storming::new(board.clone(), &gateways, args.clients + 1);
-    history.merge(last.look_at_all(&keys));
-    failures.extend(board.wrong());
-    failures.extend(check(&history));
-    failures
-}
-
-/// One fault: it comes, lasts, goes, and all copies return.
-fn run(fault: &Fault, cluster: &mut Cluster, board: &Board, seconds: u64) -> Vec<String> {
-    board.turn_over();
-    fault.begin(cluster);
-    std::thread::sleep(Duration::from_secs(seconds));
-    fault.end(cluster);
-    let ended = Instant::now();
-    let returned = copies_return(cluster);
-    let back_after = ended.elapsed();
-    std::thread::sleep(Duration::from_secs(1));
-    let tally = board.turn_over();
-    print(fault, &tally, returned.then_some(back_after));
-    let name = fault.name();
-    let mut failures = Vec::new();
-    if !returned {
-        failures.push(format!("{name}: copies are missing still, {} s after its end", COPIES_RETURN.as_secs()));
-    }
-    if tally.reads_failed > 0 {
-        failures.push(format!("{name}: {} reads failed", tally.reads_failed));
-    }
-    if fault.is_bridged() && tally.longest_silence > WRITES_RECOVER {
-        failures.push(format!("{name}: no write for {:.1} s", tally.longest_silence.as_secs_f64()));
+    let Course { mut failures, notes, .. } = course;
+    println!();
+    notes.iter().for_each(|note| println!("{note}"));
+    places.iter().for_each(|place| place.board.stop());
+    for (place, clients) in places.iter().zip(clients) {
+        let mut history = History::default();
+        clients.into_iter().for_each(|client| history.merge(client.join().expect("a client does not panic")));
+        let keys: Vec<String> = history.keys.keys().cloned().collect();
+        let last = Storming::new(place.clone(), &gateways, LOOKER);
+        history.merge(last.look_at_all(&keys));
+        failures.extend(place.board.wrong());
+        failures.extend(check(place.bucket, &history));
     }
     failures
 }
 
-/// Waits until the metaserver has looked at all blocks and found every copy. False: it took too long.
-fn copies_return(cluster: &Cluster) -> bool {
-    let began = Instant::now();
-    // The metaserver notices first that something is wrong, and then that it is not any more.
-    std::thread::sleep(SCANS);
-    while began.elapsed() < COPIES_RETURN {
-        let metaserver = faults::metaserver(cluster);
-        let metric = |name: &str| cluster.metric(&metaserver, name);
-        let missing = metric("weir_metaserver_under_replicated_blocks") + metric("weir_metaserver_lost_blocks");
-        if missing == 0.0 && metric("weir_metaserver_workers_live") == f64::from(WORKERS) {
-            return true;
-        }
-        std::thread::sleep(Duration::from_millis(200));
+fn make_bucket(cluster: &Cluster, gateways: &[SocketAddr], place: &Place) {
+    Client::new(gateways[0], "").bucket(place.bucket);
+    if let Some(coding) = place.coding {
+        let (is_done, said) = cluster.fsadmin(&["bucket", "set", place.bucket, "--coding", &coding.to_string()]);
+        assert!(is_done, "{said}");
     }
-    false
 }
 
-fn print(fault: &Fault, tally: &Tally, back_after: Option<Duration>) {
-    let back_after = back_after.map_or("–".into(), |time| format!("{:.1}", time.as_secs_f64()));
-    println!(
-        "| {} | {} | {} | {} | {}, {} | {} | {:.1} | {:.1} | {back_after} |",
-        fault.name(),
-        tally.reads,
-        tally.writes,
-        tally.listings,
-        tally.reads_repeated,
-        tally.reads_failed,
-        tally.writes_unknown,
-        tally.longest_silence.as_secs_f64(),
-        tally.slowest_read.as_secs_f64()
-    );
+/// The clients of the bucket of that number, and one that sweeps behind them. Those of each bucket begin with each of the
+/// gateways in turn.
+fn start_clients(
+    place: &Arc<Place>,
+    gateways: &[SocketAddr],
+    clients: u32,
+    at: usize,
+    places: usize,
+) -> Vec<JoinHandle<History>> {
+    let is_here = |number: &u32| *number as usize / gateways.len() % places == at;
+    let storming = (0..clients).filter(is_here).map(|number| Storming::new(place.clone(), gateways, number));
+    let mut threads: Vec<_> = storming.map(|client| std::thread::spawn(move || client.run())).collect();
+    let sweeper = Storming::new(place.clone(), gateways, SWEEPER);
+    threads.push(std::thread::spawn(move || sweeper.sweep()));
+    threads
 }
 
 /// Is what was seen of each key linearizable, and each listing true?
-fn check(history: &History) -> Vec<String> {
+fn check(bucket: &str, history: &History) -> Vec<String> {
     let mut failures = Vec::new();
     let mut undecided = 0;
     for (key, events) in &history.keys {
@@ -182,13 +156,14 @@ fn check(history: &History) -> Vec<String> {
             Verdict::Violated { longest } => {
                 let mut events = events.clone();
                 events.sort_by_key(|event| event.begin);
-                failures.push(format!("{key} is not linearizable after {} events: {events:#?}", longest.len()));
+                failures
+                    .push(format!("{bucket}/{key} is not linearizable after {} events: {events:#?}", longest.len()));
             }
         }
     }
     failures.extend(listing::check(history).iter().map(ToString::to_string));
     println!(
-        "\n{} events of {} keys and {} listings were checked; {undecided} keys could not be decided.",
+        "\n{bucket}: {} events of {} keys and {} listings were checked; {undecided} keys could not be decided.",
         history.event_count(),
         history.keys.len(),
         history.listings.len()

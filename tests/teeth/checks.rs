@@ -81,6 +81,9 @@ pub fn check(fault: Fault) -> Check {
         }
         Fault::OldEpochAccepted => service("epoch::tests::an_epoch_is_never_forgotten_for_a_lower_one"),
         Fault::ReplacedServesOn => service("epoch::tests::whoever_hears_of_a_higher_epoch_is_over"),
+        Fault::ToldBeforeTheStandby => metaserver(
+            "store::embedded::replication::tests::starting::what_was_in_flight_at_a_crash_is_told_when_the_standby_has_it_and_not_before",
+        ),
         Fault::BlockNotSynced | Fault::SegmentNotSynced | Fault::BlockFolderNotSynced => BLOCK_CUTS,
         Fault::ReadCrcUnchecked => {
             worker("store::tests::damage::a_flipped_byte_anywhere_in_a_record_of_a_segment_is_damage")

@@ -76,7 +76,8 @@ impl Worker {
         self.inner.epoch.seen().clone()
     }
 
-    /// Registers, then heartbeats, obeys orders and sends inventories until shutdown. Reconnects by itself; ends when
+    /// Registers, then heartbeats, obeys orders and sends inventories until shutdown, and then leaves the cluster in order.
+    /// Reconnects by itself; ends when
     /// the metaserver says that the data folder belongs to another cluster, see [`Worker::failed`]. `peers` are the ways
     /// to the workers that it is ordered to copy from.
     pub fn start(&self, metaserver: Channel, peers: Arc<dyn Peers>, shutdown: &Shutdown) {
@@ -85,14 +86,17 @@ impl Worker {
         shutdown.spawn(async move {
             let (disks, metrics, clock) = (inner.disks.clone(), inner.metrics.clone(), inner.clock.clone());
             let epoch = inner.epoch.clone();
-            let membership = Membership::new(&inner.settings, disks, metrics, clock, metaserver, peers, epoch);
+            let mut membership = Membership::new(&inner.settings, disks, metrics, clock, metaserver, peers, epoch);
             let result = tokio::select! {
-                () = stop.begun() => return,
-                result = inner.join(membership, &stop) => result,
+                () = stop.begun() => Ok(()),
+                result = inner.join(&mut membership, &stop) => result,
             };
-            if let Err(error) = result {
-                tracing::error!(%error, "the worker has left the cluster");
-                inner.refused.send_replace(Some(error.to_string().into()));
+            match result {
+                Ok(()) => membership.leave().await,
+                Err(error) => {
+                    tracing::error!(%error, "the worker has left the cluster");
+                    inner.refused.send_replace(Some(error.to_string().into()));
+                }
             }
         });
     }
@@ -124,7 +128,7 @@ impl Worker {
 }
 
 impl Inner {
-    async fn join(&self, mut membership: Membership, shutdown: &Shutdown) -> Result<(), WorkerError> {
+    async fn join(&self, membership: &mut Membership, shutdown: &Shutdown) -> Result<(), WorkerError> {
         let mut identity = self.disks.identity().clone();
         self.epoch.loaded(identity.epoch);
         loop {
@@ -136,7 +140,7 @@ impl Inner {
                 self.epoch.loaded(identity.epoch);
             }
             tracing::info!(worker = identity.worker_id.0, cluster = identity.cluster_id, "registered");
-            cluster::serve(&mut membership, &registered, shutdown).await;
+            cluster::serve(membership, &registered, shutdown).await;
         }
     }
 }

@@ -154,18 +154,26 @@ fn with_secret(config: &Config, data: &Path) -> Result<(ServiceSettings, Environ
 
 /// Starts everyone, each when those whom it needs serve.
 async fn start(members: &mut Members, settings: &ServiceSettings, data: &Path) -> Result<(), ClusterError> {
-    for role in [METASERVER, STANDBY, WORKER, GATEWAY] {
-        members.start(role)?;
-        let admin_ports: Vec<_> = members.record().of_role(role).map(|entry| entry.admin_address.to_string()).collect();
-        for address in admin_ports {
-            let serves = async || probe(&address, "/readyz", PROBE_TIMEOUT).await.is_ok();
-            eventually(members, data, &format!("a {role} does not serve"), serves).await?;
+    // A metaserver that knows its standby serves when that follows.
+    for roles in [&[METASERVER, STANDBY][..], &[WORKER], &[GATEWAY]] {
+        roles.iter().try_for_each(|role| members.start(role))?;
+        for role in roles {
+            await_ready(members, role, data).await?;
         }
-        match role {
-            STANDBY => await_standby(members, settings, data).await?,
-            WORKER => await_workers(members, settings, data).await?,
+        match roles {
+            [METASERVER, ..] => await_standby(members, settings, data).await?,
+            [WORKER] => await_workers(members, settings, data).await?,
             _ => {}
         }
+    }
+    Ok(())
+}
+
+async fn await_ready(members: &mut Members, role: &str, data: &Path) -> Result<(), ClusterError> {
+    let admin_ports: Vec<_> = members.record().of_role(role).map(|entry| entry.admin_address.to_string()).collect();
+    for address in admin_ports {
+        let serves = async || probe(&address, "/readyz", PROBE_TIMEOUT).await.is_ok();
+        eventually(members, data, &format!("a {role} does not serve"), serves).await?;
     }
     Ok(())
 }

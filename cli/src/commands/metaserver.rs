@@ -2,6 +2,7 @@
 
 use super::process::{Process, Role, StartError, listen, run as run_role};
 use super::{ConfigArgs, folder, told};
+use clap::builder::NonEmptyStringValueParser;
 use prometheus_client::registry::Registry;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -28,7 +29,7 @@ pub struct Args {
     #[arg(long, value_name = "ADDRESS:PORT")]
     listen: Option<String>,
     /// Runs a standby of the metaserver at this address, until it is promoted
-    #[arg(long, value_name = "ADDRESS:PORT")]
+    #[arg(long, value_name = "ADDRESS:PORT", value_parser = NonEmptyStringValueParser::new())]
     follow: Option<String>,
     #[command(flatten)]
     config: ConfigArgs,
@@ -55,15 +56,33 @@ async fn start(process: Process) -> Result<(), StartError> {
     let metaserver = open(&process, settings, &process.secret()?, &mut registry).await?;
     meet_others(&metaserver, &process, &credentials).await?;
     let (services, front) = (metaserver.fenced_services(), process.front.clone());
-    let ended = process.front.clone();
+    let (ending, ended) = (metaserver.clone(), process.front.clone());
     process.front.spawn(async move {
         ended.begun().await;
-        metaserver.end_waits().await;
+        ending.end_waits().await;
     });
     process.front.spawn(async move { rpc::serve_tcp(listener, services, &credentials, &front).await });
-    process.status.ready(registry);
-    tracing::info!(address, "the metaserver serves");
+    tell_when_it_serves(&process, metaserver, registry, address);
     Ok(())
+}
+
+fn tell_when_it_serves(process: &Process, metaserver: Metaserver, registry: Registry, address: String) {
+    if !metaserver.awaits_standby() {
+        process.status.ready(registry);
+        tracing::info!(address, "the metaserver serves");
+        return;
+    }
+    process.status.waits(registry, "its standby");
+    let (status, ended) = (process.status.clone(), process.front.clone());
+    process.front.spawn(async move {
+        tokio::select! {
+            () = ended.begun() => {}
+            served = metaserver.serves() => if served.is_ok() {
+                status.serves();
+                tracing::info!(address, "the metaserver serves");
+            }
+        }
+    });
 }
 
 /// A standby serves at its own address, from its promotion on.

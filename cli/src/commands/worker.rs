@@ -54,7 +54,8 @@ async fn start(process: Process) -> Result<(), StartError> {
     process.front.spawn(async move { rpc::serve_tcp(listener, services, &own, &front).await });
     let metaserver = &process.config.metaserver.address;
     let metaserver = channel::connect_metaserver(metaserver, &credentials, worker.seen_epoch());
-    worker.start(metaserver, Arc::new(ConnectedPeers::new(credentials)), &process.back);
+    // No new block is taken from then on: the metaserver is to know at once, while what is in flight is finished.
+    worker.start(metaserver, Arc::new(ConnectedPeers::new(credentials)), &process.front);
     process.status.ready(registry);
     tracing::info!(address, metaserver = process.config.metaserver.address, "the worker serves");
     Ok(())

@@ -66,6 +66,15 @@ impl ShellError {
 
 impl From<Status> for ShellError {
     fn from(status: Status) -> Self {
+        if let Some(fault) = foreign(&status) {
+            return Self::Unreachable(fault.to_owned());
+        }
+        if status.details().is_empty() && status.code() == Code::Unauthenticated {
+            // Its own words, or those of the channel about a peer that is a stranger: as S3's port or an admin port.
+            let advice = "Is this the address of a metaserver, and not of a gateway or an admin port, and the secret its \
+                          cluster's?";
+            return Self::Said(format!("{}.\n{advice}", status.message()));
+        }
         let by_transport = status.details().is_empty() && matches!(status.code(), Code::Unavailable | Code::Unknown);
         if !by_transport {
             return Self::Refused(Failure::from_status(&status));
@@ -81,6 +90,20 @@ impl From<Status> for ShellError {
     }
 }
 
+/// What answers, when it is no metaserver: that one gives each refusal a reason of ours.
+fn foreign(status: &Status) -> Option<&'static str> {
+    if !status.details().is_empty() {
+        return None;
+    }
+    // The words of the library that calls; the status of HTTP is not to be had otherwise.
+    if status.message().contains("mapped from HTTP status code") {
+        return Some("something answers HTTP there, as a gateway or an admin port does, and is not a metaserver");
+    }
+    let unknown = "what answers there is not a metaserver, as a worker is none, or one of an earlier build: it does not \
+                   know the call";
+    (status.code() == Code::Unimplemented).then_some(unknown)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -93,6 +116,21 @@ mod tests {
         assert_eq!(ShellError::from(status).about(&path).to_string(), "Path \"/missing\" does not exist.");
         let status = Status::from(Failure::new(Reason::Unavailable, "", "the store is full"));
         assert_eq!(ShellError::from(status).about(&path).to_string(), "the store is full");
+    }
+
+    #[test]
+    fn another_role_that_answers_is_told_from_silence_and_from_a_refusal() {
+        let said = |status: Status| match ShellError::from(status) {
+            ShellError::Unreachable(text) => text,
+            other => panic!("{other:?}"),
+        };
+        assert!(said(Status::unimplemented("")).starts_with("what answers there is not a metaserver"));
+        let http = Status::unknown("grpc-status header missing, mapped from HTTP status code 501");
+        assert!(said(http).contains("a gateway or an admin port"));
+        let stranger = ShellError::from(Status::unauthenticated("the peer does not prove the cluster's secret"));
+        assert!(stranger.to_string().contains("not of a gateway or an admin port"), "{stranger}");
+        let refused = Status::from(Failure::new(Reason::InvalidRequest, "", "no"));
+        assert!(matches!(ShellError::from(refused), ShellError::Refused(_)));
     }
 
     #[test]

@@ -17,6 +17,7 @@ pub mod output;
 pub mod path;
 pub mod progress;
 pub mod redundancy;
+pub mod room;
 pub mod tree;
 pub mod usage;
 
@@ -34,8 +35,8 @@ use tokio::sync::OnceCell;
 use tree::{Entries, Tree};
 use weir_gateway::auth::ACCOUNT;
 use weir_gateway::objects::{Keeping, Objects, ObjectsOptions};
-use weir_proto::MAX_MESSAGE_BYTES;
 use weir_proto::v1::admin_client::AdminClient;
+use weir_proto::{MAX_MESSAGE_BYTES, SHELL_ADDRESS};
 use weir_service::channel::Channel;
 use weir_service::clock::SystemClock;
 use weir_service::config::GatewaySettings;
@@ -45,8 +46,6 @@ use weir_service::shutdown::Shutdown;
 pub const FAILED: u8 = 255;
 /// Whom the shell writes for: it acts for whoever may open the socket, or knows the secret.
 pub const OWNER: &str = ACCOUNT.id;
-/// How the shell's sessions are called among those of gateways.
-pub const SESSION_ADDRESS: &str = "shell";
 /// The metaserver is given so long to answer when a session is opened.
 const OPEN_TIMEOUT: Duration = Duration::from_secs(10);
 /// Bytes of object data that uploads may hold in memory.
@@ -93,7 +92,7 @@ impl Shell {
         self.objects
             .get_or_try_init(|| async {
                 let options = ObjectsOptions {
-                    address: SESSION_ADDRESS.into(),
+                    address: SHELL_ADDRESS.into(),
                     buffer_max_bytes: BUFFER_MAX_BYTES,
                     block_grant_count: BLOCK_GRANT_COUNT,
                     remember_requests: self.place.is_remote(),
@@ -112,13 +111,21 @@ impl Shell {
     /// # Errors
     /// What the metaserver refuses with.
     pub async fn keeping_of(&self, bucket: &str) -> Result<Keeping, ShellError> {
+        Ok(self.keeping().await?.get(bucket).copied().unwrap_or_default())
+    }
+
+    /// What buckets say of copies, by name; those that say nothing may be missing.
+    ///
+    /// # Errors
+    /// What the metaserver refuses with.
+    pub async fn keeping(&self) -> Result<&HashMap<String, Keeping>, ShellError> {
         let known = self.keeping.get_or_try_init(|| async {
             let buckets = self.directory().await?.buckets;
             Ok::<_, ShellError>(
                 buckets.into_iter().map(|said| (said.bucket.clone(), Keeping::of(Some(&said)))).collect(),
             )
         });
-        Ok(known.await?.get(bucket).copied().unwrap_or_default())
+        known.await
     }
 
     /// The paths that a command's arguments stand for; what is wrong with one does not end the others.

@@ -78,7 +78,7 @@ pub fn shortage(workers: &[v1::Worker], need: &Need<'_>) -> Failure {
         return Failure::new(Reason::NoSpace, "", message);
     }
     let message = format!("{needed} live workers are needed for a new block, there are {live}");
-    Failure::new(Reason::Unavailable, "", message)
+    Failure::new(Reason::TooFewWorkers, "", message)
 }
 
 /// Is it neither lost nor being emptied?

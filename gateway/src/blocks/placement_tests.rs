@@ -82,7 +82,7 @@ fn full_workers_are_left_out_while_others_have_room() {
     let need = Need { min: 3, ..need(3) };
     assert!(turns(&workers, &need).iter().all(|chosen| chosen == &[1, 3]), "no room at all");
     assert_eq!(shortage(&workers, &need).reason, Reason::NoSpace);
-    assert_eq!(shortage(&workers[..2], &need).reason, Reason::Unavailable);
+    assert_eq!(shortage(&workers[..2], &need).reason, Reason::TooFewWorkers);
 }
 
 #[test]

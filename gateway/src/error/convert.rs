@@ -13,6 +13,10 @@ use http::header::RETRY_AFTER;
 use weir_proto::v1::Reason;
 use weir_proto::{Failure, NameError};
 
+/// Which ones there are is nobody's business; that waiting may be in vain is.
+const TOO_FEW_WORKERS: &str =
+    "Service is unable to handle request: fewer workers take new data than the copies that this bucket wants need.";
+
 impl From<Failure> for S3Error {
     fn from(failure: Failure) -> Self {
         let Failure { reason, resource, message } = failure;
@@ -47,6 +51,7 @@ impl From<Failure> for S3Error {
             | Reason::Incompatible => {
                 Self::new(ErrorCode::ServiceUnavailable).cause(text())
             }
+            Reason::TooFewWorkers => Self::with_message(ErrorCode::ServiceUnavailable, TOO_FEW_WORKERS).cause(text()),
             Reason::NoSuchPrincipal => {
                 Self::with_message(ErrorCode::MalformedPolicy, "Invalid principal in policy").element("Detail", resource)
             }
@@ -210,6 +215,7 @@ mod tests {
             (Reason::Damaged, ErrorCode::InternalError),
             (Reason::Unavailable, ErrorCode::ServiceUnavailable),
             (Reason::SessionOver, ErrorCode::ServiceUnavailable),
+            (Reason::TooFewWorkers, ErrorCode::ServiceUnavailable),
             (Reason::NoSpace, ErrorCode::InsufficientStorage),
             (Reason::NotOwner, ErrorCode::AccessDenied),
             (Reason::Unspecified, ErrorCode::InternalError),
@@ -223,6 +229,13 @@ mod tests {
         let error = S3Error::from(Failure::new(Reason::StoreFailed, "journal", "/data/meta/journal: no space"));
         assert_eq!(error.message(), ErrorCode::InternalError.message());
         assert!(error.cause_text().contains("/data/meta"));
+    }
+
+    #[test]
+    fn a_write_for_which_there_are_too_few_workers_says_so_and_not_how_many() {
+        let error = S3Error::from(Failure::new(Reason::TooFewWorkers, "", "5 live workers are needed, there are 4"));
+        assert!(error.message().contains("fewer workers"), "{}", error.message());
+        assert!(!error.message().contains('4') && error.cause_text().contains("there are 4"));
     }
 
     #[test]

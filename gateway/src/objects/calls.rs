@@ -19,8 +19,10 @@ use weir_service::planted::{Fault, planted};
 const SETTLE_FOR: Duration = Duration::from_secs(20);
 /// A look is taken again for so long; whoever asked is waiting.
 const LOOK_FOR: Duration = Duration::from_secs(2);
-/// One attempt over a network.
-const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(15);
+/// One attempt of a change over a network.
+const CHANGE_TIMEOUT: Duration = Duration::from_secs(15);
+/// One attempt of a look: as long as who comes later waits for the metaserver before it is told to come back.
+const LOOK_TIMEOUT: Duration = Duration::from_secs(5);
 /// Between two attempts, the first and the longest.
 const PAUSE_MIN: Duration = Duration::from_millis(20);
 const PAUSE_MAX: Duration = Duration::from_secs(1);
@@ -149,7 +151,7 @@ impl Inner {
             if planted(Fault::DoubtUnderAnotherId) && is_in_doubt {
                 id.sequence += 1;
             }
-            let failure = match self.attempt(Box::pin(send(self.namespace.clone(), id))).await {
+            let failure = match self.attempt(Box::pin(send(self.namespace.clone(), id)), CHANGE_TIMEOUT).await {
                 Ok(answer) => return Ok(answer),
                 Err(failure) => failure,
             };
@@ -174,7 +176,7 @@ impl Inner {
         let began = Instant::now();
         let mut pause = PAUSE_MIN;
         loop {
-            match self.attempt(Box::pin(send(self.namespace.clone()))).await {
+            match self.attempt(Box::pin(send(self.namespace.clone())), LOOK_TIMEOUT).await {
                 Err(failure)
                     if failure.reason == Reason::Unavailable
                         && self.options.remember_requests
@@ -188,12 +190,12 @@ impl Inner {
 
     /// The call is boxed: it is as large as all the layers of the client, and the future of a request, which has it in
     /// many places, would be larger by that while its body comes or its answer goes.
-    async fn attempt<A, T>(&self, call: Pin<Box<T>>) -> Result<A, Failure>
+    async fn attempt<A, T>(&self, call: Pin<Box<T>>, within: Duration) -> Result<A, Failure>
     where
         T: Future<Output = Result<Response<A>, Status>>,
     {
         let outcome = if self.options.remember_requests {
-            timeout(ATTEMPT_TIMEOUT, call).await.unwrap_or_else(|_| Err(Status::deadline_exceeded("no answer in time")))
+            timeout(within, call).await.unwrap_or_else(|_| Err(Status::deadline_exceeded("no answer in time")))
         } else {
             call.await
         };

@@ -63,7 +63,7 @@ impl Inner {
     /// The workers for a new block. When there are too few, asks the metaserver whether there are more by now.
     ///
     /// # Errors
-    /// `UNAVAILABLE`: fewer than `need.min` are live; `NO_SPACE`: they are, and full.
+    /// `TOO_FEW_WORKERS`: fewer than `need.min` are live; `NO_SPACE`: they are, and full.
     pub async fn place(&self, need: &Need<'_>) -> Result<Vec<v1::Worker>, Failure> {
         let mut pauses = PLACE_PAUSES.into_iter();
         loop {

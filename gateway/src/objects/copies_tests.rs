@@ -181,7 +181,7 @@ async fn a_worker_that_comes_back_while_a_block_waits_for_one_takes_it_and_is_no
     let (put, ()) = tokio::join!(cluster.put(pattern(500)), comes_back);
     put.unwrap();
     live(false).await;
-    assert_eq!(cluster.put(pattern(500)).await.unwrap_err().reason(), Some(Reason::Unavailable));
+    assert_eq!(cluster.put(pattern(500)).await.unwrap_err().reason(), Some(Reason::TooFewWorkers));
 }
 
 #[tokio::test]

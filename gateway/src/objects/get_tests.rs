@@ -153,6 +153,16 @@ async fn lost_workers_are_asked_last_and_still_asked() {
 }
 
 #[tokio::test]
+async fn a_metaserver_that_falls_silent_under_a_read_does_not_keep_it_waiting_for_long() {
+    let cluster = Cluster::start().await;
+    cluster.put(pattern(2500)).await.unwrap();
+    cluster.metaserver.state.lock().is_silent = true;
+    tokio::time::pause();
+    let read = timeout(Duration::from_secs(6), cluster.get(None)).await;
+    assert_eq!(read.expect("it is told to come back").unwrap_err().reason, Reason::Unavailable);
+}
+
+#[tokio::test]
 async fn when_all_replicas_fail_the_stream_breaks_and_never_just_ends() {
     let cluster = Cluster::with(2, 2, |_| {}).await;
     cluster.put(pattern(2500)).await.unwrap();

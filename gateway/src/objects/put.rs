@@ -111,7 +111,7 @@ impl Inner {
 
 /// Did the metaserver certainly not commit?
 fn is_certain(failure: &Failure) -> bool {
-    !matches!(failure.reason, Reason::Unavailable | Reason::Unspecified | Reason::StoreFailed)
+    !matches!(failure.reason, Reason::Unavailable | Reason::TooFewWorkers | Reason::Unspecified | Reason::StoreFailed)
 }
 
 #[cfg(test)]

@@ -124,7 +124,7 @@ async fn a_worker_that_fails_in_the_middle_costs_the_blocks_before() {
 async fn too_few_workers_are_unavailable() {
     let cluster = Cluster::with(1, 2, |_| {}).await;
     let error = cluster.put(pattern(500)).await.unwrap_err();
-    assert_eq!(error.reason(), Some(Reason::Unavailable));
+    assert_eq!(error.reason(), Some(Reason::TooFewWorkers));
     cluster.put(pattern(50)).await.unwrap();
 }
 

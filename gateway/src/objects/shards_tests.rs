@@ -165,7 +165,7 @@ async fn with_fewer_workers_than_shards_parity_is_left_out_down_to_the_fewest() 
     assert_eq!(cluster.objects.inner.metrics.blocks_short.get(), 1);
     let refused = Cluster::with(4, 3, long_blocks).await;
     let failure = put(&refused, "4+2", &data).await.unwrap_err();
-    assert_eq!(failure.reason(), Some(Reason::Unavailable));
+    assert_eq!(failure.reason(), Some(Reason::TooFewWorkers));
     refused.until(|refused| refused.workers.iter().all(|worker| worker.block_count() == 0)).await;
 }
 

@@ -200,6 +200,7 @@ impl From<Failure> for QueryError {
             }
             Reason::SessionOver
             | Reason::Unavailable
+            | Reason::TooFewWorkers
             | Reason::NotConfirmed
             | Reason::NotInSync
             | Reason::Incompatible => {

@@ -48,7 +48,7 @@ impl Cluster {
         };
         let workers = self.workers.list(&self.namespace).into_iter().filter(|worker| worker.live);
         let workers = workers.map(|worker| build(WORKER, worker.version, worker.protocol));
-        let gateways = self.namespace.sessions.report().into_iter();
+        let gateways = self.namespace.tell_gateways().into_iter().filter(|gateway| gateway.live);
         let gateways = gateways.map(|gateway| build(GATEWAY, gateway.version, gateway.protocol));
         self.namespace.metrics.tell_members(workers.chain(gateways));
     }

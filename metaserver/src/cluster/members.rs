@@ -13,6 +13,8 @@ pub(crate) struct Member {
     pub incarnation: u64,
     /// Since the metaserver started.
     pub has_reported: bool,
+    /// It has said that it ends.
+    pub has_left: bool,
     /// Since its last heartbeat; of one that has not reported, since the metaserver started.
     pub silence_ms: i64,
     /// An operator empties it, or has emptied it.
@@ -76,7 +78,7 @@ impl Members {
     pub fn is_present(&self, worker_id: u64) -> bool {
         self.by_id
             .get(&worker_id)
-            .is_some_and(|member| member.has_reported && member.silence_ms <= self.patience.live_ms)
+            .is_some_and(|member| member.has_reported && !member.has_left && member.silence_ms <= self.patience.live_ms)
     }
 
     pub fn is_draining(&self, worker_id: u64) -> bool {
@@ -90,7 +92,7 @@ impl Members {
 
     /// It is not lost, as far as can be known: a metaserver that has just started gives all a time-out.
     pub fn is_live(&self, worker_id: u64) -> bool {
-        self.by_id.contains_key(&worker_id) && self.silence_ms(worker_id) <= self.patience.live_ms
+        self.by_id.get(&worker_id).is_some_and(|member| !member.has_left && member.silence_ms <= self.patience.live_ms)
     }
 
     /// It is silent, and will be waited for before its blocks get other copies.

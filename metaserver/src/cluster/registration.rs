@@ -9,7 +9,7 @@ use crate::namespace::{Namespace, ids, validate};
 use crate::records::decode;
 use crate::records::worker::{self, Duty, WorkerRecord};
 use weir_proto::protocol;
-use weir_proto::v1::{RegisterWorkerRequest, RegisterWorkerResponse, Worker, WorkerState};
+use weir_proto::v1::{LeaveClusterRequest, RegisterWorkerRequest, RegisterWorkerResponse, Worker, WorkerState};
 
 impl Cluster {
     /// # Errors
@@ -66,6 +66,16 @@ impl Cluster {
             protocol: Some(protocol::own()),
             version: protocol::VERSION.to_owned(),
         })
+    }
+
+    /// A worker ends in order.
+    pub fn worker_leaves(&self, request: &LeaveClusterRequest) {
+        let &LeaveClusterRequest { worker_id, incarnation } = request;
+        if self.workers.leave(worker_id, incarnation, self.namespace.clock.now_ms()) {
+            tracing::info!(worker_id, "a worker has left in order");
+            self.repair.abandon_of(worker_id);
+            self.sweep.want();
+        }
     }
 
     /// The id of the worker that registers.
@@ -230,6 +240,46 @@ mod tests {
         register(7).await.unwrap();
         assert!(!beat(7, 70).await, "unless the later one is gone");
         assert!(beat(8, 80).await);
+    }
+
+    #[tokio::test]
+    async fn a_worker_that_ends_in_order_is_away_at_once_and_waited_for_as_a_lost_one() {
+        let fixture = Fixture::new().await;
+        let (cluster, worker_id) = (&fixture.cluster, fixture.worker_id);
+        let is_live = || cluster.workers.list(&fixture.namespace)[0].live;
+        let members = || cluster.workers.members(&fixture.namespace);
+        cluster.worker_leaves(&LeaveClusterRequest { worker_id, incarnation: 99 });
+        assert!(is_live(), "what another start says is not about this one");
+        cluster.worker_leaves(&LeaveClusterRequest { worker_id, incarnation: 0 });
+        assert!(!is_live());
+        assert_eq!(cluster.workers.list(&fixture.namespace)[0].state(), WorkerState::Lost);
+        assert!(!members().serves(worker_id) && !members().is_live(worker_id) && !members().is_draining(worker_id));
+        assert!(members().is_awaited(worker_id), "its blocks get no other copies yet");
+        assert!(cluster.worker_heartbeat(&heartbeat(worker_id)).await.unwrap().register, "it has to join anew");
+        fixture.clock.advance(70_000);
+        assert!(members().is_awaited(worker_id));
+        fixture.clock.advance(1);
+        assert!(!members().is_awaited(worker_id), "after the time-out and the delay of repair");
+        let cluster_id = fixture.namespace.ids.cluster_id.clone();
+        let back = RegisterWorkerRequest { worker_id, cluster_id, incarnation: 1, ..Default::default() };
+        cluster.register_worker(&back).await.unwrap();
+        assert!(is_live() && members().serves(worker_id));
+    }
+
+    #[tokio::test]
+    async fn a_worker_that_was_emptied_and_ended_does_not_count_as_lost() {
+        let fixture = Fixture::new().await;
+        let (cluster, metrics) = (&fixture.cluster, &fixture.namespace.metrics);
+        let lost = || {
+            cluster.workers.list(&fixture.namespace);
+            (metrics.workers.get(), metrics.live_workers.get(), metrics.lost_workers.get())
+        };
+        fixture.clock.advance(10_001);
+        assert_eq!(lost(), (1, 0, 1));
+        cluster.workers.with(fixture.worker_id, |state| state.duty = Duty::Draining);
+        assert_eq!(lost(), (1, 0, 1), "one that is to be emptied is missed");
+        cluster.workers.with(fixture.worker_id, |state| state.duty = Duty::Drained);
+        assert_eq!(lost(), (1, 0, 0));
     }
 
     #[tokio::test]

@@ -3,6 +3,7 @@
 use super::testing::{BLOCK_BYTES, Machines};
 use crate::records::key::Kind;
 use weir_proto::v1::WorkerState;
+use weir_service::clock::Clock as _;
 
 const THREE: [&str; 3] = ["a", "b", "c"];
 
@@ -60,6 +61,20 @@ async fn a_start_of_the_metaserver_makes_no_worker_lost() {
     machines.pass(11_000).await;
     machines.settle().await;
     assert_eq!(machines.on_disk(block_id), [0, 1, 2], "one that never came back is lost in the end");
+}
+
+#[tokio::test]
+async fn a_start_that_had_to_wait_for_the_standby_makes_no_worker_lost_either() {
+    let mut machines = Machines::new(&THREE).await;
+    // The first one has reported to the start already.
+    let block_id = machines.put(&[1, 2], 2).await;
+    let mut machines = machines.restart_metaserver().await;
+    machines.fixture.clock.advance(3_600_000);
+    machines.fixture.cluster.workers.renew_patience(machines.fixture.clock.now_ms());
+    machines.fixture.cluster.sweep_all().await;
+    assert_eq!(machines.fixture.cluster.redundancy().complete_block_count, 1, "nobody has had a chance to report");
+    machines.settle().await;
+    assert_eq!(machines.on_disk(block_id), [1, 2]);
 }
 
 #[tokio::test]

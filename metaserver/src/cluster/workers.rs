@@ -9,7 +9,9 @@ use crate::records::decode;
 use crate::records::key::successor;
 use crate::records::worker::{self, Duty, WorkerRecord};
 use parking_lot::Mutex;
+use prometheus_client::metrics::gauge::Gauge;
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::{AtomicI64, Ordering};
 use weir_proto::v1::{Worker, WorkerDisk, WorkerHeartbeatRequest, WorkerState};
 
 /// Blocks that a worker can be about to be asked for. More wait for the next look at all blocks.
@@ -26,7 +28,8 @@ pub(crate) struct Workers {
     pub(super) states: Mutex<BTreeMap<u64, State>>,
     /// Taken after `states` by who needs both.
     pub(super) changes: Mutex<Changes>,
-    started_ms: i64,
+    /// Since when a worker could be heard.
+    started_ms: AtomicI64,
 }
 
 #[derive(Default)]
@@ -36,7 +39,9 @@ pub(super) struct State {
     pub disabled: bool,
     /// Since the metaserver started.
     pub has_reported: bool,
-    /// When it was last heard of; of one that has not reported, when the metaserver started.
+    /// It has said that it ends.
+    pub has_left: bool,
+    /// When it was last heard of; of one that has not reported, since when it could be.
     pub heard_ms: i64,
     pub inventory_wanted: bool,
     pub last_inventory_ms: i64,
@@ -57,6 +62,11 @@ pub(super) struct Noted {
 }
 
 impl State {
+    /// Whether it has registered as this start of its process.
+    pub fn is_run(&self, incarnation: u64) -> bool {
+        self.has_reported && self.worker.incarnation == incarnation
+    }
+
     /// Makes way for a later start of the same worker.
     pub fn retire(&mut self, incarnation: u64) {
         if self.worker.incarnation != incarnation {
@@ -70,7 +80,7 @@ impl State {
 
     /// Whether it is live, and how it stands.
     pub fn standing(&self, patience: Patience, now_ms: i64) -> (bool, WorkerState) {
-        let is_lost = now_ms.saturating_sub(self.heard_ms) > patience.live_ms;
+        let is_lost = self.has_left || now_ms.saturating_sub(self.heard_ms) > patience.live_ms;
         let state = match self.duty {
             Duty::Draining => WorkerState::Draining,
             Duty::Drained => WorkerState::Drained,
@@ -110,7 +120,14 @@ impl Workers {
             .await?;
         namespace.metrics.workers.set(i64::try_from(states.len()).unwrap_or(i64::MAX));
         let changes = Mutex::new(Changes::new(namespace.clock.random_u64()));
-        Ok(Self { states: Mutex::new(states), changes, started_ms })
+        Ok(Self { states: Mutex::new(states), changes, started_ms: AtomicI64::new(started_ms) })
+    }
+
+    /// Those that have not reported have a whole time-out from now on: they could not before.
+    pub fn renew_patience(&self, now_ms: i64) {
+        self.started_ms.store(now_ms, Ordering::Relaxed);
+        let mut states = self.states.lock();
+        states.values_mut().filter(|state| !state.has_reported).for_each(|state| state.heard_ms = now_ms);
     }
 
     pub fn is_known(&self, worker_id: u64) -> bool {
@@ -139,8 +156,12 @@ impl Workers {
     pub fn list(&self, namespace: &Namespace) -> Vec<Worker> {
         let (now_ms, patience) = (namespace.clock.now_ms(), patience(namespace));
         let workers: Vec<Worker> = self.states.lock().values().map(|state| state.shown(patience, now_ms)).collect();
-        let live = workers.iter().filter(|worker| worker.live).count();
-        namespace.metrics.live_workers.set(i64::try_from(live).unwrap_or(i64::MAX));
+        let tell = |gauge: &Gauge, counts: fn(&&Worker) -> bool| {
+            gauge.set(i64::try_from(workers.iter().filter(counts).count()).unwrap_or(i64::MAX));
+        };
+        tell(&namespace.metrics.live_workers, |worker| worker.live);
+        // One that is emptied may go.
+        tell(&namespace.metrics.lost_workers, |worker| !worker.live && worker.state() != WorkerState::Drained);
         workers
     }
 
@@ -181,6 +202,7 @@ impl Workers {
                 host: host.to_owned(),
                 incarnation: worker.incarnation,
                 has_reported: state.has_reported,
+                has_left: state.has_left,
                 silence_ms: now_ms.saturating_sub(state.heard_ms),
                 draining: state.duty != Duty::Serving,
                 used_bytes: worker.used_bytes,
@@ -191,8 +213,20 @@ impl Workers {
         Members {
             by_id: self.states.lock().iter_mut().map(member).collect(),
             patience: patience(namespace),
-            unknown_silence_ms: now_ms.saturating_sub(self.started_ms),
+            unknown_silence_ms: now_ms.saturating_sub(self.started_ms.load(Ordering::Relaxed)),
         }
+    }
+
+    /// A worker ends in order: it is away from now on, and waited for as any that is silent. Whether that was news.
+    pub(super) fn leave(&self, worker_id: u64, incarnation: u64, now_ms: i64) -> bool {
+        let left = self.with(worker_id, |state| {
+            let is_news = state.is_run(incarnation) && !state.has_left;
+            if is_news {
+                (state.has_left, state.heard_ms) = (true, now_ms);
+            }
+            is_news
+        });
+        left.unwrap_or(false)
     }
 
     /// Asks every worker for an inventory: something may have been left behind.
@@ -229,9 +263,8 @@ impl Workers {
         let now_ms = namespace.clock.now_ms();
         let interval_ms = i64::try_from(namespace.settings.inventory_interval_ms).unwrap_or(i64::MAX);
         let mut states = self.states.lock();
-        let state = states
-            .get_mut(&request.worker_id)
-            .filter(|state| state.has_reported && state.worker.incarnation == request.incarnation)?;
+        let state =
+            states.get_mut(&request.worker_id).filter(|state| state.is_run(request.incarnation) && !state.has_left)?;
         state.worker.capacity_bytes = request.capacity_bytes;
         state.worker.used_bytes = request.used_bytes;
         state.worker.free_bytes = request.free_bytes;

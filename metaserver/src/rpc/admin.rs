@@ -30,7 +30,7 @@ impl admin_server::Admin for Service {
             version: protocol::VERSION.to_owned(),
             protocol: Some(protocol::own()),
             workers: self.cluster.workers.with_disks(namespace),
-            gateways: namespace.sessions.report(),
+            gateways: namespace.gateways(),
             bucket_count,
             object_count,
             byte_count,
@@ -39,6 +39,8 @@ impl admin_server::Admin for Service {
             redundancy: Some(self.cluster.redundancy()),
             standby: self.host.report(),
             epoch: namespace.ids.epoch,
+            replication: namespace.settings.replication,
+            replication_min: namespace.settings.replication_min,
             store: gauges.map(|(name, value)| v1::Gauge { name: name.to_owned(), value }).collect(),
         }))
     }

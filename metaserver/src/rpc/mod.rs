@@ -35,13 +35,15 @@ macro_rules! limited {
 
 /// The services of the contract.
 pub(crate) fn routes(service: &Service) -> Routes {
-    Routes::new(limited!(NamespaceServer, service.clone()))
+    let told = Routes::new(limited!(NamespaceServer, service.clone()))
         .add_service(limited!(SessionsServer, service.clone()))
         .add_service(limited!(AccessServer, service.clone()))
         .add_service(limited!(WorkersServer, service.clone()))
-        .add_service(limited!(AdminServer, service.clone()))
+        .add_service(limited!(AdminServer, service.clone()));
+    let host = &service.host;
+    host.held_back(told)
         // Frames of the journal are longer than other messages.
-        .add_service(StandbyServer::new(service.host.clone()))
+        .add_service(StandbyServer::new(host.clone()))
         .prepare()
 }
 

@@ -21,6 +21,14 @@ impl workers_server::Workers for Service {
         Ok(Response::new(self.cluster.worker_heartbeat(request.get_ref()).await?))
     }
 
+    async fn leave_cluster(
+        &self,
+        request: Request<v1::LeaveClusterRequest>,
+    ) -> Result<Response<v1::LeaveClusterResponse>, Status> {
+        self.cluster.worker_leaves(request.get_ref());
+        Ok(Response::new(v1::LeaveClusterResponse {}))
+    }
+
     async fn report_inventory(
         &self,
         request: Request<Streaming<v1::InventoryBatch>>,

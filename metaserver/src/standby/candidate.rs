@@ -3,18 +3,18 @@
 
 use super::following;
 use super::host::refusal;
+use super::inner::Inner;
 use super::wire;
 use crate::Measured;
+use crate::MetaserverError;
 use crate::namespace::ids::epoch_and_cluster;
 use crate::store::embedded::EmbeddedOptions;
 use crate::store::embedded::replication::StandbyStore;
-use crate::{Metaserver, MetaserverError};
 use futures::stream::BoxStream;
 use parking_lot::{Mutex, RwLock};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
 use tonic::service::Routes;
 use tonic::{Request, Response, Status, Streaming, async_trait};
 use tower::ServiceExt as _;
@@ -33,25 +33,6 @@ use weir_service::shutdown::Shutdown;
 #[derive(Clone)]
 pub struct Candidate {
     pub(super) inner: Arc<Inner>,
-}
-
-pub(super) struct Inner {
-    pub settings: MetaserverSettings,
-    pub standby: StandbyStore,
-    pub clock: Arc<dyn Clock>,
-    pub sealer: Arc<Sealer>,
-    pub measured: Measured,
-    pub shutdown: Shutdown,
-    /// The one that is followed.
-    pub metaserver: Channel,
-    pub seen: SeenEpoch,
-    pub connected: AtomicBool,
-    /// It is not followed any more.
-    pub stop: watch::Sender<bool>,
-    pub following: Mutex<Option<JoinHandle<()>>>,
-    /// One promotion at a time.
-    pub promoting: tokio::sync::Mutex<()>,
-    pub promoted: RwLock<Option<(Metaserver, Routes)>>,
 }
 
 impl Candidate {

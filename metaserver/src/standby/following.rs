@@ -1,6 +1,6 @@
 //! The connection of a standby to its metaserver: made again and again, until it is promoted or ends.
 
-use super::candidate::Inner;
+use super::inner::Inner;
 use super::wire;
 use crate::namespace::handshake::{OWN_ROLE, STANDBY};
 use crate::namespace::ids::epoch_and_cluster;
@@ -22,9 +22,9 @@ use weir_proto::v1::standby_client::StandbyClient;
 use weir_proto::v1::{self};
 use weir_service::shutdown::Shutdown;
 
-/// Between two tries, the first and the longest.
+/// Between two tries, the first and the longest: a metaserver that has started waits for this one.
 const RETRY_MIN: Duration = Duration::from_millis(100);
-const RETRY_MAX: Duration = Duration::from_secs(2);
+const RETRY_MAX: Duration = Duration::from_millis(500);
 /// The metaserver says whether it takes this standby within this time.
 const WELCOME_TIMEOUT: Duration = Duration::from_secs(15);
 /// Acknowledgements on their way.

@@ -6,7 +6,7 @@ use crate::namespace::handshake::STANDBY;
 use crate::namespace::{Namespace, validate};
 use crate::store::StoreError;
 use crate::store::embedded::EmbeddedStore;
-use crate::store::embedded::replication::{Attachment, FollowError, Phase};
+use crate::store::embedded::replication::{Attachment, FollowError, Phase, Standing};
 use futures::StreamExt as _;
 use futures::stream::{self, BoxStream};
 use parking_lot::Mutex;
@@ -188,15 +188,16 @@ impl standby_server::Standby for Host {
     }
 }
 
-fn not_in_sync(standing: &crate::store::embedded::replication::Standing, standby_id: &str) -> String {
+fn not_in_sync(standing: &Standing, standby_id: &str) -> String {
     if standing.standby_id != standby_id {
         return "the metaserver serves, and this is not its standby".to_owned();
     }
     let last = standing.last;
     match standing.alone {
         Some(alone) => format!(
-            "the metaserver serves, and it has let this standby go: commits {} to {last} may be missing here",
-            alone.sequence + 1
+            "the metaserver serves, and it has let this standby go after commit {}: what came since, up to {last}, and the \
+             last before may be missing here",
+            alone.sequence
         ),
         None => format!("the metaserver serves, and this standby has not caught up with its commit {last}"),
     }

@@ -1,6 +1,6 @@
 //! What a metaserver and a standby tell Prometheus of each other, read when it asks.
 
-use super::candidate::Inner;
+use super::inner::Inner;
 use crate::store::embedded::EmbeddedStore;
 use crate::store::embedded::replication::Phase;
 use prometheus_client::collector::Collector;
@@ -93,7 +93,14 @@ fn hosting(store: &EmbeddedStore, encoder: &mut DescriptorEncoder<'_>) -> fmt::R
     gauge(encoder, "standby_state", "The standby: 0 away, 1 seeding, 2 catching up, 3 in sync", state)?;
     gauge(encoder, "standby_behind_commits", "Commits that the standby has not acknowledged", signed(behind))?;
     let alone = i64::from(standing.alone.is_some());
-    gauge(encoder, "standby_let_go", "1: the standby was let go, and commits were answered without it", alone)
+    gauge(encoder, "standby_let_go", "1: the standby was let go, and commits were answered without it", alone)?;
+    let awaited = i64::from(standing.awaited);
+    gauge(
+        encoder,
+        "standby_awaited",
+        "1: nothing is answered before the standby has what was here at the start",
+        awaited,
+    )
 }
 
 fn signed(number: u64) -> i64 {

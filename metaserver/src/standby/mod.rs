@@ -3,6 +3,7 @@
 //!
 //! | module | subject |
 //! |---|---|
+//! | [`awaiting`] | a metaserver that has started and waits for its standby |
 //! | [`host`] | the metaserver's end: who follows, who is over |
 //! | [`candidate`] | the standby's end: a process that serves nobody until it is promoted |
 //! | [`following`] | its connection to the metaserver |
@@ -10,11 +11,13 @@
 //! | [`metrics`] | what both tell Prometheus |
 //! | [`wire`] | how both are told in the contract |
 
+mod awaiting;
 pub mod candidate;
 #[cfg(test)]
 mod figures;
 mod following;
 pub mod host;
+mod inner;
 mod metrics;
 mod promotion;
 #[cfg(test)]

@@ -5,8 +5,8 @@
 //! can say, and if it can't be reached, an operator has to decide. A metaserver that can be reached first gives its place
 //! up: it takes no more commits, and says what its last one is.
 
-use super::candidate::Inner;
 use super::host::refusal;
+use super::inner::Inner;
 use crate::Metaserver;
 use crate::namespace::ids::epoch_and_cluster;
 use crate::store::embedded::replication::Belief;

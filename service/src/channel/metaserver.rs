@@ -27,7 +27,7 @@ const STANDING_TIMEOUT: Duration = Duration::from_secs(2);
 const OTHERS_TIMEOUT: Duration = Duration::from_millis(200);
 
 /// A channel to the metaserver of a cluster: `addresses` are one or several `host:port`, separated by commas. A call
-/// that fails, or that a standby answers, makes the next call look for the one that serves. `seen` is the highest epoch
+/// that fails, or that one answers who serves nobody, makes the next call look for the one that serves. `seen` is the highest epoch
 /// heard of: answers under a lower one become UNAVAILABLE.
 pub fn connect_metaserver(addresses: &str, credentials: &ClusterCredentials, seen: SeenEpoch) -> Channel {
     let members = addresses.split(',').map(|address| {
@@ -242,6 +242,25 @@ mod tests {
         other.fence.serve_under(2);
         let _ = epoch_of(&channel).await;
         assert_eq!((epoch_of(&channel).await.unwrap(), seen.get()), (2, 2));
+    }
+
+    #[tokio::test]
+    async fn one_that_waits_for_its_standby_is_left_when_that_was_promoted() {
+        let (waiting, standby) = (Fake::under(1), Fake::default());
+        let member = waiting.member("a:1");
+        let saying_so = tower::service_fn(move |request: Request<Body>| {
+            let answer = member.channel.clone().oneshot(request);
+            async move {
+                let mut answer = answer.await?;
+                answer.headers_mut().insert(STANDBY_HEADER, 1.into());
+                Ok::<_, ChannelError>(answer)
+            }
+        });
+        let member = Member { address: "a:1".into(), channel: BoxCloneSyncService::new(saying_so) };
+        let channel = of_members(vec![member, standby.member("b:1")], SeenEpoch::default());
+        assert_eq!(epoch_of(&channel).await.unwrap(), 1);
+        standby.fence.serve_under(2);
+        assert_eq!(epoch_of(&channel).await.unwrap(), 2);
     }
 
     #[tokio::test]

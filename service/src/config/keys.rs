@@ -223,7 +223,8 @@ pub const KEYS: &[Key] = &[
         Choice(StandbyMode::ALL),
         "`none`: no standby is taken. `optional`: a commit is answered when the standby has it on disk, too; one that \
          falls away is let go, and commits go on without it until it has caught up. `required`: no commit is answered \
-         without it, and clients get 503 until it is back",
+         without it, and clients get 503 until it is back. A metaserver that is started anew answers nothing before the \
+         standby that it had follows again; with `optional`, for `standby_timeout_ms` at most",
     ),
     key(
         "metaserver.standby_timeout_ms",
@@ -254,6 +255,16 @@ pub const KEYS: &[Key] = &[
         "a gateway's session without a heartbeat for so long is over",
     ),
     key("metaserver.heartbeat_interval_ms", Milliseconds(10, HOUR), "between two heartbeats of a gateway or worker"),
+    key(
+        "metaserver.gateway_timeout_ms",
+        Milliseconds(100, 24 * HOUR),
+        "a gateway without a heartbeat for so long is told of as lost; its session goes on until its lease is over",
+    ),
+    key(
+        "metaserver.gateway_forget_ms",
+        Milliseconds(100, 100 * YEAR),
+        "a lost gateway is not told of any more when its last heartbeat is so long ago",
+    ),
     key(
         "metaserver.worker_timeout_ms",
         Milliseconds(100, 24 * HOUR),

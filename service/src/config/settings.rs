@@ -164,6 +164,10 @@ pub struct MetaserverSettings {
     /// A session without a heartbeat for so long is over.
     pub session_lease_ms: u64,
     pub heartbeat_interval_ms: u64,
+    /// A gateway without a heartbeat for so long is told of as lost.
+    pub gateway_timeout_ms: u64,
+    /// And is not told of any more after so long.
+    pub gateway_forget_ms: u64,
     /// A worker without a heartbeat for so long is lost: it gets no new blocks.
     pub worker_timeout_ms: u64,
     /// A worker that is lost for so long is done without: its blocks get other copies.
@@ -213,6 +217,8 @@ impl Default for MetaserverSettings {
             replication_min: 0,
             session_lease_ms: 30_000,
             heartbeat_interval_ms: 1_000,
+            gateway_timeout_ms: 10_000,
+            gateway_forget_ms: 3_600_000,
             worker_timeout_ms: 10_000,
             repair_delay_ms: 60_000,
             worker_forget_ms: 24 * 3_600_000,

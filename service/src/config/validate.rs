@@ -207,6 +207,16 @@ fn relations(config: &Config) -> Result<(), ConfigError> {
             "at least twice metaserver.heartbeat_interval_ms",
         ));
     }
+    if metaserver.gateway_timeout_ms < 2 * metaserver.heartbeat_interval_ms {
+        let value = metaserver.gateway_timeout_ms.to_string();
+        let rule = "at least twice metaserver.heartbeat_interval_ms";
+        return Err(wrong(config, "metaserver.gateway_timeout_ms", &value, rule));
+    }
+    if metaserver.gateway_forget_ms < metaserver.session_lease_ms.max(metaserver.gateway_timeout_ms) {
+        let value = metaserver.gateway_forget_ms.to_string();
+        let rule = "at least metaserver.session_lease_ms and at least metaserver.gateway_timeout_ms";
+        return Err(wrong(config, "metaserver.gateway_forget_ms", &value, rule));
+    }
     if metaserver.worker_timeout_ms < 2 * metaserver.heartbeat_interval_ms {
         let value = metaserver.worker_timeout_ms.to_string();
         return Err(wrong(

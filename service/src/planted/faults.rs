@@ -69,6 +69,8 @@ faults! {
     "surplus-dropped-unverified" SurplusDroppedUnverified: "a surplus copy is dropped before the others are verified",
     "old-epoch-accepted" OldEpochAccepted: "an answer under an epoch that is over is taken",
     "replaced-serves-on" ReplacedServesOn: "a metaserver that was replaced carries out what is asked of it",
+    "told-before-the-standby" ToldBeforeTheStandby:
+        "a metaserver that starts tells what it has although its standby may lack it",
     "block-not-synced" BlockNotSynced: "a block's file is acknowledged without a sync",
     "segment-not-synced" SegmentNotSynced: "a block in a segment is acknowledged without a sync",
     "block-folder-not-synced" BlockFolderNotSynced: "the name of a block's file is not made durable",

@@ -1,12 +1,15 @@
 //! What stands in for the machine when a cluster is simulated (feature `simulation`): one thread ([`enter`]), a clock and
-//! randomness that repeat ([`SimulatedClock`]), and a disk that forgets, tears and fails ([`SimulatedDisk`]). The same
-//! seed gives the same run. Never in a release.
+//! randomness that repeat ([`SimulatedClock`]), and a disk that forgets, tears and fails ([`SimulatedDisk`]), and can be
+//! slow ([`on_blocking`]). The same seed gives the same run. Never in a release.
 
 mod clock;
+mod delay;
 mod disk;
 mod random;
 
 pub use clock::SimulatedClock;
+pub(crate) use delay::delay;
+pub use delay::on_blocking;
 pub use disk::{Fault, Kind, Operation, SimulatedDisk};
 pub use random::Random;
 

@@ -1,6 +1,6 @@
 //! A queue to a thread.
 
-use super::are_simulated;
+use super::{are_simulated, simulated_delay};
 use std::sync::mpsc;
 use std::time::Duration;
 use tokio::sync::mpsc as simulated;
@@ -59,7 +59,11 @@ impl<T> Receiver<T> {
     pub async fn recv(&mut self) -> Option<T> {
         match &mut self.0 {
             ReceiverKind::Real(receiver) => receiver.recv().ok(),
-            ReceiverKind::Simulated(receiver) => receiver.recv().await,
+            ReceiverKind::Simulated(receiver) => {
+                let message = receiver.recv().await;
+                simulated_delay().await;
+                message
+            }
         }
     }
 
@@ -82,7 +86,10 @@ impl<T> Receiver<T> {
                 mpsc::RecvTimeoutError::Disconnected => RecvError::Disconnected,
             }),
             ReceiverKind::Simulated(receiver) => match tokio::time::timeout(timeout, receiver.recv()).await {
-                Ok(message) => message.ok_or(RecvError::Disconnected),
+                Ok(message) => {
+                    simulated_delay().await;
+                    message.ok_or(RecvError::Disconnected)
+                }
                 Err(_) => Err(RecvError::Timeout),
             },
         }

@@ -1,6 +1,6 @@
 //! Waiting until something behind a lock has changed.
 
-use super::are_simulated;
+use super::{are_simulated, simulated_delay};
 use parking_lot::{Condvar, Mutex, MutexGuard};
 use std::pin::pin;
 use std::time::Duration;
@@ -36,7 +36,9 @@ impl Condition {
     pub async fn wait_for<S, T>(&self, state: &Mutex<S>, mut look: impl FnMut(&mut S) -> Option<T>) -> T {
         match &self.0 {
             Kind::Real(condvar) => wait(state, look, |guard| condvar.wait(guard)),
+            // What is found was still there, and others could add to it, while the disk was slow.
             Kind::Simulated(notify) => loop {
+                simulated_delay().await;
                 if let Some(found) = look(&mut state.lock()) {
                     return found;
                 }
@@ -57,6 +59,7 @@ impl Condition {
                 condvar.wait_for(guard, interval);
             }),
             Kind::Simulated(notify) => loop {
+                simulated_delay().await;
                 if let Some(found) = look(&mut state.lock()) {
                     return found;
                 }

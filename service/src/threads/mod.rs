@@ -36,10 +36,19 @@ pub fn are_simulated() -> bool {
     return false;
 }
 
+/// What a simulated thread waits for its disk, before it does something that blocks.
+async fn simulated_delay() {
+    #[cfg(any(test, feature = "simulation"))]
+    crate::simulation::delay().await;
+}
+
 /// Runs something that blocks on a thread for that. To be called within a runtime.
 pub fn spawn_blocking<T: Send + 'static>(act: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T> {
     match are_simulated() {
-        true => tokio::spawn(async { act() }),
+        true => tokio::spawn(async {
+            simulated_delay().await;
+            act()
+        }),
         false => tokio::task::spawn_blocking(act),
     }
 }
@@ -47,7 +56,10 @@ pub fn spawn_blocking<T: Send + 'static>(act: impl FnOnce() -> T + Send + 'stati
 /// Runs something that blocks, and waits for what other threads do, on a thread for that. To be called within a runtime.
 pub fn spawn_waiting<T: Send + 'static>(act: impl Future<Output = T> + Send + 'static) -> JoinHandle<T> {
     match are_simulated() {
-        true => tokio::spawn(act),
+        true => tokio::spawn(async {
+            simulated_delay().await;
+            act.await
+        }),
         false => tokio::task::spawn_blocking(|| block_on(act)),
     }
 }

@@ -101,3 +101,22 @@ async fn a_simulated_thread_that_is_ended_does_nothing_more() {
     tokio::task::yield_now().await;
     assert_eq!(*done.lock(), before);
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_blocks_takes_as_long_as_a_slow_disk_makes_it() {
+    let _simulated = simulation::enter();
+    simulation::on_blocking(|| Some(Duration::from_secs(7)));
+    let began = tokio::time::Instant::now();
+    let passed = move || began.elapsed().as_secs();
+    assert_eq!(spawn_blocking(passed).await.unwrap(), 7);
+    assert_eq!(spawn_waiting(async move { passed() }).await.unwrap(), 14);
+    let (sender, mut receiver) = channel();
+    sender.send(1);
+    assert_eq!((receiver.recv().await, passed()), (Some(1), 21));
+    sender.send(2);
+    assert_eq!((receiver.recv_timeout(Duration::from_secs(1)).await, passed()), (Ok(2), 28));
+    let (state, condition) = (Mutex::new(3), Condition::default());
+    assert_eq!((condition.wait_for(&state, |count| Some(*count)).await, passed()), (3, 35));
+    simulation::on_blocking(|| None);
+    assert_eq!(spawn_blocking(passed).await.unwrap(), 35);
+}

@@ -25,7 +25,9 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 use tonic::Status;
 use weir_proto::v1::workers_client::WorkersClient;
-use weir_proto::v1::{Reason, RegisterWorkerRequest, WorkerDisk, WorkerHeartbeatRequest, WorkerHeartbeatResponse};
+use weir_proto::v1::{
+    LeaveClusterRequest, Reason, RegisterWorkerRequest, WorkerDisk, WorkerHeartbeatRequest, WorkerHeartbeatResponse,
+};
 use weir_proto::{BlockId, Failure, MAX_MESSAGE_BYTES, WorkerId, protocol};
 use weir_service::channel::Channel;
 use weir_service::clock::Clock;
@@ -36,6 +38,8 @@ const FIRST_RETRY: Duration = Duration::from_millis(100);
 const LAST_RETRY: Duration = Duration::from_secs(5);
 /// A call that takes longer has failed.
 const CALL_TIMEOUT: Duration = Duration::from_secs(10);
+/// An orderly end waits so long for the metaserver to hear of it.
+const LEAVE_TIMEOUT: Duration = Duration::from_secs(1);
 const HEARTBEAT_MIN: Duration = Duration::from_millis(10);
 /// Of a folder's name, and of why it failed.
 const TOLD_MAX_CHARS: usize = 256;
@@ -53,6 +57,8 @@ pub struct Membership {
     host: String,
     /// Of this start of the process.
     incarnation: u64,
+    /// As which it has registered.
+    registered_as: Option<WorkerId>,
     orders: Arc<Orders>,
     copies: Arc<Copies>,
     /// Blocks that the metaserver asked for, or that a failed disk had, and that are not here.
@@ -93,6 +99,7 @@ impl Membership {
             zone: settings.zone.clone(),
             host: settings.host.clone(),
             incarnation: clock.random_u64(),
+            registered_as: None,
             clock,
             orders,
             copies,
@@ -153,10 +160,22 @@ impl Membership {
                 format!("this folder is of cluster {}, the metaserver of {}", identity.cluster_id, answer.cluster_id);
             return Err(WorkerError::WrongCluster(fault.into()));
         }
+        self.registered_as = Some(WorkerId(answer.worker_id));
         let epoch = self.epoch.seen().get();
         let identity = Identity { worker_id: WorkerId(answer.worker_id), cluster_id: answer.cluster_id, epoch };
         let heartbeat_interval = Duration::from_millis(answer.heartbeat_interval_ms).max(HEARTBEAT_MIN);
         Ok(Ok(Registered { identity, heartbeat_interval }))
+    }
+
+    /// Says that this worker ends, so that nobody has to wait until its silence is noticed. If that is not heard, it is.
+    pub async fn leave(&mut self) {
+        let Some(worker) = self.registered_as else { return };
+        let request = LeaveClusterRequest { worker_id: worker.0, incarnation: self.incarnation };
+        match tokio::time::timeout(LEAVE_TIMEOUT, self.client.leave_cluster(request)).await {
+            Ok(Ok(_)) => tracing::info!("left the cluster in order"),
+            Ok(Err(status)) => tracing::debug!(failure = %Failure::from_status(&status), "the end was not taken"),
+            Err(_) => tracing::debug!("the metaserver did not hear of the end"),
+        }
     }
 
     async fn usage(&self) -> Result<Usage, WorkerError> {

@@ -10,8 +10,9 @@ use tonic::service::Routes;
 use tonic::{Request, Response, Status, Streaming};
 use weir_proto::v1::workers_server::{Workers, WorkersServer};
 use weir_proto::v1::{
-    CopyOrder, CopyResult, InventoryBatch, Protocol, Reason, RegisterWorkerRequest, RegisterWorkerResponse,
-    ReportInventoryResponse, WorkerHeartbeatRequest, WorkerHeartbeatResponse,
+    CopyOrder, CopyResult, InventoryBatch, LeaveClusterRequest, LeaveClusterResponse, Protocol, Reason,
+    RegisterWorkerRequest, RegisterWorkerResponse, ReportInventoryResponse, WorkerHeartbeatRequest,
+    WorkerHeartbeatResponse,
 };
 
 #[derive(Clone, Default)]
@@ -32,6 +33,7 @@ pub struct State {
     pub missing: Vec<u64>,
     registrations: Vec<RegisterWorkerRequest>,
     heartbeats: u64,
+    left: Vec<LeaveClusterRequest>,
     deleted: Vec<u64>,
     pub damaged: Vec<u64>,
     inventories: Vec<Vec<u64>>,
@@ -95,6 +97,14 @@ impl Workers for Metaserver {
             check_block_ids: std::mem::take(&mut state.questions),
             ..Default::default()
         }))
+    }
+
+    async fn leave_cluster(
+        &self,
+        request: Request<LeaveClusterRequest>,
+    ) -> Result<Response<LeaveClusterResponse>, Status> {
+        self.state.lock().left.push(request.into_inner());
+        Ok(Response::new(LeaveClusterResponse {}))
     }
 
     async fn report_inventory(
@@ -161,6 +171,24 @@ async fn a_worker_keeps_the_id_that_it_was_given() {
     assert_eq!(seen, [(0, ""), (42, "a")]);
     assert_eq!(state.registrations[0].address, "127.0.0.1:29999");
     assert_ne!(state.registrations[0].incarnation, state.registrations[1].incarnation);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_worker_that_ends_in_order_says_so_after_its_last_heartbeat_and_one_that_never_joined_does_not() {
+    let metaserver = Metaserver::of("a");
+    let house = joined(&metaserver, &SimulatedDisk::default()).await;
+    metaserver.until("a heartbeat came", |state| state.heartbeats > 0).await;
+    let disk = house.close().await;
+    let (heartbeats, incarnation) = {
+        let state = metaserver.state.lock();
+        (state.heartbeats, state.registrations[0].incarnation)
+    };
+    assert_eq!(metaserver.state.lock().left, [LeaveClusterRequest { worker_id: 42, incarnation }]);
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert_eq!(metaserver.state.lock().heartbeats, heartbeats);
+    metaserver.state.lock().down = true;
+    joined(&metaserver, &disk).await.close().await;
+    assert_eq!(metaserver.state.lock().left.len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -4,12 +4,13 @@ use crate::shell::error::ShellError;
 use crate::shell::format::printable;
 use crate::shell::output::Output;
 use crate::shell::path::ShellPath;
+use crate::shell::room::{Wanted, taking};
 use crate::shell::usage::Help;
 use crate::shell::{Exit, Shell};
 use clap::{Args, Subcommand};
 use weir_coding::Scheme;
 use weir_proto::v1::change_access_request::Change;
-use weir_proto::v1::{CodingScheme, SetBucketAccess};
+use weir_proto::v1::{CodingScheme, ReportRequest, SetBucketAccess};
 
 pub const HELP: Help = Help {
     name: "bucket",
@@ -58,10 +59,16 @@ pub async fn run(args: &BucketArgs, shell: &Shell, out: &mut Output) -> Result<E
                 ..SetBucketAccess::default()
             };
             shell.change_access(Change::SetBucketAccess(change)).await?;
-            let bucket = printable(bucket.as_bytes());
+            let name = printable(bucket.as_bytes());
             match coding {
-                Some(scheme) => out.say(format_args!("Bucket {bucket} has coding {scheme}"))?,
-                None => out.say(format_args!("Bucket {bucket} has replication {}", said(replication.unwrap_or(0))))?,
+                Some(scheme) => out.say(format_args!("Bucket {name} has coding {scheme}"))?,
+                None => out.say(format_args!("Bucket {name} has replication {}", said(replication.unwrap_or(0))))?,
+            }
+            // It holds all the same: workers may come.
+            let report = shell.admin().report(ReportRequest {}).await?.into_inner();
+            let wanted = Wanted::of(shell.keeping_of(bucket).await?, &report);
+            if let Some(shortage) = wanted.and_then(|wanted| wanted.shortage(taking(&report))) {
+                out.say(format_args!("For now {shortage}"))?;
             }
         }
         Action::Show { bucket } => show(bucket, shell, out).await?,

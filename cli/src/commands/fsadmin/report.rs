@@ -47,6 +47,14 @@ pub async fn run(args: &ReportArgs, shell: &Shell, out: &mut Output) -> Result<E
     Ok(Exit::DONE)
 }
 
+/// In place of what the metaserver has not heard since it started.
+const NOT_SINCE_START: &str = "not since start";
+
+/// Those that are missed: who was emptied may go.
+fn lost_workers(report: &v1::ReportResponse) -> usize {
+    report.workers.iter().filter(|worker| !worker.live && worker.state() != v1::WorkerState::Drained).count()
+}
+
 /// What the workers have together, in bytes.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Capacity {
@@ -125,6 +133,8 @@ fn sample() -> v1::ReportResponse {
         standby: None,
         epoch: 1,
         protocol: Some(v1::Protocol { current: 2, oldest: 1 }),
+        replication: 3,
+        replication_min: 0,
         store: vec![v1::Gauge { name: "journal_bytes".into(), value: 12 }],
     }
 }

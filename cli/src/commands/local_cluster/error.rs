@@ -3,6 +3,7 @@
 use crate::commands::process::StartError;
 use crate::commands::{FAILED, USAGE};
 use std::io;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitStatus;
 use std::time::Duration;
@@ -23,6 +24,11 @@ pub enum ClusterError {
          cluster again"
     )]
     OnlyStandby { data: PathBuf, gone: PathBuf },
+    #[error(
+        "{gone} is gone, and {address} is its standby, which runs: make it the metaserver with `weir fsadmin promote \
+         {address}`. The other one follows it when it is started again"
+    )]
+    StandbyRuns { address: SocketAddr, gone: PathBuf },
     #[error("can't tell what {data} was last")]
     Folder { data: PathBuf, source: Box<StoreError> },
     #[error(

@@ -7,6 +7,7 @@ use super::record::{GATEWAY, METASERVER, STANDBY, WORKER};
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs::{self, File};
 use std::io;
+use std::net::SocketAddr;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
@@ -90,11 +91,24 @@ impl Members {
     /// Gives the metaservers the roles that their folders tell: a standby may have been promoted. Blocks.
     ///
     /// # Errors
-    /// As [`metaservers::settle`]; then all is as it was.
+    /// As [`metaservers::settle`]; then all is as it was. [`ClusterError::StandbyRuns`]: the same, while it can be promoted
+    /// as it is.
     pub fn settle(&mut self) -> Result<(), ClusterError> {
         let is_one = |entry: &&mut Entry| entry.role == METASERVER || entry.role == STANDBY;
         let mut entries: Vec<_> = self.members.iter_mut().map(|member| &mut member.entry).filter(is_one).collect();
-        metaservers::settle(&mut entries)
+        metaservers::settle(&mut entries).map_err(|error| match error {
+            ClusterError::OnlyStandby { data, gone } => match self.running(&data) {
+                Some(address) => ClusterError::StandbyRuns { address, gone },
+                None => ClusterError::OnlyStandby { data, gone },
+            },
+            error => error,
+        })
+    }
+
+    /// Where the one with this folder serves, if it runs.
+    fn running(&self, data: &Path) -> Option<SocketAddr> {
+        let of_folder = |member: &&Member| member.entry.data.as_deref() == Some(data) && member.child.is_some();
+        self.members.iter().find(of_folder).map(|member| member.entry.address)
     }
 
     /// Starts those again whose time has come. Of two metaservers none, while it is not known which one is to serve.

@@ -43,6 +43,8 @@ pub(crate) struct State {
     /// What it tells of its build.
     pub protocol: Option<v1::Protocol>,
     pub refuse_commits: Option<Reason>,
+    /// GetObject is not answered.
+    pub is_silent: bool,
     pub copies_need_data: bool,
     pub copies: Vec<v1::CopyObjectRequest>,
 }
@@ -212,6 +214,9 @@ impl Namespace for FakeMetaserver {
         &self,
         request: Request<v1::GetObjectRequest>,
     ) -> Result<Response<v1::GetObjectResponse>, Status> {
+        if self.state.lock().is_silent {
+            std::future::pending::<()>().await;
+        }
         self.state.lock().get(&request.into_inner()).map(Response::new)
     }
 

@@ -4,6 +4,7 @@
 //! heartbeats lives here in memory, and is asked for anew.
 
 mod cleanup;
+mod report;
 
 use super::handshake::GATEWAY;
 use super::transaction::Transaction;
@@ -16,6 +17,7 @@ use crate::records::session::{self, SessionRecord};
 use crate::store::{Scan, Store};
 use bytes::Bytes;
 use parking_lot::Mutex;
+use report::Lost;
 use std::collections::{BTreeMap, BTreeSet};
 use weir_proto::v1;
 use weir_service::planted::{Fault, planted};
@@ -34,6 +36,9 @@ struct State {
     /// By first block id.
     grants: BTreeMap<u64, GrantRecord>,
     next_ticket: u64,
+    /// The highest id of a session that was opened.
+    newest: u64,
+    lost: Lost,
 }
 
 #[derive(Default)]
@@ -42,6 +47,8 @@ struct Session {
     /// As it was last told; none: not since the metaserver started.
     protocol: Option<v1::Protocol>,
     last_heartbeat_ms: i64,
+    /// The newest session when it was last heard of; none: not since the metaserver started.
+    heard_beside: Option<u64>,
     /// No lower block id will be committed.
     lowest_block: u64,
     oldest_read_mark: u64,
@@ -100,7 +107,9 @@ impl Sessions {
         for (key, value) in everything(store, session::all()).await? {
             let record = decode(&key, value)?;
             let session = Session { record, last_heartbeat_ms: now_ms, ..Session::default() };
-            state.live.insert(session::name(&key)?, session);
+            let session_id = session::name(&key)?;
+            state.newest = state.newest.max(session_id);
+            state.live.insert(session_id, session);
         }
         for (key, value) in everything(store, grant::all()).await? {
             state.grants.insert(grant::name(&key)?, decode(&key, value)?);
@@ -182,26 +191,6 @@ impl Sessions {
         }
         over
     }
-
-    /// What operators see of the gateways.
-    pub(crate) fn report(&self) -> Vec<v1::GatewayReport> {
-        let state = self.0.lock();
-        let mut reports: Vec<_> = state
-            .live
-            .iter()
-            .map(|(session_id, session)| v1::GatewayReport {
-                session_id: *session_id,
-                address: session.record.address.clone(),
-                version: session.record.version.clone(),
-                started_ms: session.record.started_ms,
-                last_heartbeat_ms: session.last_heartbeat_ms,
-                live: true,
-                protocol: session.protocol,
-            })
-            .collect();
-        reports.sort_by_key(|report| report.session_id);
-        reports
-    }
 }
 
 impl Namespace {
@@ -230,11 +219,16 @@ impl Namespace {
             record,
             protocol: request.protocol,
             last_heartbeat_ms: self.clock.now_ms(),
+            heard_beside: Some(session_id),
             oldest_read_mark: read_mark,
             ..Session::default()
         };
         tracing::info!(session_id, address = %session.record.address, "a gateway opened a session");
-        self.sessions.0.lock().live.insert(session_id, session);
+        let mut state = self.sessions.0.lock();
+        state.newest = state.newest.max(session_id);
+        state.lost.is_back(&session.record.address);
+        state.live.insert(session_id, session);
+        drop(state);
         self.metrics.sessions.set(self.sessions.live_count());
         Ok((session_id, read_mark))
     }
@@ -243,11 +237,13 @@ impl Namespace {
     /// [`Error::SessionOver`]; [`Error::Incompatible`]: the session was opened with a metaserver of another build.
     pub fn heartbeat(&self, request: &v1::HeartbeatRequest) -> Result<(), Error> {
         let mut state = self.sessions.0.lock();
+        let newest = state.newest;
         let session = state.live(request.session_id)?;
         let SessionRecord { address, version, .. } = &session.record;
         self.admit(GATEWAY, address, request.protocol.as_ref(), version)?;
         session.protocol = request.protocol;
         session.last_heartbeat_ms = self.clock.now_ms();
+        session.heard_beside = Some(newest);
         session.lowest_block = session.lowest_block.max(request.lowest_block_in_flight);
         session.oldest_read_mark = session.oldest_read_mark.max(request.oldest_read_mark.min(self.marks.current()));
         session.lowest_request = session.lowest_request.max(request.lowest_request_in_flight);
@@ -293,6 +289,12 @@ impl Namespace {
         over.len()
     }
 
+    /// Gives every session a whole lease from now on.
+    pub fn renew_leases(&self) {
+        let now_ms = self.clock.now_ms();
+        self.sessions.0.lock().live.values_mut().for_each(|session| session.last_heartbeat_ms = now_ms);
+    }
+
     /// Ends the sessions whose lease has run out. Returns their ids.
     pub fn expire_sessions(&self) -> Vec<u64> {
         let now_ms = self.clock.now_ms();
@@ -306,6 +308,7 @@ impl Namespace {
             tracing::warn!(session_id, lease_ms, "a session is over: no heartbeat came within its lease");
         }
         self.metrics.sessions.set(self.sessions.live_count());
+        self.sessions.lose(&over);
         over
     }
 }
@@ -441,7 +444,7 @@ mod tests {
         };
         let own = Some(weir_proto::protocol::own());
         beat(own).unwrap();
-        assert_eq!(fixture.namespace.sessions.report()[0].protocol, own);
+        assert_eq!(fixture.namespace.gateways()[0].protocol, own);
         fixture.clock.advance(30_000);
         assert!(matches!(beat(too_new), Err(Error::Incompatible(_))));
         fixture.clock.advance(30_001);

@@ -25,6 +25,8 @@ mod format;
 pub(crate) mod fuzzing;
 mod index;
 mod journal;
+mod opening;
+mod options;
 mod queue;
 mod recovery;
 pub mod replication;
@@ -43,35 +45,27 @@ mod tests;
 pub use backup::restore;
 pub use checkpoint::Summary;
 pub use index::IndexKind;
+pub use options::EmbeddedOptions;
 
 use crate::store::{Backup, Batch, CommitError, Scan, Sequence, Store, StoreError, rules};
 use async_trait::async_trait;
 use bytes::Bytes;
 use checkpoints::Checkpoints;
-use futures::FutureExt;
-use index::IndexFolder;
 use parking_lot::Mutex;
 use prometheus_client::registry::Registry;
 use queue::{Pending, Queue, Work};
-use recovery::{Recovered, Recovery};
-use replication::{Followers, StandbyOptions};
+use replication::Followers;
 use shared::Shared;
 use state::{FILE as STATE_FILE, State};
-use std::collections::HashMap;
-use std::future::Future;
 use std::io;
-use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
-use tokio::sync::{mpsc, oneshot};
-use weir_service::clock::Clock;
-use weir_service::config::MetaserverSettings;
+use tokio::sync::oneshot;
 use weir_service::disk::{Disk, DiskLock};
 use weir_service::threads::{self, Thread};
 use weir_service::trace::{SpanKind, Trace};
-use writer::{Reserve, Writer};
 
 const JOURNAL_FOLDER: &str = "journal";
 const CHECKPOINT_FOLDER: &str = "checkpoints";
@@ -80,44 +74,6 @@ const LOCK_FILE: &str = "lock";
 const RESTORED_FILE: &str = "restored";
 /// Lies there while a backup is restored.
 const RESTORING_FILE: &str = "restoring";
-
-/// What can be set about an embedded store: see [`MetaserverSettings`].
-#[derive(Clone, Copy, Debug)]
-pub struct EmbeddedOptions {
-    pub journal_segment_bytes: u64,
-    pub checkpoint_journal_bytes: u64,
-    pub index: IndexKind,
-    pub commit_queue_max_count: usize,
-    pub reserve_bytes: u64,
-    pub standby: StandbyOptions,
-}
-
-impl From<&MetaserverSettings> for EmbeddedOptions {
-    fn from(settings: &MetaserverSettings) -> Self {
-        Self {
-            journal_segment_bytes: settings.journal_segment_bytes,
-            checkpoint_journal_bytes: settings.checkpoint_journal_bytes,
-            index: index_kind(settings),
-            commit_queue_max_count: settings.commit_queue_max_count,
-            reserve_bytes: settings.reserve_bytes,
-            standby: StandbyOptions::from(settings),
-        }
-    }
-}
-
-impl EmbeddedOptions {
-    fn index_folder(&self, data: &Path) -> IndexFolder {
-        IndexFolder { path: data.join(INDEX_FOLDER), kind: self.index }
-    }
-}
-
-fn index_kind(settings: &MetaserverSettings) -> IndexKind {
-    #[cfg(any(test, feature = "simulation"))]
-    if threads::are_simulated() {
-        return IndexKind::Memory;
-    }
-    IndexKind::Sled { cache_bytes: settings.index_cache_bytes }
-}
 
 /// A store in a folder of this machine. Dropping it without [`EmbeddedStore::close`] is as good as a kill: nothing
 /// acknowledged is lost.
@@ -140,148 +96,6 @@ pub struct EmbeddedStore {
 }
 
 impl EmbeddedStore {
-    /// Opens the store in a folder, or makes one. Blocks while it recovers.
-    ///
-    /// # Errors
-    /// [`StoreError::Damaged`]: acknowledged commits are not readable, or a restore was not finished.
-    /// [`StoreError::Following`], [`StoreError::Replaced`]: it may not take commits. [`StoreError::Io`]: among others,
-    /// another process has it open.
-    pub fn open(
-        data: &Path,
-        options: EmbeddedOptions,
-        disk: Arc<dyn Disk>,
-        clock: Arc<dyn Clock>,
-    ) -> Result<Self, StoreError> {
-        replication::check_may_serve(&*disk, data)?;
-        Self::open_as(data, options, disk, clock, false)
-    }
-
-    fn open_as(
-        data: &Path,
-        options: EmbeddedOptions,
-        disk: Arc<dyn Disk>,
-        clock: Arc<dyn Clock>,
-        is_following: bool,
-    ) -> Result<Self, StoreError> {
-        let (journal, checkpoints) = (data.join(JOURNAL_FOLDER), data.join(CHECKPOINT_FOLDER));
-        for folder in [data, &journal, &checkpoints] {
-            disk.create_dir_all(folder).map_err(io_error("make", folder))?;
-        }
-        let lock = data.join(LOCK_FILE);
-        let lock = disk.lock(&lock).map_err(io_error("lock", &lock))?;
-        if disk.exists(&data.join(RESTORING_FILE)).map_err(io_error("look into", data))? {
-            let what = format!("the store in {}", data.display());
-            return Err(StoreError::Damaged {
-                what,
-                detail: "a restore was not finished; remove the folder and restore again".into(),
-            });
-        }
-        let recovery =
-            Recovery { data, disk: &disk, checkpoints: checkpoints.clone(), index: options.index_folder(data) };
-        let folder = journal::Folder {
-            path: journal,
-            segment_bytes: options.journal_segment_bytes,
-            disk: Arc::clone(&disk),
-            clock: clock.clone(),
-        };
-        let recovered = recovery.run(folder)?;
-        let (owner, followed) = (Arc::clone(&disk), recovered.journal.last());
-        let followers = Followers::open(options.standby, owner, data.to_path_buf(), clock, followed)?;
-        let store = Self::start(data, options, disk, recovered, Arc::new(followers), lock)?;
-        store.is_following.store(is_following, Ordering::Release);
-        Ok(store)
-    }
-
-    fn start(
-        data: &Path,
-        options: EmbeddedOptions,
-        disk: Arc<dyn Disk>,
-        recovered: Recovered,
-        followers: Arc<Followers>,
-        lock: Box<dyn DiskLock>,
-    ) -> Result<Self, StoreError> {
-        let Recovered { index, journal, checkpoint_sequence, checkpoint_bytes, rebuilt } = recovered;
-        let catalog = journal.catalog().clone();
-        let shared = Shared::new(Arc::clone(&disk), data.to_path_buf(), index, journal.last());
-        shared.checkpoint_sequence.store(checkpoint_sequence, Ordering::Relaxed);
-        shared.checkpoint_bytes.store(checkpoint_bytes, Ordering::Relaxed);
-        shared.growth_bytes.store(catalog.used_bytes_after(checkpoint_sequence), Ordering::Relaxed);
-        *shared.last_frame.lock() = journal.last_frame();
-        let shared = Arc::new(shared);
-        let queue = Arc::new(Queue::new(options.commit_queue_max_count));
-        let checkpoints = Arc::new(Checkpoints {
-            disk: Arc::clone(&disk),
-            folder: data.join(CHECKPOINT_FOLDER),
-            shared: Arc::clone(&shared),
-            catalog,
-            making: Mutex::new(()),
-            interval_bytes: options.checkpoint_journal_bytes,
-            reserve_bytes: options.reserve_bytes,
-        });
-        let (wake, woken) = mpsc::channel(1);
-        let writer = Writer {
-            shared: Arc::clone(&shared),
-            queue: Arc::clone(&queue),
-            journal,
-            followers: Arc::clone(&followers),
-            reserve: Reserve::new(Arc::clone(&disk), data.to_path_buf(), options.reserve_bytes),
-            checkpoints: wake,
-            checkpoint_bytes: options.checkpoint_journal_bytes,
-            overlay: HashMap::new(),
-        };
-        let restored = data.join(RESTORED_FILE);
-        let restored = disk.exists(&restored).map_err(io_error("look for", &restored))?;
-        let epoch_min = AtomicU64::new(replication::epoch_min(&*disk, data)?);
-        let store = Self {
-            data: data.to_path_buf(),
-            disk,
-            shared: Arc::clone(&shared),
-            queue: Arc::clone(&queue),
-            checkpoints: Arc::clone(&checkpoints),
-            threads: Mutex::default(),
-            rebuilt,
-            followers,
-            is_following: AtomicBool::new(false),
-            epoch_min,
-            restored: AtomicBool::new(restored),
-            lock: Mutex::new(Some(lock)),
-        };
-        store.spawn("weir-journal", move || writer.run(), {
-            let (shared, queue) = (Arc::clone(&shared), queue);
-            move || {
-                shared.stop("the writer panicked".into());
-                queue.close();
-                queue.clear();
-            }
-        })?;
-        store.spawn(
-            "weir-checkpoint",
-            move || async move { checkpoints.run(woken).await },
-            move || {
-                shared.stop("making a checkpoint panicked".into());
-            },
-        )?;
-        Ok(store)
-    }
-
-    /// Starts a thread; `panicked` is called if it panics.
-    fn spawn<F: Future<Output = ()> + Send + 'static>(
-        &self,
-        name: &str,
-        run: impl FnOnce() -> F + Send + 'static,
-        panicked: impl FnOnce() + Send + 'static,
-    ) -> Result<(), StoreError> {
-        let guarded = move || async move {
-            // What it leaves half done is not used again: the store stops.
-            if AssertUnwindSafe(run()).catch_unwind().await.is_err() {
-                panicked();
-            }
-        };
-        let thread = threads::start(name, guarded);
-        self.threads.lock().push(thread.map_err(io_error("start a thread for", &self.data))?);
-        Ok(())
-    }
-
     /// Makes a checkpoint now, without waiting for the journal to grow.
     pub async fn checkpoint(&self) -> Result<Summary, StoreError> {
         let checkpoints = Arc::clone(&self.checkpoints);

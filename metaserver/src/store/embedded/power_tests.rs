@@ -1,6 +1,7 @@
 //! The store under power cuts: the journal, the checkpoints and the state file lie on a disk that forgets what was not
 //! synced; sled's folder is kept, lost, or put back to an earlier moment.
 
+use super::replication::StandbyOptions;
 use super::*;
 use crate::store::conformance::{add, bytes, everything, put, writes};
 use std::fs::{self, File};

@@ -1,3 +1,4 @@
+use super::replication::StandbyOptions;
 use super::*;
 use crate::store::conformance::{self, Engine, add, bytes, everything, put, writes};
 use crate::store::{CommitError, Guard, Write};

@@ -163,6 +163,20 @@ impl Content {
         }
     }
 
+    /// Flips a bit of what is on the disk. False: nothing is there alone, without something newer in memory.
+    pub fn damage(&mut self, random: &mut Random) -> bool {
+        let end = self.durable_bytes.div_ceil(PAGE_BYTES as u64);
+        let is_alone = |page: &Page| page.durable.is_some() && page.dropped.is_none() && page.unsynced.is_empty();
+        let alone = self.pages.range(..end).filter(|(_, page)| is_alone(page)).map(|(number, _)| *number);
+        let alone: Vec<u64> = alone.collect();
+        let Some(&number) = alone.get(random.below(alone.len() as u64) as usize) else { return false };
+        let Some(bytes) = self.pages.get_mut(&number).and_then(|page| page.durable.as_mut()) else { return false };
+        let there = (self.durable_bytes - number * PAGE_BYTES as u64).min(PAGE_BYTES as u64);
+        let bit = random.below(there * 8) as usize;
+        Arc::make_mut(bytes)[bit / 8] ^= 1 << (bit % 8);
+        true
+    }
+
     pub fn after_crash(&self, random: &mut Random) -> Self {
         let fate = match random.below(4) {
             0 => Fate::Lost,

@@ -141,6 +141,17 @@ impl SimulatedDisk {
         self.state.lock().faults = Faults::default();
     }
 
+    /// Flips one bit of what is synced in one of the files in a folder, as a medium does that decays. Returns which file;
+    /// `None`: there is nothing that could decay.
+    pub fn damage(&self, folder: &Path, random: &mut Random) -> Option<PathBuf> {
+        let state = self.state.lock();
+        let files: Vec<_> = state.names.files().filter(|(path, _)| path.starts_with(folder)).collect();
+        let first = random.below(files.len() as u64) as usize;
+        // The first one that has something synced, from a random place on.
+        let mut round = files.iter().cycle().skip(first).take(files.len());
+        round.find(|(_, node)| node.lock().damage(random)).map(|(path, _)| (*path).clone())
+    }
+
     /// How often it has failed because it was told to.
     pub fn failures(&self) -> u64 {
         self.state.lock().faults.struck()

@@ -249,3 +249,29 @@ fn the_same_calls_have_the_same_digest_and_others_another() {
     assert_ne!(run(1, 2).0, run(1, 3).0);
     assert_ne!(run(1, 2).1, run(4, 2).1);
 }
+
+#[test]
+fn damage_flips_one_bit_of_what_is_synced_and_stays() {
+    let places: BTreeSet<usize> = (0..50)
+        .map(|seed| {
+            let disk = disk(seed);
+            let mut random = Random(seed);
+            assert_eq!(disk.damage(Path::new(FOLDER), &mut random), None);
+            let file = with_file(&disk);
+            file.write_all_at(&[2; 10], 0).unwrap();
+            assert_eq!(disk.damage(Path::new("/other"), &mut random), None);
+            assert_eq!(disk.damage(Path::new(FOLDER), &mut random), Some(path()));
+            let mut expected = [1; 2 * PAGE_BYTES];
+            expected[..10].fill(2);
+            let bytes = found(&disk);
+            let flipped: Vec<usize> = (0..bytes.len()).filter(|at| bytes[*at] != expected[*at]).collect();
+            // The first page is not synced: what decays of it would be written over.
+            assert!(flipped.len() == 1 && flipped[0] >= PAGE_BYTES, "{flipped:?}");
+            assert_eq!((bytes[flipped[0]] ^ expected[flipped[0]]).count_ones(), 1);
+            disk.crash();
+            assert_eq!(disk.mount().bytes(&path()).unwrap()[PAGE_BYTES..], bytes[PAGE_BYTES..]);
+            flipped[0]
+        })
+        .collect();
+    assert!(places.len() > 10);
+}

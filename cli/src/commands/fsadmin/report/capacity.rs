@@ -1,10 +1,13 @@
 //! `report capacity`: what the workers have, in all and each.
 
-use super::Capacity;
+use super::{Capacity, NOT_SINCE_START};
 use crate::shell::blocks::shown;
-use crate::shell::format::{human_size, percent};
+use crate::shell::format::{human_size, percent, printable};
 use jiff::tz::TimeZone;
 use weir_proto::v1::{self, WorkerState};
+
+/// A figure of a worker that has not told it since the metaserver started.
+const UNKNOWN: &str = "-";
 
 pub fn lines(report: &v1::ReportResponse, _zone: &TimeZone) -> Vec<String> {
     let capacity = Capacity::of(report);
@@ -24,6 +27,7 @@ pub fn lines(report: &v1::ReportResponse, _zone: &TimeZone) -> Vec<String> {
     lines.push(row.line(["Worker Name", "State", "Last Heartbeat", "Storage", "Size", "Blocks", "Version"]));
     for worker in &report.workers {
         lines.extend(row.worker(worker, report.now_ms));
+        lines.extend(labels(worker));
         // One that is well is the worker.
         if worker.disks.len() > 1 || worker.disks.iter().any(|disk| !disk.failure.is_empty()) {
             lines.extend(worker.disks.iter().map(disk));
@@ -51,23 +55,40 @@ impl Row {
     /// Two lines: capacity, and what is used of it.
     fn worker(&self, worker: &v1::Worker, now_ms: i64) -> [String; 2] {
         let state = match (worker.state(), worker.live) {
-            (WorkerState::Draining, _) => "DRAINING",
-            (WorkerState::Drained, _) => "DRAINED",
+            (WorkerState::Draining, true) => "DRAINING",
+            (WorkerState::Drained, true) => "DRAINED",
+            (WorkerState::Draining, false) => "LOST (DRAINING)",
+            (WorkerState::Drained, false) => "LOST (DRAINED)",
             (_, true) => "ACTIVE",
             (_, false) => "LOST",
         };
+        let name = shown(&worker.address);
+        if worker.last_heartbeat_ms == 0 {
+            return [
+                self.line([name, state, NOT_SINCE_START, "capacity", UNKNOWN, UNKNOWN, UNKNOWN]),
+                self.line(["", "", "", "used", UNKNOWN, "", ""]),
+            ];
+        }
         // In seconds, by the metaserver's clock.
         let heartbeat = (now_ms.saturating_sub(worker.last_heartbeat_ms).max(0) / 1000).to_string();
         let used =
             format!("{} ({}%)", human_size(worker.used_bytes), percent(worker.used_bytes, worker.capacity_bytes));
         let capacity = human_size(worker.capacity_bytes);
         let blocks = worker.block_count.to_string();
-        let name = shown(&worker.address);
         [
             self.line([name, state, &heartbeat, "capacity", &capacity, &blocks, &worker.version]),
             self.line(["", "", "", "used", &used, "", ""]),
         ]
     }
+}
+
+/// One line: its id and its labels, if it was started with any.
+fn labels(worker: &v1::Worker) -> Option<String> {
+    let label =
+        |name: &str, value: &str| (!value.is_empty()).then(|| format!("{name} {}", printable(value.as_bytes())));
+    let labels: Vec<String> =
+        [label("zone", &worker.zone), label("host", &worker.host)].into_iter().flatten().collect();
+    (!labels.is_empty()).then(|| format!("    Worker {}: {}", worker.worker_id, labels.join(", ")))
 }
 
 /// One line: where it is, and how full, or why it takes nothing.
@@ -106,6 +127,47 @@ mod tests {
                 "                                                  used          30.10MB (1%)",
             ]
         );
+    }
+
+    #[test]
+    fn what_is_not_known_of_a_worker_is_not_shown_as_nothing() {
+        let mut report = super::super::sample();
+        report.workers[1] = v1::Worker { worker_id: 2, address: "a:1".into(), ..Default::default() };
+        let lines = lines(&report, &TimeZone::UTC);
+        let shown: Vec<&str> = lines[lines.len() - 2..].iter().map(|line| line.trim_end()).collect();
+        assert_eq!(
+            shown,
+            [
+                "a:1              LOST            not since start  capacity      -                -          -",
+                "                                                  used          -",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_worker_that_is_away_is_lost_also_while_it_is_emptied_and_after() {
+        let shown = |state: WorkerState, live| {
+            let mut report = super::super::sample();
+            (report.workers[0].state, report.workers[0].live) = (state.into(), live);
+            lines(&report, &TimeZone::UTC)[8][17..32].trim_end().to_owned()
+        };
+        for (state, there, away) in [
+            (WorkerState::Live, "ACTIVE", "LOST"),
+            (WorkerState::Draining, "DRAINING", "LOST (DRAINING)"),
+            (WorkerState::Drained, "DRAINED", "LOST (DRAINED)"),
+        ] {
+            assert_eq!((shown(state, true).as_str(), shown(state, false).as_str()), (there, away));
+        }
+    }
+
+    #[test]
+    fn labels_are_shown_of_workers_that_have_some() {
+        let mut report = super::super::sample();
+        report.workers[0].zone = "a".into();
+        (report.workers[1].zone, report.workers[1].host) = ("b".into(), "rack-7\n".into());
+        let is_label = |line: &String| line.starts_with("    Worker ");
+        let shown: Vec<String> = lines(&report, &TimeZone::UTC).into_iter().filter(is_label).collect();
+        assert_eq!(shown, ["    Worker 1: zone a", "    Worker 2: zone b, host rack-7\\x0a"]);
     }
 
     #[test]

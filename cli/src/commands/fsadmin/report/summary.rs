@@ -21,9 +21,11 @@ pub fn lines(report: &v1::ReportResponse, zone: &TimeZone) -> Vec<String> {
     say("Uptime", duration(report.now_ms.saturating_sub(report.started_ms)));
     say("Version", report.version.clone());
     say("Awaiting Restore Confirmation", report.awaiting_restore_confirmation.to_string());
-    say("Live Gateways", super::gateways::live_count(report).to_string());
+    let live_gateways = super::gateways::live_count(report);
+    say("Live Gateways", live_gateways.to_string());
+    say("Lost Gateways", (super::gateways::gateways(report).count() - live_gateways).to_string());
     say("Live Workers", live.to_string());
-    say("Lost Workers", (report.workers.len() - live).to_string());
+    say("Lost Workers", super::lost_workers(report).to_string());
     say("Total Capacity", human_size(capacity.total));
     say("Used Capacity", human_size(capacity.used));
     say("Free Capacity", human_size(capacity.free));
@@ -107,6 +109,7 @@ mod tests {
              Version: 0.1.0\n    \
              Awaiting Restore Confirmation: false\n    \
              Live Gateways: 1\n    \
+             Lost Gateways: 1\n    \
              Live Workers: 1\n    \
              Lost Workers: 1\n    \
              Total Capacity: 2048.00MB\n    \
@@ -120,6 +123,23 @@ mod tests {
              worker 0.1.0, protocols 1 to 2: 1\n    \
              gateway 0.1.0, protocol 0: 1"
         );
+    }
+
+    #[test]
+    fn a_worker_that_was_emptied_and_ended_is_not_lost() {
+        let mut report = super::super::sample();
+        let lost = |report: &v1::ReportResponse| {
+            let said = lines(report, &TimeZone::UTC).into_iter().find(|line| line.contains("Lost Workers"));
+            said.unwrap().trim().to_owned()
+        };
+        for (state, said) in [
+            (v1::WorkerState::Lost, "Lost Workers: 1"),
+            (v1::WorkerState::Draining, "Lost Workers: 1"),
+            (v1::WorkerState::Drained, "Lost Workers: 0"),
+        ] {
+            report.workers[1].state = state.into();
+            assert_eq!(lost(&report), said, "{state:?}");
+        }
     }
 
     #[test]

@@ -1,3 +1,4 @@
+use super::super::members::Members;
 use super::super::record::STANDBY;
 use super::*;
 use crate::commands::{Cli, Command, ConfigArgs};
@@ -143,6 +144,29 @@ async fn a_standby_that_was_promoted_is_the_metaserver_also_at_the_next_start() 
     assert_eq!(serving().await, "metaserver-2", "and if it has nothing");
     served(&folders[0], 3);
     assert_eq!(serving().await, "metaserver-1");
+}
+
+#[tokio::test]
+async fn a_standby_that_runs_while_its_metaserver_is_gone_is_to_be_promoted_as_it_is() {
+    let fixture = Fixture::new("--metaservers 2");
+    let folders = ["metaserver-1", "metaserver-2"].map(|name| fixture.folder.path().join(name));
+    served(&folders[0], 1);
+    followed(&folders[1]);
+    let mut plan = fixture.plan(&Record::default()).await.unwrap();
+    for entry in &mut plan.processes {
+        (entry.command, entry.log) = (vec!["/bin/true".to_owned()], fixture.folder.path().join("log"));
+    }
+    let mut members = Members::new(plan, Vec::new(), true);
+    members.start(STANDBY).unwrap();
+    fs::remove_dir_all(&folders[0]).unwrap();
+    let error = members.settle().unwrap_err();
+    let ClusterError::StandbyRuns { address, .. } = &error else { panic!("{error}") };
+    assert!(error.to_string().contains(&format!("`weir fsadmin promote {address}`")), "{error}");
+    while members.reap().is_empty() {
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    let error = members.settle().unwrap_err();
+    assert!(matches!(error, ClusterError::OnlyStandby { .. }), "{error}");
 }
 
 #[tokio::test]

@@ -1,7 +1,6 @@
 //! What a primary sends to one standby until it is in sync: a thread of its own, which reads from the disk.
 
-use super::followers::{Attachment, Phase};
-use super::{Followers, Position, SEED_PIECE_BYTES, ToStandby};
+use super::{Attachment, Followers, Phase, Position, SEED_PIECE_BYTES, ToStandby};
 use crate::store::StoreError;
 use crate::store::embedded::checkpoints::Checkpoints;
 use crate::store::embedded::io_error;

@@ -1,6 +1,7 @@
 //! The primary's side: the standby that follows, how far it is, and when a commit may be answered.
 
 use super::notes::{Alone, PrimaryNote};
+use super::standing::{FollowError, Phase, Standing};
 use super::{Frame, StandbyOptions, ToStandby};
 use crate::store::StoreError;
 use crate::store::embedded::shared::Shared;
@@ -9,56 +10,16 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc::Sender;
-use tokio::time::Instant;
+use tokio::sync::watch;
+use tokio::time::{Instant, timeout};
 use weir_service::clock::Clock;
 use weir_service::config::StandbyMode;
 use weir_service::disk::Disk;
+use weir_service::planted::{Fault, planted};
 use weir_service::threads::Condition;
 
 /// How often the writer, while it waits, looks whether the store is being closed.
 const WAIT_INTERVAL: Duration = Duration::from_millis(50);
-
-/// How far a standby is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Phase {
-    /// It gets a checkpoint.
-    Seeding,
-    /// It gets the journal.
-    CatchingUp,
-    /// Commits wait for it.
-    InSync,
-    /// It does not follow.
-    Away,
-}
-
-/// What operators see of the standby.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Standing {
-    pub mode: StandbyMode,
-    pub phase: Phase,
-    /// Of the standby that follows, or that followed last; empty: there was none.
-    pub standby_id: String,
-    pub address: String,
-    /// The last commit that it has acknowledged.
-    pub acknowledged: u64,
-    /// The last commit here.
-    pub last: u64,
-    /// The standby was let go: commits were answered that it does not have.
-    pub alone: Option<Alone>,
-}
-
-/// Why a standby is not taken.
-#[derive(Debug, thiserror::Error)]
-pub enum FollowError {
-    #[error("metaserver.standby is none: this metaserver takes no standby")]
-    NotWanted,
-    #[error("another standby follows already: {address}")]
-    Taken { address: String },
-    #[error("this is a standby itself: it can't be followed")]
-    Standby,
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
 
 /// Who is attached, named by a number that is not used again: calls about one that was let go change nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,11 +33,15 @@ pub(in super::super) struct Followers {
     clock: Arc<dyn Clock>,
     state: Mutex<State>,
     changed: Condition,
+    /// Changed under the state's lock, as `awaited` there.
+    awaits: watch::Sender<bool>,
 }
 
 struct State {
     /// Commits are for clients, and wait for the standby.
     enforcing: bool,
+    /// Nothing is told before the standby has everything up to this commit.
+    awaited: Option<u64>,
     /// The last commit that is durable here.
     durable: u64,
     /// A frame is being written.
@@ -108,13 +73,23 @@ impl Followers {
         durable: u64,
     ) -> Result<Self, StoreError> {
         let note = PrimaryNote::read(&*disk, &data)?;
-        let state =
-            State { enforcing: false, durable, writing: false, current: None, follower: None, attachments: 0, note };
-        Ok(Self { options, disk, data, clock, state: Mutex::new(state), changed: Condition::default() })
+        let state = State {
+            enforcing: false,
+            awaited: None,
+            durable,
+            writing: false,
+            current: None,
+            follower: None,
+            attachments: 0,
+            note,
+        };
+        let (state, changed, awaits) = (Mutex::new(state), Condition::default(), watch::Sender::new(false));
+        Ok(Self { options, disk, data, clock, state, changed, awaits })
     }
 
-    /// From now on commits are for clients: what the mode promises holds for them. Those before, which a metaserver makes
-    /// when it starts, nobody was told of.
+    /// From now on commits are for clients: what the mode promises holds for them. A standby that counts may lack some of
+    /// those before: what was in flight when the store was stopped, and what a metaserver commits as it starts. Nobody was
+    /// told of them, and nobody may be while [`Followers::awaits_standby`].
     ///
     /// # Errors
     /// It can't be noted that a standby is done without.
@@ -122,7 +97,54 @@ impl Followers {
         let mut state = self.state.lock();
         state.enforcing = true;
         let durable = state.durable;
-        if self.options.mode == StandbyMode::None { self.go_on_alone(&mut state, durable) } else { Ok(()) }
+        if self.options.mode == StandbyMode::None {
+            return self.go_on_alone(&mut state, durable);
+        }
+        if state.counts() && !planted(Fault::ToldBeforeTheStandby) {
+            state.awaited = Some(durable);
+            self.awaits.send_replace(true);
+            self.look_at_awaited(&mut state);
+        }
+        Ok(())
+    }
+
+    /// Whether the standby counts and may lack what is here.
+    pub fn awaits_standby(&self) -> bool {
+        *self.awaits.borrow()
+    }
+
+    /// Resolves when that is over. False: the standby has fallen away, and may be done without.
+    pub async fn await_standby(&self) -> bool {
+        let mut awaits = self.awaits.subscribe();
+        let over = awaits.wait_for(|awaits| !awaits);
+        match self.options.mode {
+            StandbyMode::Optional => timeout(self.options.timeout, over).await.is_ok(),
+            StandbyMode::None | StandbyMode::Required => over.await.is_ok(),
+        }
+    }
+
+    /// Lets the standby go if it is still awaited.
+    ///
+    /// # Errors
+    /// It can't be noted.
+    pub fn await_no_longer(&self) -> Result<(), StoreError> {
+        let mut state = self.state.lock();
+        state.awaited.map_or(Ok(()), |awaited| self.go_on_alone(&mut state, awaited))
+    }
+
+    fn look_at_awaited(&self, state: &mut State) {
+        let Some(awaited) = state.awaited else { return };
+        let has_all = state.follower.as_ref().is_some_and(|follower| follower.acknowledged >= awaited);
+        if has_all || !state.counts() {
+            state.awaited = None;
+            self.awaits.send_replace(false);
+        }
+    }
+
+    /// The store followed another one up to a commit, and takes commits of its own from now on. It has had no standby.
+    pub fn lead(&self, durable: u64) {
+        let mut state = self.state.lock();
+        (state.durable, state.note) = (durable, None);
     }
 
     /// Whether commits are taken now.
@@ -199,6 +221,7 @@ impl Followers {
             return Err(super::refused(format!("commit {sequence} was acknowledged, and {given} is the last")));
         }
         follower.acknowledged = follower.acknowledged.max(sequence);
+        self.look_at_awaited(&mut state);
         self.changed.notify();
         Ok(())
     }
@@ -300,8 +323,7 @@ impl Followers {
             tracing::error!(address, timeout = ?self.options.timeout, "the standby does not acknowledge");
         }
         // One that is away for a moment is waited for, one that was let go is not.
-        let counts = state.note.as_ref().is_some_and(|note| note.alone.is_none());
-        if self.options.mode == StandbyMode::Optional && !state.is_in_sync() && (is_late || !counts) {
+        if self.options.mode == StandbyMode::Optional && !state.is_in_sync() && (is_late || !state.counts()) {
             return self.go_on_alone(state, before).map(Some);
         }
         if shared.is_closing() || shared.has_stopped() {
@@ -317,7 +339,9 @@ impl Followers {
         let Some(note) = state.note.clone().filter(|note| note.alone.is_none()) else { return Ok(()) };
         let alone = Alone { sequence, at_ms: self.clock.now_ms() };
         tracing::error!(sequence, address = note.address, "the standby is let go: commits go on without it");
-        self.note(state, PrimaryNote { alone: Some(alone), ..note })
+        self.note(state, PrimaryNote { alone: Some(alone), ..note })?;
+        self.look_at_awaited(state);
+        Ok(())
     }
 
     fn note(&self, state: &mut State, note: PrimaryNote) -> Result<(), StoreError> {
@@ -350,6 +374,7 @@ impl Followers {
             acknowledged: state.follower.as_ref().map_or(0, |follower| follower.acknowledged),
             last,
             alone: note.and_then(|note| note.alone),
+            awaited: state.awaited.is_some(),
         }
     }
 }
@@ -357,6 +382,11 @@ impl Followers {
 impl State {
     fn is_in_sync(&self) -> bool {
         self.follower.as_ref().is_some_and(|follower| follower.phase == Phase::InSync)
+    }
+
+    /// There was a standby, and it was not let go.
+    fn counts(&self) -> bool {
+        self.note.as_ref().is_some_and(|note| note.alone.is_none())
     }
 
     fn of(&mut self, attachment: Attachment) -> Option<&mut Follower> {

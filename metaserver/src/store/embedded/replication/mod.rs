@@ -13,14 +13,15 @@ mod followers;
 mod following;
 mod notes;
 mod standby;
+mod standing;
 mod store;
 #[cfg(test)]
 mod tests;
 
 pub use super::journal::frame::FrameId;
 pub(super) use feed::Feed;
+pub use followers::Attachment;
 pub(super) use followers::Followers;
-pub use followers::{Attachment, FollowError, Phase, Standing};
 pub use following::Primary;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(super) use notes::fuzzed_notes;
@@ -28,6 +29,7 @@ use notes::write_replaced;
 pub use notes::{Alone, Past, past};
 pub(super) use notes::{check_may_serve, epoch_min};
 pub use standby::{Belief, StandbyStore};
+pub use standing::{FollowError, Phase, Standing};
 
 use super::changes;
 use super::journal::frame::FrameHeader;

@@ -29,7 +29,8 @@ const MAX_BYTES: u64 = 4 << 10;
 /// Since when a primary answers without its standby.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Alone {
-    /// The standby may lack every commit after this one.
+    /// The commits after this one were answered without the standby. It may lack the last ones before, too, of which
+    /// nobody was told while it counted.
     pub sequence: u64,
     pub at_ms: i64,
 }

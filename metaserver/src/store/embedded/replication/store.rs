@@ -77,6 +77,25 @@ impl EmbeddedStore {
         self.followers.standing(self.shared.applied())
     }
 
+    /// Whether the standby counts, and may lack what was committed before this store began to serve: nobody may be told
+    /// of any of it.
+    pub fn awaits_standby(&self) -> bool {
+        self.followers.awaits_standby()
+    }
+
+    /// Resolves when the standby has that, or was let go since it did not come in time.
+    ///
+    /// # Errors
+    /// It can't be noted that it was: the store stops.
+    pub async fn await_standby(&self) -> Result<(), StoreError> {
+        if self.followers.await_standby().await {
+            return Ok(());
+        }
+        let followers = Arc::clone(&self.followers);
+        let let_go = blocking(move || followers.await_no_longer()).await;
+        let_go.inspect_err(|error| self.shared.stop(error.to_string()))
+    }
+
     /// Takes a frame of the store that this one follows. The answer comes when it is durable.
     ///
     /// # Errors
@@ -105,6 +124,7 @@ impl EmbeddedStore {
     pub(super) fn lead(&self, epoch: u64, restored: bool) {
         self.epoch_min.store(epoch, Ordering::Release);
         self.restored.fetch_or(restored, Ordering::AcqRel);
+        self.followers.lead(self.shared.applied());
         self.is_following.store(false, Ordering::Release);
     }
 

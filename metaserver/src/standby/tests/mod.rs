@@ -1,5 +1,7 @@
 //! The exchange as strangers and members may try it.
 
+mod awaiting;
+
 use crate::Metaserver;
 use crate::standby::Candidate;
 use crate::testing::sealer;
