@@ -1,10 +1,20 @@
 //! Seeds that once failed, and what each of them found. A change of the plan, of the time that things take or of the code
-//! makes another run of a seed: so each has, where there can be one, a test of its own beside the code that was wrong.
+//! makes another run of a seed: so each whose cause was found has, where there can be one, a test of its own beside the
+//! code that was wrong.
 
 use std::process::Command;
 
-/// A seed, and what it found.
-const SEEDS: &[(u64, &str)] = &[];
+/// A seed, and what it found. These four failed at an earlier commit, with other faults in their plans than they have now;
+/// none of them did when its cause was looked for, so there is no test of the cause.
+const SEEDS: &[(u64, &str)] = &[
+    (280, "CompleteMultipartUpload was answered with 404 NoSuchUpload"),
+    (
+        1029,
+        "copies had not returned 60 s after the faults: surplus ones were left, or no new look at all blocks had ended",
+    ),
+    (1036, "the same"),
+    (1129, "the same"),
+];
 
 #[test]
 fn seeds_that_once_failed_do_not_fail_again() {
@@ -12,6 +22,6 @@ fn seeds_that_once_failed_do_not_fail_again() {
         let seed = seed.to_string();
         let output = Command::new(env!("CARGO_BIN_EXE_weir-simulate")).args(["--seed", &seed]).output().unwrap();
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        assert!(output.status.success(), "seed {seed}, which once found that {found}:\n{text}");
+        assert!(output.status.success(), "seed {seed}, which once found: {found}:\n{text}");
     }
 }
