@@ -20,6 +20,7 @@ mod log_filter;
 pub mod metrics;
 pub mod network;
 pub mod open_files;
+pub mod pace;
 pub mod peer_auth;
 pub mod planted;
 pub mod rpc;

@@ -12,8 +12,6 @@ use weir_tests::linear::{Action, Event, History, Listing, Outcome, Value};
 use weir_tests::load::told::{Told, between, is_error, keys, told};
 use weir_tests::load::value::{content, etag, value_in, value_of};
 
-/// A read is taken again for so long, as every S3 client does.
-const READ_PATIENCE: Duration = Duration::from_secs(15);
 const PAUSE: Duration = Duration::from_millis(100);
 /// Who began with a key in its epoch is done with it by then.
 const SWEEP_AFTER_EPOCHS: u64 = 8;
@@ -283,7 +281,7 @@ impl Storming {
                 }
                 return Some((answer, begin));
             }
-            if began.elapsed() > READ_PATIENCE {
+            if began.elapsed() > self.place.read_patience {
                 self.place.board.count(|tally| tally.reads_failed += 1);
                 eprintln!("FAILED: {method} {path}");
                 return None;

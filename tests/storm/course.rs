@@ -9,8 +9,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use weir_tests::Cluster;
 
-/// Writes must be acknowledged again after so long, whatever happens to one worker or gateway.
-const WRITES_RECOVER: Duration = Duration::from_secs(10);
+/// Writes must be acknowledged again after so long, whatever happens to one worker or gateway, and reads answered once
+/// there is a metaserver.
+pub const RECOVERY: Duration = Duration::from_secs(10);
+/// While there is a metaserver a read has its answer after so long, whichever gateways have to be asked for it.
+const SLOWEST_READ: Duration = Duration::from_secs(15);
 /// Every block must have all its copies again after so long.
 const COPIES_RETURN: Duration = Duration::from_secs(180);
 /// Two looks of the metaserver at all blocks.
@@ -55,7 +58,7 @@ impl Course<'_> {
         let name = match left {
             None => fault.name(),
             Some(left) => {
-                self.tell(&fault.name(), None);
+                self.tell(&fault.name(), None, false);
                 self.last(left);
                 left.end(self.cluster);
                 self.excuse(left);
@@ -75,7 +78,7 @@ impl Course<'_> {
         }
         let back_after = ended.elapsed();
         std::thread::sleep(Duration::from_secs(1));
-        self.tell(&name, returned.then_some(back_after));
+        self.tell(&name, returned.then_some(back_after), fault.leaves_metaserver());
     }
 
     /// The time in which a fault is there. At its end, before anything is mended, no block may be without a copy.
@@ -120,7 +123,7 @@ impl Course<'_> {
     }
 
     /// A row for each bucket, and what its clients should not have seen.
-    fn tell(&mut self, name: &str, back_after: Option<Duration>) {
+    fn tell(&mut self, name: &str, back_after: Option<Duration>, has_metaserver: bool) {
         for place in self.places {
             let tally = place.board.turn_over();
             let name = if self.places.len() > 1 { format!("{name} | {}", place.bucket) } else { name.to_owned() };
@@ -128,7 +131,10 @@ impl Course<'_> {
             if tally.reads_failed > 0 {
                 self.failures.push(format!("{name}: {} reads failed", tally.reads_failed));
             }
-            if tally.unexcused_silence > WRITES_RECOVER {
+            if has_metaserver && tally.slowest_read > SLOWEST_READ {
+                self.failures.push(format!("{name}: a read took {:.1} s", tally.slowest_read.as_secs_f64()));
+            }
+            if tally.unexcused_silence > RECOVERY {
                 self.failures.push(format!("{name}: no write for {:.1} s", tally.unexcused_silence.as_secs_f64()));
             }
         }

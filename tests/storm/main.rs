@@ -88,12 +88,12 @@ fn main() -> ExitCode {
 /// Runs all of it. Returns what was not as it has to be.
 fn storm(cluster: &mut Cluster, args: &Args) -> Vec<String> {
     let gateways: Vec<SocketAddr> = cluster.of_role("gateway").iter().map(|process| process.address).collect();
-    let places: Vec<Arc<Place>> = Place::all(args.coded).into_iter().map(Arc::new).collect();
+    let lasts = Duration::from_secs(args.seconds);
+    let places: Vec<Arc<Place>> = Place::all(args.coded, lasts + course::RECOVERY).into_iter().map(Arc::new).collect();
     places.iter().for_each(|place| make_bucket(cluster, &gateways, place));
     let clients: Vec<Vec<JoinHandle<History>>> =
         (0..places.len()).map(|at| start_clients(&places[at], &gateways, args.clients, at, places.len())).collect();
     course::print_head(&places);
-    let lasts = Duration::from_secs(args.seconds);
     let (failures, notes) = (Vec::new(), Vec::new());
     let mut course = Course { cluster, places: &places, workers: WORKERS.into(), lasts, failures, notes };
     for _ in 0..args.rounds {

@@ -1,7 +1,7 @@
 //! A bucket of the storm: how its blocks are kept, how large its objects are, and what its clients see.
 
 use crate::board::Board;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use weir_coding::Scheme;
 use weir_tests::load::value::Sizes;
 
@@ -18,15 +18,18 @@ pub struct Place {
     pub sizes: &'static Sizes,
     /// None: each block has three copies.
     pub coding: Option<Scheme>,
+    /// A read that is answered with an error is taken again for so long.
+    pub read_patience: Duration,
     pub board: Board,
 }
 
 impl Place {
     /// A bucket with copies, and a coded one where that is wanted.
-    pub fn all(coding: Option<Scheme>) -> Vec<Self> {
+    pub fn all(coding: Option<Scheme>, read_patience: Duration) -> Vec<Self> {
         let began = Instant::now();
-        let copied = Self { bucket: "storm", sizes: COPIED_SIZES, coding: None, board: Board::new(began) };
-        let coded = coding.map(|_| Self { bucket: "coded", sizes: CODED_SIZES, coding, board: Board::new(began) });
+        let board = || Board::new(began);
+        let copied = Self { bucket: "storm", sizes: COPIED_SIZES, coding: None, read_patience, board: board() };
+        let coded = coding.map(|_| Self { bucket: "coded", sizes: CODED_SIZES, coding, read_patience, board: board() });
         [Some(copied), coded].into_iter().flatten().collect()
     }
 
@@ -49,12 +52,12 @@ mod tests {
     use super::*;
 
     fn place(coding: &str) -> Place {
-        Place::all(Some(coding.parse().unwrap())).pop().unwrap()
+        Place::all(Some(coding.parse().unwrap()), Duration::ZERO).pop().unwrap()
     }
 
     #[test]
     fn three_copies_are_read_without_two_workers_and_written_by_two() {
-        let copied = &Place::all(None)[0];
+        let copied = &Place::all(None, Duration::ZERO)[0];
         assert!(copied.is_read_without(2) && !copied.is_read_without(3));
         assert!(copied.is_written_by(2) && !copied.is_written_by(1));
     }

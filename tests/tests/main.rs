@@ -21,6 +21,7 @@ mod disconnects;
 mod disks;
 mod durability;
 mod earlier;
+mod earlier_cluster;
 mod hostile;
 mod http2;
 mod keys;

@@ -46,6 +46,7 @@ impl Cluster {
     }
 
     async fn compare(&self, worker_id: u64, block_ids: &[u64], are_whole: bool) -> Result<u64, Error> {
+        self.inventory_pace.wait_for(block_ids.len() as u64).await;
         let mut attempts = Attempts::default();
         loop {
             match self.try_compare(worker_id, block_ids, are_whole).await {
@@ -225,6 +226,17 @@ mod tests {
         register(8).await;
         assert!(matches!(fixture.cluster.take_inventory(&former).await, Err(Error::Invalid { .. })));
         fixture.cluster.take_inventory(&InventoryBatch { incarnation: 8, ..former }).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn inventories_are_compared_at_a_pace_that_all_workers_share() {
+        let fixture = Fixture::with(|settings| settings.inventory_blocks_per_second = 10_000).await;
+        let block_ids: Vec<u64> = (1..=1_500).collect();
+        let batch = InventoryBatch { worker_id: fixture.worker_id, block_ids, ..Default::default() };
+        let begun = tokio::time::Instant::now();
+        fixture.cluster.take_inventory(&batch).await.unwrap();
+        fixture.cluster.take_inventory(&batch).await.unwrap();
+        assert!(begun.elapsed() >= std::time::Duration::from_millis(250), "{:?}", begun.elapsed());
     }
 
     #[tokio::test]

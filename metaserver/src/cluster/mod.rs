@@ -32,6 +32,7 @@ use std::sync::Arc;
 use sweep::Sweep;
 use tokio::sync::{Mutex, Semaphore};
 use weir_proto::v1::{BlockHolder, GetBlockInfoResponse, Redundancy};
+use weir_service::pace::Pace;
 use workers::Workers;
 
 /// What the metaserver knows and does beside the namespace itself.
@@ -45,6 +46,8 @@ pub struct Cluster {
     rebalance: Rebalance,
     /// A place for each worker whose inventory is being compared.
     pub(crate) inventories: Semaphore,
+    /// Of the blocks in them.
+    inventory_pace: Pace,
     started_ms: i64,
 }
 
@@ -54,6 +57,7 @@ impl Cluster {
         let workers = Workers::load(&namespace).await?;
         let started_ms = namespace.clock.now_ms();
         let repair = Repair::new(namespace.clock.random_u64());
+        let inventory_pace = Pace::new(namespace.settings.inventory_blocks_per_second);
         Ok(Self {
             namespace,
             workers,
@@ -62,6 +66,7 @@ impl Cluster {
             sweep: Sweep::default(),
             rebalance: Rebalance::default(),
             inventories: Semaphore::new(inventory::MAX_AT_ONCE),
+            inventory_pace,
             started_ms,
         })
     }

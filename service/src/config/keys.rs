@@ -296,6 +296,11 @@ pub const KEYS: &[Key] = &[
     key("metaserver.rebalance_bytes_per_second", Bytes(KIB, TIB), "what rebalancing moves at most, a second, in all"),
     key("metaserver.inventory_interval_ms", Milliseconds(100, YEAR), "between two whole inventories of a worker"),
     key(
+        "metaserver.inventory_blocks_per_second",
+        Count(1, 100_000_000),
+        "what is compared of inventories at most, all workers together, a second",
+    ),
+    key(
         "metaserver.upload_expiry_ms",
         Milliseconds(SECOND, 100 * YEAR),
         "an upload that saw no change for so long is reclaimed",

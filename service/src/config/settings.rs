@@ -178,6 +178,8 @@ pub struct MetaserverSettings {
     pub repair_scan_interval_ms: u64,
     /// What such a look reads at most, a second.
     pub repair_scan_blocks_per_second: u64,
+    /// Of inventories, all workers together.
+    pub inventory_blocks_per_second: u64,
     /// Workers are evened out when the use of the fullest and the emptiest differ by more; 0: only by command.
     pub rebalance_threshold_percent: u8,
     /// What rebalancing moves at most, a second.
@@ -224,6 +226,7 @@ impl Default for MetaserverSettings {
             worker_forget_ms: 24 * 3_600_000,
             repair_scan_interval_ms: 600_000,
             repair_scan_blocks_per_second: 50_000,
+            inventory_blocks_per_second: 100_000,
             rebalance_threshold_percent: 10,
             rebalance_bytes_per_second: 32 * MIB,
             inventory_interval_ms: 600_000,

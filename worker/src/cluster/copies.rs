@@ -3,7 +3,6 @@
 //! next one. The metaserver repeats an order until it hears of it, so nothing here is kept on disk.
 
 use super::orders::Orders;
-use super::pace::Pace;
 use super::peers::Peers;
 use crate::disks::Disks;
 use crate::error::{WorkerError, failure, off_thread};
@@ -21,6 +20,7 @@ use tonic::{Status, Streaming};
 use weir_proto::v1::blocks_client::BlocksClient;
 use weir_proto::v1::{CopyOrder, CopyResult, CopySource, ReadBlockRequest, ReadBlockResponse, Reason};
 use weir_proto::{BlockId, Failure, MAX_MESSAGE_BYTES};
+use weir_service::pace::Pace;
 
 /// Orders that are carried out at the same time.
 const CONCURRENCY: usize = 4;

@@ -6,7 +6,6 @@ mod epoch;
 mod inventory;
 mod lost;
 mod orders;
-mod pace;
 pub mod peers;
 mod rebuild;
 

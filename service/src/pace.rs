@@ -1,4 +1,4 @@
-//! So many bytes a second, and not more, whoever asks.
+//! So many a second, bytes or whatever is counted, and not more, whoever asks.
 
 use parking_lot::Mutex;
 use std::time::Duration;
@@ -6,23 +6,23 @@ use tokio::time::Instant;
 
 /// A limit that several share.
 pub struct Pace {
-    bytes_per_second: u64,
-    /// When all bytes that were asked for have had their time.
+    per_second: u64,
+    /// When all that were asked for have had their time.
     paid: Mutex<Option<Instant>>,
 }
 
 impl Pace {
-    pub fn new(bytes_per_second: u64) -> Self {
-        Self { bytes_per_second: bytes_per_second.max(1), paid: Mutex::new(None) }
+    pub fn new(per_second: u64) -> Self {
+        Self { per_second: per_second.max(1), paid: Mutex::new(None) }
     }
 
-    /// Waits until the bytes before these have had their time.
-    pub async fn wait_for(&self, bytes: u64) {
+    /// Waits until those before these have had their time.
+    pub async fn wait_for(&self, count: u64) {
         let begin = {
             let mut paid = self.paid.lock();
             let now = Instant::now();
             let begin = paid.map_or(now, |paid| paid.max(now));
-            *paid = Some(begin + Duration::from_secs_f64(bytes as f64 / self.bytes_per_second as f64));
+            *paid = Some(begin + Duration::from_secs_f64(count as f64 / self.per_second as f64));
             begin
         };
         tokio::time::sleep_until(begin).await;
@@ -34,7 +34,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn bytes_wait_for_those_before_them() {
+    async fn all_wait_for_those_before_them() {
         let (pace, begun) = (Pace::new(10_000), Instant::now());
         pace.wait_for(500).await;
         assert!(begun.elapsed() < Duration::from_millis(50), "the first wait for nobody");
