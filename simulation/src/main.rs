@@ -3,6 +3,7 @@
 
 use clap::Parser;
 use std::process::ExitCode;
+use tracing_subscriber::EnvFilter;
 use weir_simulation::processes::Runner;
 use weir_simulation::progress::Progress;
 use weir_simulation::run::{Verdict, run};
@@ -24,6 +25,9 @@ struct Args {
     /// Prints everything that happens in the run of --seed
     #[arg(long, requires = "seed")]
     trace: bool,
+    /// What the roles log in the run of --seed, on standard error: a level, or a list of module=level
+    #[arg(long, value_name = "FILTER", requires = "seed")]
+    log: Option<EnvFilter>,
     /// Plants each fault whose name has this in it, and says after how many of the seeds it was noticed. Needs the feature
     /// planted-faults
     #[arg(long, value_name = "FAULT", num_args = 0..=1, default_missing_value = "", conflicts_with = "seed")]
@@ -46,6 +50,9 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     if let Some(seed) = args.seed {
+        if let Some(filter) = args.log {
+            tracing_subscriber::fmt().with_env_filter(filter).without_time().with_writer(std::io::stderr).init();
+        }
         let trace = if args.trace { Trace::printed() } else { Trace::default() };
         let verdict = run(seed, trace);
         tell(&verdict);

@@ -2,6 +2,7 @@
 
 use crate::testing::Fixture;
 use std::collections::{BTreeMap, BTreeSet};
+use std::pin::pin;
 use weir_proto::v1::{
     CopyOrder, CopyResult, Failure, InventoryBatch, Rebuild, RegisterWorkerRequest, ShardSource, WorkerHeartbeatRequest,
 };
@@ -90,13 +91,9 @@ impl Machines {
         self.beat_with(at, false).await;
     }
 
-    /// With `is_lost`, the worker never hears the answer.
-    pub async fn beat_with(&mut self, at: usize, is_lost: bool) {
-        let machine = &mut self.machines[at];
-        if !machine.is_alive {
-            return;
-        }
-        let request = WorkerHeartbeatRequest {
+    fn heartbeat(&self, at: usize) -> WorkerHeartbeatRequest {
+        let machine = &self.machines[at];
+        WorkerHeartbeatRequest {
             worker_id: machine.worker_id,
             incarnation: machine.incarnation,
             used_bytes: machine.used_bytes(),
@@ -106,7 +103,27 @@ impl Machines {
             missing_block_ids: machine.missing.clone(),
             copy_results: machine.results.values().cloned().collect(),
             ..Default::default()
-        };
+        }
+    }
+
+    /// The call of a heartbeat breaks off when the metaserver has been at it so often. Whether it had ended by then.
+    pub async fn beat_broken_off(&self, at: usize, polls: usize) -> bool {
+        let request = self.heartbeat(at);
+        let mut beat = pin!(self.fixture.cluster.worker_heartbeat(&request));
+        for _ in 0..polls {
+            if futures::poll!(beat.as_mut()).is_ready() {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// With `is_lost`, the worker never hears the answer.
+    pub async fn beat_with(&mut self, at: usize, is_lost: bool) {
+        if !self.machines[at].is_alive {
+            return;
+        }
+        let request = self.heartbeat(at);
         let answer = self.fixture.cluster.worker_heartbeat(&request).await.unwrap();
         if is_lost {
             return;

@@ -35,6 +35,29 @@ async fn blocks_of_a_lost_worker_get_copies_after_a_while_and_surplus_goes_when_
 }
 
 #[tokio::test]
+async fn a_report_that_breaks_off_at_any_moment_leaves_no_block_without_care() {
+    for polls in 0.. {
+        let mut machines = Machines::new(&THREE).await;
+        let block_id = machines.put(&[0, 1], 2).await;
+        machines.kill(1);
+        machines.pass(71_000).await;
+        machines.fixture.cluster.sweep_all().await;
+        machines.fixture.cluster.repair_turn().await.unwrap();
+        machines.beat(2).await;
+        machines.work(2);
+        let has_ended = machines.beat_broken_off(2, polls).await;
+        machines.settle().await;
+        let redundancy = machines.fixture.cluster.redundancy();
+        let (complete, ordered) = (redundancy.complete_block_count, redundancy.ordered_block_count);
+        assert_eq!((complete, ordered), (1, 0), "after {polls} polls: {redundancy:?}");
+        assert_eq!(machines.on_disk(block_id), [0, 1, 2]);
+        if has_ended {
+            break;
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_worker_that_is_back_in_time_costs_nothing() {
     let mut machines = Machines::new(&THREE).await;
     let block_id = machines.put(&[0, 1], 2).await;

@@ -342,12 +342,14 @@ impl Cluster {
         }
         let members = self.workers.members(&self.namespace);
         let (mut ready, mut bytes) = (Vec::new(), 0);
+        let mut settling = Settling { repair: &self.repair, block_ids: Vec::new() };
         for result in results {
             match result.failure.as_ref().filter(|_| !planted(Fault::FailedCopyCounted)) {
                 Some(failure) => self.copy_failed(worker_id, result, failure),
                 None => {
                     let reported = self.repair.state.lock().tasks.report(result.order_id, result.block_id, worker_id);
                     if let Reported::Ready(task) = reported {
+                        settling.block_ids.push(task.block_id);
                         ready.push(*task);
                     }
                 }
@@ -371,7 +373,9 @@ impl Cluster {
                 keepers: task.keepers,
             });
         }
-        self.commit_changes(changes, bytes).await
+        let committed = self.commit_changes(changes, bytes).await;
+        settling.block_ids.clear();
+        committed
     }
 
     fn copy_failed(&self, worker_id: u64, result: &CopyResult, failure: &weir_proto::v1::Failure) {
@@ -412,6 +416,22 @@ impl Cluster {
         }
         metrics.copied_bytes.inc_by(copied_bytes);
         committed.map(|_| ())
+    }
+}
+
+/// Blocks whose tasks wait for nobody but the commit. A worker whose call breaks off takes that along: their tasks end
+/// then, or no other would ever be begun, and they are looked at again, whether the commit was made or not.
+struct Settling<'a> {
+    repair: &'a Repair,
+    block_ids: Vec<u64>,
+}
+
+impl Drop for Settling<'_> {
+    fn drop(&mut self) {
+        for block_id in self.block_ids.drain(..) {
+            self.repair.end(block_id);
+            self.repair.look_at(block_id);
+        }
     }
 }
 
