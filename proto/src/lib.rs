@@ -8,6 +8,7 @@ pub mod failure;
 pub mod ids;
 pub mod names;
 pub mod protocol;
+mod worker;
 
 /// Generated from `proto/weir/v1/*.proto`.
 pub mod v1 {

@@ -2,14 +2,13 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// A worker that has registered.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Member {
     pub worker_id: u64,
-    pub address: String,
-    pub zone: String,
-    pub host: String,
+    pub place: Arc<Place>,
     pub incarnation: u64,
     /// Since the metaserver started.
     pub has_reported: bool,
@@ -22,6 +21,14 @@ pub(crate) struct Member {
     /// What its blocks take, and what they still can.
     pub used_bytes: u64,
     pub free_bytes: u64,
+}
+
+/// Where a worker is. Shared: all workers are looked at together, many times a second.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub address: String,
+    pub zone: String,
+    pub host: String,
 }
 
 /// How long a worker may be silent.
@@ -110,7 +117,7 @@ impl Members {
     }
 
     fn place(&self, worker_id: u64) -> (&str, &str) {
-        self.by_id.get(&worker_id).map_or(("", ""), |member| (member.zone.as_str(), member.host.as_str()))
+        self.by_id.get(&worker_id).map_or(("", ""), |member| (member.place.zone.as_str(), member.place.host.as_str()))
     }
 
     /// How many of some workers are in the same zone, and on the same host, as one.
@@ -244,8 +251,7 @@ pub(crate) mod tests {
     pub fn members(places: &[(&str, &str)]) -> Members {
         let member = |(at, (zone, host)): (usize, &(&str, &str))| Member {
             worker_id: at as u64 + 1,
-            zone: (*zone).into(),
-            host: (*host).into(),
+            place: Arc::new(Place { zone: (*zone).into(), host: (*host).into(), ..Place::default() }),
             has_reported: true,
             used_bytes: 1_000,
             free_bytes: 1_000,

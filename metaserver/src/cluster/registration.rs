@@ -44,7 +44,6 @@ impl Cluster {
             std::mem::take(&mut state.retired)
         });
         let state = State {
-            worker,
             duty: record.duty(),
             disabled: record.disabled,
             has_reported: true,
@@ -53,7 +52,7 @@ impl Cluster {
             last_inventory_ms: now_ms,
             retired: retired.take().unwrap_or_default(),
             check_wanted: true,
-            ..State::default()
+            ..State::of(worker)
         };
         self.workers.insert(namespace, worker_id, state);
         // What was ordered of an earlier start is not carried out any more.

@@ -1,7 +1,7 @@
 //! The workers that have registered: where they are, how full, what operators want of them, and when they were last
 //! heard of.
 
-use super::members::{Member, Members, Patience};
+use super::members::{Member, Members, Patience, Place};
 use super::told::{Changes, Told};
 use crate::error::Error;
 use crate::namespace::Namespace;
@@ -11,6 +11,7 @@ use crate::records::worker::{self, Duty, WorkerRecord};
 use parking_lot::Mutex;
 use prometheus_client::metrics::gauge::Gauge;
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use weir_proto::v1::{Worker, WorkerDisk, WorkerHeartbeatRequest, WorkerState};
 
@@ -35,6 +36,8 @@ pub(crate) struct Workers {
 #[derive(Default)]
 pub(super) struct State {
     pub worker: Worker,
+    /// What the worker says of where it is.
+    pub place: Arc<Place>,
     pub duty: Duty,
     pub disabled: bool,
     /// Since the metaserver started.
@@ -62,6 +65,12 @@ pub(super) struct Noted {
 }
 
 impl State {
+    pub fn of(worker: Worker) -> Self {
+        let host = if worker.host.is_empty() { host_of(&worker.address) } else { &worker.host }.to_owned();
+        let place = Arc::new(Place { address: worker.address.clone(), zone: worker.zone.clone(), host });
+        Self { worker, place, ..Self::default() }
+    }
+
     /// Whether it has registered as this start of its process.
     pub fn is_run(&self, incarnation: u64) -> bool {
         self.has_reported && self.worker.incarnation == incarnation
@@ -114,7 +123,8 @@ impl Workers {
                 let (worker_id, duty, disabled) = (worker::name(&key)?, record.duty(), record.disabled);
                 let WorkerRecord { address, zone, host, .. } = record;
                 let worker = Worker { worker_id, address, zone, host, ..Default::default() };
-                states.insert(worker_id, State { worker, duty, disabled, heard_ms: started_ms, ..Default::default() });
+                let state = State { duty, disabled, heard_ms: started_ms, ..State::of(worker) };
+                states.insert(worker_id, state);
                 Ok(())
             })
             .await?;
@@ -160,8 +170,7 @@ impl Workers {
             gauge.set(i64::try_from(workers.iter().filter(counts).count()).unwrap_or(i64::MAX));
         };
         tell(&namespace.metrics.live_workers, |worker| worker.live);
-        // One that is emptied may go.
-        tell(&namespace.metrics.lost_workers, |worker| !worker.live && worker.state() != WorkerState::Drained);
+        tell(&namespace.metrics.lost_workers, |worker| worker.is_missed());
         workers
     }
 
@@ -194,12 +203,9 @@ impl Workers {
             // Heard later than now: the clock was set back, and the silence begins now.
             state.heard_ms = state.heard_ms.min(now_ms);
             let worker = &state.worker;
-            let host = if worker.host.is_empty() { host_of(&worker.address) } else { &worker.host };
             let member = Member {
                 worker_id,
-                address: worker.address.clone(),
-                zone: worker.zone.clone(),
-                host: host.to_owned(),
+                place: state.place.clone(),
                 incarnation: worker.incarnation,
                 has_reported: state.has_reported,
                 has_left: state.has_left,

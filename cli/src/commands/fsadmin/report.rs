@@ -50,11 +50,6 @@ pub async fn run(args: &ReportArgs, shell: &Shell, out: &mut Output) -> Result<E
 /// In place of what the metaserver has not heard since it started.
 const NOT_SINCE_START: &str = "not since start";
 
-/// Those that are missed: who was emptied may go.
-fn lost_workers(report: &v1::ReportResponse) -> usize {
-    report.workers.iter().filter(|worker| !worker.live && worker.state() != v1::WorkerState::Drained).count()
-}
-
 /// What the workers have together, in bytes.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Capacity {

@@ -436,7 +436,7 @@ impl Drop for Settling<'_> {
 }
 
 fn source(worker_id: u64, members: &Members) -> CopySource {
-    let address = members.by_id.get(&worker_id).map(|member| member.address.clone()).unwrap_or_default();
+    let address = members.by_id.get(&worker_id).map(|member| member.place.address.clone()).unwrap_or_default();
     CopySource { worker_id, address }
 }
 

@@ -25,7 +25,7 @@ pub fn lines(report: &v1::ReportResponse, zone: &TimeZone) -> Vec<String> {
     say("Live Gateways", live_gateways.to_string());
     say("Lost Gateways", (super::gateways::gateways(report).count() - live_gateways).to_string());
     say("Live Workers", live.to_string());
-    say("Lost Workers", super::lost_workers(report).to_string());
+    say("Lost Workers", report.workers.iter().filter(|worker| worker.is_missed()).count().to_string());
     say("Total Capacity", human_size(capacity.total));
     say("Used Capacity", human_size(capacity.used));
     say("Free Capacity", human_size(capacity.free));
