@@ -12,7 +12,7 @@
 //! | [`board`], [`trace`] | what was seen, and what happened |
 //! | [`run`] | one seed, from the beginning to the verdict |
 //! | [`ending`], [`check`] | what must hold when the faults are over |
-//! | [`processes`], [`progress`] | many seeds, each in a process of its own, and how far they are |
+//! | [`processes`], [`progress`], [`results`] | many seeds, each in a process of its own, how far they are, and what came of them |
 //! | [`teeth`] | faults that are planted, and noticed or not |
 
 // The futures of a whole gateway are laid out here, one within the other.
@@ -29,6 +29,7 @@ pub mod machine;
 pub mod plan;
 pub mod processes;
 pub mod progress;
+pub mod results;
 pub mod roles;
 pub mod run;
 pub mod settings;

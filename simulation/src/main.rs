@@ -2,13 +2,20 @@
 //! with an error if anything was not as it must be, and says how to see it again.
 
 use clap::Parser;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use tracing_subscriber::EnvFilter;
 use weir_simulation::processes::Runner;
 use weir_simulation::progress::Progress;
+use weir_simulation::results::Results;
 use weir_simulation::run::{Verdict, run};
 use weir_simulation::teeth;
 use weir_simulation::trace::Trace;
+
+/// Of results of before, as many seeds are run once more.
+const REPLAYED: usize = 8;
 
 /// A simulated cluster under faults, and whether its promises hold.
 #[derive(Parser)]
@@ -35,6 +42,10 @@ struct Args {
     /// Goes on after a seed that fails
     #[arg(long)]
     keep_going: bool,
+    /// Keeps what came of each seed in this file. With a file of before, runs the others alone, after some of its own
+    /// once more, to see that the program is still the one that wrote it
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["seed", "teeth"])]
+    results: Option<PathBuf>,
     /// Runs at a time; as many as there are processors
     #[arg(long)]
     jobs: Option<usize>,
@@ -63,7 +74,10 @@ fn main() -> ExitCode {
     let runner = Runner { jobs: jobs.max(1), environment: Vec::new() };
     match &args.teeth {
         Some(filter) => show_teeth(&args, &runner, filter),
-        None => many(&args, &runner),
+        None => many(&args, &runner).unwrap_or_else(|error| {
+            eprintln!("weir-simulate: {error}");
+            ExitCode::FAILURE
+        }),
     }
 }
 
@@ -103,21 +117,29 @@ impl Sum {
     }
 }
 
-fn many(args: &Args, runner: &Runner) -> ExitCode {
-    let (mut progress, mut sum) = (Progress::new(args.seeds), Sum::default());
-    runner.run(args.from, args.seeds, |verdict| {
+fn many(args: &Args, runner: &Runner) -> io::Result<ExitCode> {
+    let seeds = args.from..args.from.saturating_add(args.seeds);
+    let mut results = args.results.as_deref().map(Results::open).transpose()?;
+    let earlier = results.as_mut().map(|results| std::mem::take(&mut results.earlier)).unwrap_or_default();
+    let mut sum = Sum::default();
+    earlier.values().filter(|verdict| seeds.contains(&verdict.seed)).for_each(|verdict| sum.add(verdict));
+    let earlier_runs = sum.runs;
+    replay(runner, &earlier)?;
+    let (mut progress, mut failure) = (Progress::new(args.seeds, earlier_runs), None);
+    runner.run(seeds.filter(|seed| !earlier.contains_key(seed)), |verdict| {
         sum.add(&verdict);
         if !verdict.violations.is_empty() {
             progress.clear();
             tell(&verdict);
         }
         progress.show(sum.runs, sum.failed, sum.operations);
-        verdict.violations.is_empty() || args.keep_going
+        failure = results.as_mut().and_then(|results| results.keep(&verdict).err());
+        failure.is_none() && (verdict.violations.is_empty() || args.keep_going)
     });
     progress.clear();
     println!(
         "{} runs ({} failed), {:.1} simulated hours, {} operations ({} without an answer or with a 5xx), {} crashes, \
-         {} faults, {} disk failures, {} s",
+         {} faults, {} disk failures, {} s{}",
         sum.runs,
         sum.failed,
         sum.simulated_ms as f64 / 3_600_000.0,
@@ -126,9 +148,30 @@ fn many(args: &Args, runner: &Runner) -> ExitCode {
         sum.crashes,
         sum.faults,
         sum.disk_failures,
-        progress.elapsed().as_secs()
+        progress.elapsed().as_secs(),
+        if earlier_runs == 0 { String::new() } else { format!(" ({earlier_runs} of the runs before them)") }
     );
-    if sum.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    match failure {
+        Some(error) => Err(error),
+        None => Ok(if sum.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }),
+    }
+}
+
+/// Runs the first and the last seeds of earlier results once more: results of other code are not of this run.
+fn replay(runner: &Runner, earlier: &BTreeMap<u64, Verdict>) -> io::Result<()> {
+    let (begin, end) = (earlier.keys().take(REPLAYED / 2), earlier.keys().rev().take(REPLAYED / 2));
+    let some: BTreeSet<u64> = begin.chain(end).copied().collect();
+    let mut other = None;
+    runner.run(some.into_iter(), |verdict| {
+        if earlier[&verdict.seed].trace_digest != verdict.trace_digest {
+            other = Some(verdict.seed);
+        }
+        other.is_none()
+    });
+    match other {
+        Some(seed) => Err(io::Error::other(format!("seed {seed} ran otherwise: the results are of another program"))),
+        None => Ok(()),
+    }
 }
 
 /// What was violated, and how to see it again.

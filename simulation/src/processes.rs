@@ -5,12 +5,12 @@ use crate::run::Verdict;
 use std::env;
 use std::io;
 use std::process::{Command, Stdio};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::sync::{Mutex, mpsc};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Mutex, PoisonError, mpsc};
 use std::time::Duration;
 
 /// A run that takes longer, in real time, hangs.
-const RUN_TIMEOUT: Duration = Duration::from_secs(300);
+const RUN_TIMEOUT_S: u32 = 300;
 
 /// How seeds are run.
 #[derive(Clone, Debug)]
@@ -22,19 +22,17 @@ pub struct Runner {
 }
 
 impl Runner {
-    /// Runs seeds from `first` on until `count` are done or `see` says stop. It sees each verdict as it comes.
-    pub fn run(&self, first: u64, count: u64, see: impl FnMut(Verdict) -> bool + Send) {
-        let (next, stopped, see) = (AtomicU64::new(first), AtomicBool::new(false), Mutex::new(see));
+    /// Runs seeds until all are done or `see` says stop. It sees each verdict as it comes.
+    pub fn run(&self, seeds: impl Iterator<Item = u64> + Send, see: impl FnMut(Verdict) -> bool + Send) {
+        let (seeds, stopped, see) = (Mutex::new(seeds), AtomicBool::new(false), Mutex::new(see));
         std::thread::scope(|scope| {
             for _ in 0..self.jobs {
                 scope.spawn(|| {
                     loop {
-                        let seed = next.fetch_add(1, Relaxed);
-                        if stopped.load(Relaxed) || seed >= first.saturating_add(count) {
-                            return;
-                        }
+                        let seed = seeds.lock().unwrap_or_else(PoisonError::into_inner).next();
+                        let Some(seed) = seed.filter(|_| !stopped.load(Relaxed)) else { return };
                         let verdict = self.run_one(seed);
-                        let mut see = see.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+                        let mut see = see.lock().unwrap_or_else(PoisonError::into_inner);
                         if !stopped.load(Relaxed) && !see(verdict) {
                             stopped.store(true, Relaxed);
                         }
@@ -62,10 +60,12 @@ impl Runner {
         let (sender, receiver) = mpsc::channel();
         std::thread::spawn(move || sender.send(io::read_to_string(out)));
         // Its output ends with the process.
-        let Ok(out) = receiver.recv_timeout(RUN_TIMEOUT) else {
+        // Second by second: a machine, or a run, that stands still for hours and goes on then is not a run that hangs.
+        let second = |_| receiver.recv_timeout(Duration::from_secs(1)).ok();
+        let Some(out) = (0..RUN_TIMEOUT_S).find_map(second) else {
             child.kill()?;
             child.wait()?;
-            return Err(io::Error::other(format!("it did not end within {} s", RUN_TIMEOUT.as_secs())));
+            return Err(io::Error::other(format!("it did not end within {RUN_TIMEOUT_S} s")));
         };
         let (out, status) = (out?, child.wait()?);
         let last = out.lines().next_back().unwrap_or_default();

@@ -13,7 +13,7 @@ pub fn show(runner: &Runner, filter: &str, first: u64, seeds: u64) -> Vec<&'stat
     for fault in Fault::ALL.iter().filter(|fault| fault.name().contains(filter)) {
         let planted = Runner { environment: vec![(VARIABLE.to_owned(), fault.name().to_owned())], ..runner.clone() };
         let (began, mut runs, mut caught) = (Instant::now(), 0, None);
-        planted.run(first, seeds, |verdict| {
+        planted.run(first..first.saturating_add(seeds), |verdict| {
             runs += 1;
             caught = verdict.violations.first().map(|violation| (verdict.seed, violation.clone()));
             caught.is_none()

@@ -45,7 +45,10 @@ impl Cluster {
         for some in request.deleted_block_ids.chunks(SETTLE_BATCH) {
             self.settle_deletions(worker_id, some).await?;
         }
-        self.give_copy_orders().await?;
+        // A thousand workers' heartbeats need not look a thousand times a second at what has to wait.
+        if self.repair.may_go_on() {
+            self.give_copy_orders().await?;
+        }
         Ok(WorkerHeartbeatResponse {
             register: false,
             delete_block_ids: self.deletions(worker_id).await?,

@@ -4,6 +4,9 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+/// Holders of a block are compared with each other, without a set: this is done for each block of each look at all.
+const FEW: usize = 24;
+
 /// A worker that has registered.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Member {
@@ -129,9 +132,24 @@ impl Members {
 
     /// How many zones and hosts some workers are spread over.
     pub fn spread(&self, workers: &[u64]) -> (usize, usize) {
-        let places: BTreeSet<(&str, &str)> = workers.iter().map(|id| self.place(*id)).collect();
-        let zones: BTreeSet<&str> = places.iter().map(|(zone, _)| *zone).collect();
-        (zones.len(), places.len())
+        if workers.len() > FEW {
+            let places: BTreeSet<(&str, &str)> = workers.iter().map(|id| self.place(*id)).collect();
+            let zones: BTreeSet<&str> = places.iter().map(|(zone, _)| *zone).collect();
+            return (zones.len(), places.len());
+        }
+        let mut places = [("", ""); FEW];
+        let (mut zones, mut hosts) = (0, 0);
+        for &worker_id in workers {
+            let place = self.place(worker_id);
+            let known = &places[..hosts];
+            if known.contains(&place) {
+                continue;
+            }
+            zones += usize::from(known.iter().all(|(zone, _)| *zone != place.0));
+            places[hosts] = place;
+            hosts += 1;
+        }
+        (zones, hosts)
     }
 
     /// How many zones and hosts there are to spread copies over.
@@ -367,5 +385,20 @@ pub(crate) mod tests {
         assert_eq!(members.part(&[3, 4, 5], 2), (vec![3, 4], vec![5]));
         assert_eq!(members.part(&[3, 4], 2), (vec![3, 4], vec![]));
         assert_eq!(members.spread(&[1, 2, 3, 4]), (2, 3));
+    }
+
+    #[test]
+    fn few_workers_and_many_are_told_apart_by_zone_and_host_alike() {
+        let hosts: Vec<String> = (0..60).map(|at| (at % 7).to_string()).collect();
+        let places: Vec<(&str, &str)> =
+            hosts.iter().enumerate().map(|(at, host)| (["a", "b", "", "d"][at / 15], host.as_str())).collect();
+        let members = members(&places);
+        for count in 0..=places.len() {
+            let workers: Vec<u64> = (1..=count as u64).rev().collect();
+            let distinct: BTreeSet<_> = places[..count].iter().collect();
+            let expected = (count.div_ceil(15), distinct.len());
+            assert_eq!(members.spread(&workers), expected, "the first {count}");
+        }
+        assert_eq!(members.spread(&[1, 1, 99]), (2, 2), "one that is not known is somewhere else");
     }
 }

@@ -77,9 +77,15 @@ impl Plan {
         let above = holders.iter().copied().filter(|id| self.more.get(id).is_some_and(|more| *more >= length_bytes));
         let from = above.max_by_key(|id| self.more[id])?;
         let stays = |to: u64| -> Vec<u64> { holders.iter().copied().filter(|id| *id != from).chain([to]).collect() };
-        let below = self.less.iter().filter(|(id, less)| **less >= length_bytes && !named.contains(id));
-        let apart = below.filter(|(id, _)| members.spread(&stays(**id)) >= members.spread(holders));
-        let to = apart.max_by_key(|(_, less)| **less).map(|(id, _)| *id)?;
+        let mut best = None;
+        for (&to, &less) in self.less.iter().filter(|(id, less)| **less >= length_bytes && !named.contains(id)) {
+            // The last of equals. Where a worker's copy would lie is looked at for the few that are better than all before.
+            let is_better = best.is_none_or(|(known, _)| less >= known);
+            if is_better && members.spread(&stays(to)) >= members.spread(holders) {
+                best = Some((less, to));
+            }
+        }
+        let (_, to) = best?;
         for (bytes, id) in [(&mut self.more, from), (&mut self.less, to)] {
             if let Some(bytes) = bytes.get_mut(&id) {
                 *bytes -= length_bytes;
@@ -130,6 +136,8 @@ impl Cluster {
 #[cfg(test)]
 mod tests {
     use super::super::members::tests::members;
+    use super::super::repair::queue::{Entry, Urgency};
+    use super::super::testing::Machines;
     use super::*;
 
     fn held(bytes: &[u64]) -> BTreeMap<u64, Held> {
@@ -175,5 +183,35 @@ mod tests {
         assert_eq!((percent, plan.bytes_left()), (40, 600));
         members.by_id.get_mut(&2).unwrap().draining = true;
         assert_eq!(Plan::of(&held(&[800, 0]), &members).1.bytes_left(), 0, "one alone is even");
+    }
+
+    #[tokio::test]
+    async fn heartbeats_leave_alone_what_has_to_wait_until_something_changes() {
+        let mut machines = Machines::new(&["a", "b", "c"]).await;
+        let moved = machines.put(&[0, 1], 2).await;
+        let other = machines.put(&[0, 1], 2).await;
+        let (from, to) = (machines.id(0), machines.id(2));
+        let bytes_per_second = machines.fixture.namespace.settings.rebalance_bytes_per_second;
+        let now_ms = machines.fixture.namespace.clock.now_ms();
+        assert!(machines.fixture.cluster.rebalance.may_move(2 * bytes_per_second, bytes_per_second, now_ms));
+
+        let entry = Entry { block_id: moved, urgency: Urgency::Moving, moved: Some((from, to)), ..Entry::default() };
+        machines.fixture.cluster.repair.push(entry);
+        assert!(machines.fixture.cluster.repair.may_go_on());
+        machines.beat(1).await;
+        let repair = &machines.fixture.cluster.repair;
+        assert_eq!((repair.counts(), repair.may_go_on()), ((1, 0), false), "the bytes of this second are spent");
+        repair.look_at(other);
+        assert!(repair.may_go_on());
+        machines.beat(1).await;
+        let repair = &machines.fixture.cluster.repair;
+        assert_eq!((repair.counts(), repair.may_go_on()), ((1, 0), false), "the other one needed nothing");
+
+        machines.fixture.clock.advance(2_000);
+        machines.fixture.cluster.repair_turn().await.unwrap();
+        assert_eq!(machines.fixture.cluster.repair.counts(), (0, 1), "time lets it go on");
+        machines.settle().await;
+        assert_eq!(machines.on_disk(moved), [1, 2]);
+        machines.fixture.check(true).await;
     }
 }

@@ -16,7 +16,7 @@ use crate::namespace::replicas::{Changed, ReplicaChange};
 use crate::records::block::{self, BlockRecord};
 use crate::records::{condemned, decode};
 use bytes::Bytes;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use queue::{Entry, Queue, Urgency};
 use tasks::{Reported, Task, Tasks};
 use weir_proto::v1::{CopyOrder, CopyResult, CopySource, Rebuild, ShardSource};
@@ -38,6 +38,10 @@ pub(crate) struct Repair {
 struct State {
     queue: Queue,
     tasks: Tasks,
+    /// Grows with all that may let a block go on which waits.
+    changes: u64,
+    /// `changes` before the last turn in which blocks had to wait.
+    waited_at: Option<u64>,
 }
 
 /// What is to be done about a block.
@@ -52,8 +56,22 @@ enum Step {
 
 impl Repair {
     pub fn new(random: u64) -> Self {
-        let state = State { queue: Queue::default(), tasks: Tasks::starting_at(random >> 8) };
+        let tasks = Tasks::starting_at(random >> 8);
+        let state = State { queue: Queue::default(), tasks, changes: 0, waited_at: None };
         Self { state: Mutex::new(state), turn: tokio::sync::Mutex::default() }
+    }
+
+    /// The state, for a change after which blocks that wait may go on.
+    fn changing(&self) -> MutexGuard<'_, State> {
+        let mut state = self.state.lock();
+        state.changes += 1;
+        state
+    }
+
+    /// Is a turn worth its while? Not if blocks had to wait and nothing has changed since: then it is a matter of time.
+    pub fn may_go_on(&self) -> bool {
+        let state = self.state.lock();
+        state.waited_at != Some(state.changes)
     }
 
     /// Has a block looked at soon.
@@ -62,7 +80,7 @@ impl Repair {
     }
 
     pub fn push(&self, entry: Entry) {
-        let mut state = self.state.lock();
+        let mut state = self.changing();
         if !state.tasks.has(entry.block_id) {
             state.queue.push(entry);
         }
@@ -89,14 +107,14 @@ impl Repair {
     }
 
     fn abandon(&self, is_there: impl Fn(u64, u64) -> bool, not_before_ms: i64) {
-        let mut state = self.state.lock();
+        let mut state = self.changing();
         for task in state.tasks.end_waiting_for(is_there) {
             state.queue.push(Entry { block_id: task.block_id, not_before_ms, ..Entry::default() });
         }
     }
 
     fn end(&self, block_id: u64) -> Option<Task> {
-        self.state.lock().tasks.end(block_id)
+        self.changing().tasks.end(block_id)
     }
 }
 
@@ -122,8 +140,15 @@ impl Cluster {
         }
         loop {
             let now_ms = self.namespace.clock.now_ms();
-            let due = self.repair.state.lock().queue.take_due(TURN_BLOCKS, now_ms);
-            if due.is_empty() || self.begin(due).await? > 0 {
+            let (due, changes) = {
+                let mut state = self.repair.state.lock();
+                (state.queue.take_due(TURN_BLOCKS, now_ms), state.changes)
+            };
+            if due.is_empty() {
+                return Ok(());
+            }
+            if self.begin(due).await? > 0 {
+                self.repair.state.lock().waited_at = Some(changes);
                 return Ok(());
             }
         }
@@ -144,7 +169,7 @@ impl Cluster {
                 Step::Nothing => {}
                 Step::Wait => {
                     waiting += 1;
-                    self.repair.push(entry);
+                    self.repair.state.lock().queue.push(entry);
                 }
                 Step::Commit(change) => changes.push(change),
                 Step::Begin(task) => {
@@ -347,7 +372,7 @@ impl Cluster {
             match result.failure.as_ref().filter(|_| !planted(Fault::FailedCopyCounted)) {
                 Some(failure) => self.copy_failed(worker_id, result, failure),
                 None => {
-                    let reported = self.repair.state.lock().tasks.report(result.order_id, result.block_id, worker_id);
+                    let reported = self.repair.changing().tasks.report(result.order_id, result.block_id, worker_id);
                     if let Reported::Ready(task) = reported {
                         settling.block_ids.push(task.block_id);
                         ready.push(*task);
@@ -380,7 +405,7 @@ impl Cluster {
 
     fn copy_failed(&self, worker_id: u64, result: &CopyResult, failure: &weir_proto::v1::Failure) {
         let block_id = result.block_id;
-        let mut state = self.repair.state.lock();
+        let mut state = self.repair.changing();
         let Some(task) = state.tasks.fail(result.order_id, block_id, worker_id) else { return };
         let avoided = task.target.filter(|target| *target == worker_id);
         let not_before_ms = self.namespace.clock.now_ms().saturating_add(RETRY_MS);
