@@ -4,6 +4,7 @@ use crate::asking::Asking;
 use crate::board::Tally;
 use crate::faults::{self, Fault};
 use crate::place::Place;
+use crate::users::Users;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -37,7 +38,7 @@ impl Course<'_> {
         self.places.iter().all(|place| place.is_read_without(fault.lost_workers()))
     }
 
-    pub fn run(&mut self, fault: &Fault) {
+    pub fn run(&mut self, fault: &Fault, users: &Users) {
         for place in self.places {
             place.board.turn_over();
         }
@@ -53,14 +54,14 @@ impl Course<'_> {
             let rebuilt: u64 = self.rebuilt_reads().into_iter().map(since).sum();
             self.notes.push(format!("{}: {rebuilt} reads of coded blocks computed what was missing", fault.name()));
         }
-        let left = fault.end(self.cluster);
+        let left = fault.end(self.cluster, users);
         self.excuse(fault);
         let name = match left {
             None => fault.name(),
             Some(left) => {
                 self.tell(&fault.name(), None, false);
                 self.last(left);
-                left.end(self.cluster);
+                left.end(self.cluster, users);
                 self.excuse(left);
                 format!("{}, the metaserver is back", left.name())
             }

@@ -1,6 +1,6 @@
 //! What is done to a worker's disk.
 
-use rustix::fs::{Mode, chmod};
+use rustix::fs::{FallocateFlags, Mode, chmod, fallocate, statvfs};
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::FileExt as _;
@@ -8,15 +8,24 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use weir_tests::server::files_under;
 
-const SMALL_BYTES: u64 = 1 << 30;
+/// What a run deletes takes space until segments are compacted: a minute's writes have room.
+const SMALL_BYTES: u64 = 4 << 30;
 const DAMAGED_FILES: usize = 20;
 
-/// A small disk for a worker, before the cluster starts.
+/// A small disk for a worker, before the cluster starts: a file system of its own, in a file beside its folder.
 pub fn mount_small(folder: &Path) -> io::Result<()> {
     fs::create_dir_all(folder)?;
-    let options = format!("size={SMALL_BYTES},mode=0700");
-    let done = Command::new("mount").args(["-t", "tmpfs", "-o", &options, "tmpfs"]).arg(folder).status()?;
-    if done.success() { Ok(()) } else { Err(io::Error::other(format!("mount: {done}"))) }
+    let image = folder.with_extension("image");
+    File::create(&image)?.set_len(SMALL_BYTES)?;
+    let run = |program: &mut Command| {
+        let done = program.stdout(Stdio::null()).status()?;
+        if done.success() { Ok(()) } else { Err(io::Error::other(format!("{program:?}: {done}"))) }
+    };
+    run(Command::new("mkfs.ext4").args(["-q", "-m", "0"]).arg(&image))?;
+    run(Command::new("mount").args(["-o", "loop"]).arg(&image).arg(folder))?;
+    chmod(folder, Mode::RWXU)?;
+    // A worker's folder is empty before its first start.
+    fs::remove_dir(folder.join("lost+found"))
 }
 
 pub fn unmount(folder: &Path) {
@@ -24,18 +33,18 @@ pub fn unmount(folder: &Path) {
     let _ = Command::new("umount").arg("--lazy").arg(folder).stderr(Stdio::null()).status();
 }
 
-/// Writes until there is no room.
+/// Takes all the room that there is.
 pub fn fill(path: &Path) -> io::Result<()> {
     let file = File::create(path)?;
     chmod(path, Mode::RUSR | Mode::WUSR)?;
     let mut offset = 0;
-    for piece_bytes in [1 << 20, 4 << 10] {
-        let piece = vec![0; piece_bytes];
-        while file.write_all_at(&piece, offset).is_ok() {
-            offset += piece_bytes as u64;
+    for piece_bytes in [256 << 20, 1 << 20, 4 << 10] {
+        while fallocate(&file, FallocateFlags::empty(), offset, piece_bytes).is_ok() {
+            offset += piece_bytes;
         }
     }
-    Ok(())
+    let left = statvfs(path)?;
+    if left.f_bavail * left.f_frsize < 1 << 20 { Ok(()) } else { Err(io::Error::other("there is room left")) }
 }
 
 /// Flips a bit in the middle of some of the files in which blocks lie.

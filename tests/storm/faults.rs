@@ -1,19 +1,14 @@
 //! What is done to the cluster, and undone.
 
 use crate::disk::{damage, fill};
-use crate::network::{Cut, Peer, Way};
+use crate::network::{Cut, Peer};
+use crate::users::Users;
 use std::fs;
 use std::path::PathBuf;
 use weir_tests::Cluster;
 
-/// Those that can be cut off run under users of their own, by which the packet filter knows them.
-const CUT_WORKER: &str = "worker-3";
-const CUT_GATEWAY: &str = "gateway-1";
-const USERS: [(&str, u32); 2] = [(CUT_WORKER, 64_999), (CUT_GATEWAY, 64_998)];
-/// The worker whose disk is small.
-pub const SMALL_WORKER: &str = "worker-4";
 /// Whichever metaserver serves when the fault comes.
-const METASERVER: &str = "metaserver";
+pub const METASERVER: &str = "metaserver";
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fault {
@@ -23,7 +18,7 @@ pub enum Fault {
     Kill(String),
     Pause(String),
     Cut(Cut),
-    FillDisk,
+    FillDisk(String),
     /// A bit in each of some of its files.
     Damage(String),
     /// Two at a time, one right after the other.
@@ -35,36 +30,13 @@ pub enum Fault {
 }
 
 impl Fault {
-    /// All, for a cluster with these workers and gateways, and a standby or none.
-    pub fn all(workers: usize, gateways: usize, has_standby: bool) -> Vec<Self> {
-        let worker = |number| format!("worker-{number}");
-        let mut faults = vec![Self::None];
-        faults.extend((1..=workers).map(|number| Self::Kill(worker(number))));
-        faults.extend((1..=workers).map(|number| Self::Pause(worker(number))));
-        faults.extend(cuts(CUT_WORKER, Peer::Everybody));
-        faults.extend(cuts(CUT_WORKER, Peer::Metaserver));
-        faults.extend([Self::FillDisk, Self::Damage(worker(1))]);
-        faults.extend((1..=gateways).map(|number| Self::Kill(format!("gateway-{number}"))));
-        faults.extend(cuts(CUT_GATEWAY, Peer::Metaserver));
-        faults.extend([Self::Kill(METASERVER.into()), Self::Pause(METASERVER.into())]);
-        if has_standby {
-            faults.push(Self::LoseMetaserver);
-        }
-        faults.push(both(Self::Kill(worker(2)), Self::Kill(CUT_GATEWAY.into())));
-        faults.push(both(Self::Kill(worker(1)), Self::Kill(worker(2))));
-        faults.push(both(Self::Damage(worker(1)), Self::Kill(worker(2))));
-        faults.push(both(Self::Pause(worker(2)), Self::Kill(METASERVER.into())));
-        faults.push(Self::KillAll);
-        faults
-    }
-
     pub fn name(&self) -> String {
         match self {
             Self::None => "nothing".into(),
             Self::Kill(name) => format!("{name} killed"),
             Self::Pause(name) => format!("{name} paused"),
             Self::Cut(cut) => cut.name(),
-            Self::FillDisk => format!("{SMALL_WORKER} full"),
+            Self::FillDisk(name) => format!("{name} full"),
             Self::Damage(name) => format!("{name} damaged"),
             Self::Both(two) => format!("{}, {}", two[0].name(), two[1].name()),
             Self::KillAll => "all killed".into(),
@@ -78,14 +50,14 @@ impl Fault {
             Self::Kill(name) | Self::Pause(name) => name != METASERVER,
             Self::Both(two) => two.iter().all(Self::leaves_metaserver),
             Self::KillAll | Self::LoseMetaserver => false,
-            Self::None | Self::Cut(_) | Self::FillDisk | Self::Damage(_) => true,
+            Self::None | Self::Cut(_) | Self::FillDisk(_) | Self::Damage(_) => true,
         }
     }
 
     /// Workers that do not serve what they have while it lasts, or not to all, or not all of it.
     pub fn lost_workers(&self) -> usize {
         match self {
-            Self::FillDisk => 0,
+            Self::FillDisk(_) => 0,
             Self::Damage(_) => 1,
             Self::Both(two) => two.iter().map(Self::lost_workers).sum(),
             _ => self.absent_workers(),
@@ -97,8 +69,8 @@ impl Fault {
         let is_worker = |name: &str| usize::from(name.starts_with("worker"));
         match self {
             Self::Kill(name) | Self::Pause(name) => is_worker(name),
-            Self::Cut(cut) => is_worker(cut.process),
-            Self::FillDisk => 1,
+            Self::Cut(cut) => is_worker(&cut.process),
+            Self::FillDisk(_) => 1,
             Self::Both(two) => two.iter().map(Self::absent_workers).sum(),
             Self::None | Self::Damage(_) | Self::KillAll | Self::LoseMetaserver => 0,
         }
@@ -118,7 +90,7 @@ impl Fault {
 
     fn without_metaserver(&self) -> Option<&str> {
         match self {
-            Self::Cut(cut) if cut.peer == Peer::Metaserver => Some(cut.process),
+            Self::Cut(cut) if cut.peer == Peer::Metaserver => Some(&cut.process),
             _ => None,
         }
     }
@@ -132,7 +104,7 @@ impl Fault {
             }
             Self::Pause(name) => cluster.pause(&running(cluster, name)),
             Self::Cut(cut) => cut.begin(cluster),
-            Self::FillDisk => fill(&ballast(cluster)).expect("a disk can be filled"),
+            Self::FillDisk(name) => fill(&ballast(cluster, name)).expect("a disk can be filled"),
             Self::Damage(name) => damage(&data(cluster, name)),
             Self::Both(two) => two.iter().for_each(|fault| fault.begin(cluster)),
             Self::KillAll => cluster.kill9(),
@@ -142,7 +114,7 @@ impl Fault {
 
     /// Of two, the first is left where the second has taken the metaserver away: it has to be borne by itself once the
     /// metaserver is back.
-    pub fn end(&self, cluster: &mut Cluster) -> Option<&Self> {
+    pub fn end(&self, cluster: &mut Cluster, users: &Users) -> Option<&Self> {
         match self {
             // What was lost is not missed any more.
             Self::None | Self::Damage(_) | Self::LoseMetaserver => {}
@@ -150,36 +122,26 @@ impl Fault {
                 let dead = metaservers(cluster).find(|name| cluster.process(name).pid.is_none());
                 cluster.restart(&dead.expect("the one that was killed"));
             }
-            Self::Kill(name) => start(cluster, name),
+            Self::Kill(name) => users.start(cluster, name),
             // It may not be the one that serves any more.
             Self::Pause(name) if name == METASERVER => metaservers(cluster).for_each(|name| cluster.resume(&name)),
             Self::Pause(name) => cluster.resume(name),
             Self::Cut(_) => Cut::end(),
-            Self::FillDisk => fs::remove_file(ballast(cluster)).expect("the ballast is there"),
+            Self::FillDisk(name) => fs::remove_file(ballast(cluster, name)).expect("the ballast is there"),
             Self::Both(two) => {
-                two[1].end(cluster);
+                two[1].end(cluster, users);
                 if !two[1].leaves_metaserver() {
                     return Some(&two[0]);
                 }
-                two[0].end(cluster);
+                two[0].end(cluster, users);
             }
             Self::KillAll => {
                 cluster.start_again();
-                give_users(cluster);
+                users.give(cluster, users);
             }
         }
         None
     }
-}
-
-fn cuts(process: &'static str, peer: Peer) -> impl Iterator<Item = Fault> {
-    let user = user_of(process).expect("who is cut off has a user");
-    let ways = [Way::Both, Way::Sending, Way::Hearing];
-    ways.into_iter().map(move |way| Fault::Cut(Cut { process, user, peer, way }))
-}
-
-fn both(first: Fault, second: Fault) -> Fault {
-    Fault::Both(Box::new([first, second]))
 }
 
 /// The metaserver that serves: of two the one under the higher epoch.
@@ -217,48 +179,10 @@ fn lose_metaserver(cluster: &mut Cluster) {
     cluster.restart_with(&lost, &["--follow", &standby]);
 }
 
-/// Lets those that can be cut off run under their own users.
-pub fn give_users(cluster: &mut Cluster) {
-    for (name, _) in USERS {
-        cluster.kill(name);
-        start(cluster, name);
-    }
-}
-
-fn user_of(name: &str) -> Option<u32> {
-    USERS.into_iter().find(|(of, _)| *of == name).map(|(_, user)| user)
-}
-
-fn start(cluster: &mut Cluster, name: &str) {
-    match user_of(name) {
-        Some(user) => cluster.restart_as(name, user),
-        None => cluster.restart(name),
-    }
-}
-
 fn data(cluster: &Cluster, name: &str) -> PathBuf {
     cluster.process(name).data.expect("it has a folder")
 }
 
-fn ballast(cluster: &Cluster) -> PathBuf {
-    data(cluster, SMALL_WORKER).join("ballast")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::collections::HashSet;
-
-    #[test]
-    fn each_fault_has_a_name_of_its_own() {
-        let names: Vec<String> = Fault::all(4, 2, true).iter().map(Fault::name).collect();
-        assert_eq!(names.iter().collect::<HashSet<_>>().len(), names.len(), "{names:?}");
-    }
-
-    #[test]
-    fn a_copy_of_each_block_is_left_whatever_happens_to_workers() {
-        for fault in Fault::all(4, 2, true) {
-            assert!(fault.lost_workers() <= 2, "{fault:?}");
-        }
-    }
+fn ballast(cluster: &Cluster, worker: &str) -> PathBuf {
+    data(cluster, worker).join("ballast")
 }

@@ -13,14 +13,17 @@ mod faults;
 mod link;
 mod network;
 mod place;
+mod round;
+mod users;
 
 use clap::Parser;
 use client::Storming;
 use course::Course;
-use faults::Fault;
 use network::PacketFilter;
 use place::Place;
+use round::Round;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -35,23 +38,23 @@ const GATEWAYS: u16 = 2;
 /// Who writes nothing has a number, too.
 const SWEEPER: u32 = 100;
 const LOOKER: u32 = 101;
-/// Sooner than by default, so that a run does not take a day. The small disk needs a small reserve.
+/// Sooner than by default, so that a run does not take a day. Small disks need a small reserve.
 const SETTINGS: &str = "[metaserver]\nworker_timeout_ms = 5000\nrepair_delay_ms = 3000\nrepair_scan_interval_ms = 1000\n[worker]\nreserve_bytes = \"32 MiB\"\n";
 
 /// A cluster under faults, and whether its clients could tell.
 #[derive(Parser)]
 struct Args {
-    /// Only faults whose name has this in it
-    filter: Option<String>,
+    /// Only faults whose name has one of these in it
+    filters: Vec<String>,
     /// Seconds that each fault lasts, at least 10: what is lost must be noticed
     #[arg(long, default_value_t = 15, value_parser = clap::value_parser!(u64).range(10..))]
     seconds: u64,
     /// Clients, at most 9
     #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=9))]
     clients: u32,
-    /// Times that all faults are gone through
+    /// Times that all faults are gone through; each time another worker is cut off, filled and damaged
     #[arg(long, default_value_t = 1)]
-    rounds: u32,
+    rounds: usize,
     /// With a standby beside the metaserver, and the fault that needs one
     #[arg(long)]
     standby: bool,
@@ -73,20 +76,26 @@ fn main() -> ExitCode {
     let _filter = PacketFilter::set_up();
     let flags = if args.standby { vec!["--metaservers".to_owned(), "2".to_owned()] } else { Vec::new() };
     let options = Options { workers: WORKERS, gateways: GATEWAYS, flags, ..Options::default() };
-    let small = |data: &std::path::Path| data.join(faults::SMALL_WORKER);
-    let mut cluster = Cluster::start_prepared(options.with_settings(SETTINGS), |data| disk::mount_small(&small(data)));
-    faults::give_users(&mut cluster);
+    let disks = |data: &Path| (1..=WORKERS).map(|number| data.join(format!("worker-{number}"))).collect::<Vec<_>>();
+    let prepare = |data: &Path| disks(data).iter().try_for_each(|folder| disk::mount_small(folder));
+    let mut cluster = Cluster::start_prepared(options.with_settings(SETTINGS), prepare);
     let failures = storm(&mut cluster, &args);
     cluster.stop();
-    disk::unmount(&small(&cluster.data()));
+    disks(&cluster.data()).iter().for_each(|folder| disk::unmount(folder));
     for failure in &failures {
         eprintln!("{failure}");
     }
     if failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
+fn round_of(args: &Args, number: usize) -> Round {
+    Round { number, workers: WORKERS.into(), gateways: GATEWAYS.into(), has_standby: args.standby }
+}
+
 /// Runs all of it. Returns what was not as it has to be.
 fn storm(cluster: &mut Cluster, args: &Args) -> Vec<String> {
+    let first = round_of(args, 0).users();
+    first.give(cluster, &first);
     let gateways: Vec<SocketAddr> = cluster.of_role("gateway").iter().map(|process| process.address).collect();
     let lasts = Duration::from_secs(args.seconds);
     let places: Vec<Arc<Place>> = Place::all(args.coded, lasts + course::RECOVERY).into_iter().map(Arc::new).collect();
@@ -96,11 +105,17 @@ fn storm(cluster: &mut Cluster, args: &Args) -> Vec<String> {
     course::print_head(&places);
     let (failures, notes) = (Vec::new(), Vec::new());
     let mut course = Course { cluster, places: &places, workers: WORKERS.into(), lasts, failures, notes };
-    for _ in 0..args.rounds {
-        for fault in Fault::all(WORKERS.into(), GATEWAYS.into(), args.standby) {
-            let is_wanted = args.filter.as_ref().is_none_or(|filter| fault.name().contains(filter.as_str()));
+    for number in 0..args.rounds {
+        let round = round_of(args, number);
+        let users = round.users();
+        if number > 0 {
+            users.give(course.cluster, &round_of(args, number - 1).users());
+        }
+        for fault in round.faults() {
+            let is_wanted =
+                args.filters.is_empty() || args.filters.iter().any(|filter| fault.name().contains(filter.as_str()));
             if is_wanted && course.is_possible(&fault) {
-                course.run(&fault);
+                course.run(&fault, &users);
             }
         }
     }

@@ -26,9 +26,9 @@ pub enum Way {
 }
 
 /// A process between which and a peer packets are lost. It runs under a user of its own, by which the filter knows it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cut {
-    pub process: &'static str,
+    pub process: String,
     pub user: u32,
     pub peer: Peer,
     pub way: Way,
@@ -36,7 +36,7 @@ pub struct Cut {
 
 impl Cut {
     pub fn name(&self) -> String {
-        let process = self.process;
+        let process = &self.process;
         match (self.peer, self.way) {
             (Peer::Everybody, Way::Both) => format!("{process} cut off"),
             (Peer::Everybody, Way::Sending) => format!("{process} can't send"),
@@ -56,7 +56,7 @@ impl Cut {
                 add(&[&from_it, &drop]);
             }
             if self.way != Way::Sending {
-                let port = cluster.process(self.process).address.port().to_string();
+                let port = cluster.process(&self.process).address.port().to_string();
                 add(&[&["-p", "tcp", "-d", "127.0.0.1", "--dport", &port], &drop]);
             }
             return;
