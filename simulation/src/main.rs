@@ -115,6 +115,17 @@ impl Sum {
         self.faults += verdict.faults;
         self.disk_failures += verdict.disk_failures;
     }
+
+    /// A line about all. `earlier` of the runs are from before these seconds.
+    fn tell(&self, seconds: u64, earlier: u64) {
+        let Self { runs, failed, operations, unanswered, crashes, faults, disk_failures, .. } = self;
+        let hours = self.simulated_ms as f64 / 3_600_000.0;
+        let earlier = if earlier == 0 { String::new() } else { format!(" ({earlier} of the runs before them)") };
+        println!(
+            "{runs} runs ({failed} failed), {hours:.1} simulated hours, {operations} operations ({unanswered} without an \
+             answer or with a 5xx), {crashes} crashes, {faults} faults, {disk_failures} disk failures, {seconds} s{earlier}"
+        );
+    }
 }
 
 fn many(args: &Args, runner: &Runner) -> io::Result<ExitCode> {
@@ -137,20 +148,7 @@ fn many(args: &Args, runner: &Runner) -> io::Result<ExitCode> {
         failure.is_none() && (verdict.violations.is_empty() || args.keep_going)
     });
     progress.clear();
-    println!(
-        "{} runs ({} failed), {:.1} simulated hours, {} operations ({} without an answer or with a 5xx), {} crashes, \
-         {} faults, {} disk failures, {} s{}",
-        sum.runs,
-        sum.failed,
-        sum.simulated_ms as f64 / 3_600_000.0,
-        sum.operations,
-        sum.unanswered,
-        sum.crashes,
-        sum.faults,
-        sum.disk_failures,
-        progress.elapsed().as_secs(),
-        if earlier_runs == 0 { String::new() } else { format!(" ({earlier_runs} of the runs before them)") }
-    );
+    sum.tell(progress.elapsed().as_secs(), earlier_runs);
     match failure {
         Some(error) => Err(error),
         None => Ok(if sum.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }),

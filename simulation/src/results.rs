@@ -17,8 +17,13 @@ impl Results {
     /// Makes the file, or goes on with it. A last line that was not finished is taken off.
     ///
     /// # Errors
-    /// The file system's; `InvalidData`: a line is no verdict.
+    /// The file system's, with the path; `InvalidData`: a line is no verdict.
     pub fn open(path: &Path) -> io::Result<Self> {
+        let with_path = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
+        Self::try_open(path).map_err(with_path)
+    }
+
+    fn try_open(path: &Path) -> io::Result<Self> {
         let mut file = File::options().read(true).append(true).create(true).open(path)?;
         let mut text = String::new();
         file.read_to_string(&mut text)?;
