@@ -65,7 +65,7 @@ pub(crate) fn failure(id: BlockId, error: &WorkerError) -> Failure {
             StoreError::Exists(_) | StoreError::Length { .. } | StoreError::Setting { .. } => Reason::InvalidRequest,
             StoreError::Busy(_) => Reason::Unavailable,
             StoreError::Range { .. } => Reason::InvalidRange,
-            StoreError::Damaged { .. } => Reason::Damaged,
+            StoreError::Damaged { .. } | StoreError::Unreadable { .. } => Reason::Damaged,
             StoreError::NoSpace { .. } => Reason::NoSpace,
             StoreError::TooLarge { .. } => Reason::TooLarge,
             StoreError::Checksum { .. } => Reason::ChecksumMismatch,

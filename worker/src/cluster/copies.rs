@@ -4,7 +4,7 @@
 
 use super::orders::Orders;
 use super::peers::Peers;
-use crate::disks::Disks;
+use crate::disks::{DiskWriter, Disks};
 use crate::error::{WorkerError, failure, off_thread};
 use crate::metrics::Metrics;
 use crate::receiving::take;
@@ -109,7 +109,7 @@ impl Copies {
         let mut under_way = FuturesUnordered::new();
         loop {
             while under_way.len() < CONCURRENCY {
-                let Some(order) = self.begin() else { break };
+                let Some(order) = self.take_waiting() else { break };
                 under_way.push(self.fulfil(order));
             }
             let ended = async {
@@ -125,7 +125,7 @@ impl Copies {
         }
     }
 
-    fn begin(&self) -> Option<CopyOrder> {
+    fn take_waiting(&self) -> Option<CopyOrder> {
         let mut state = self.state.lock();
         let order = state.waiting.pop_front()?;
         state.active.insert(order.order_id);
@@ -160,15 +160,17 @@ impl Copies {
         if !self.deletions.revive(id) {
             return Err(Failure::new(Reason::Unavailable, format!("block {id}"), "it is to be deleted first"));
         }
-        match self.verify(order).await {
+        let mut why = match self.verify(order).await {
             Ok(()) => {
                 self.forget_damage(id).await;
                 return Ok(());
             }
-            Err(WorkerError::Store(StoreError::NoSuchBlock(_) | StoreError::Damaged { .. })) => {}
+            Err(WorkerError::Store(StoreError::NoSuchBlock(_) | StoreError::Damaged { .. })) => {
+                Failure::new(Reason::NoSuchBlock, format!("block {id}"), "no worker has it")
+            }
+            Err(error @ WorkerError::Store(StoreError::Unreadable { .. })) => failure(id, &error),
             Err(error) => return Err(failure(id, &error)),
-        }
-        let mut why = Failure::new(Reason::NoSuchBlock, format!("block {id}"), "no worker has it");
+        };
         for source in &order.sources {
             match self.pull(order, source).await {
                 Ok(()) => {
@@ -232,12 +234,22 @@ impl Copies {
         let refuse = |error: WorkerError| failure(id, &error);
         let request = ReadBlockRequest { block_id: order.block_id, offset_bytes: 0, length_bytes: 0 };
         let mut frames = self.frames(&source.address, request).await?;
-        let mut writer = self.disks.begin(id, Some(order.length_bytes)).map_err(|error| refuse(error.into()))?;
-        while let Some(frame) = in_time(frames.message()).await? {
+        let mut next = in_time(frames.message()).await?;
+        let mut writer = self.begin(order).await?;
+        while let Some(frame) = next {
             self.pace.wait_for(frame.data.len() as u64).await;
             writer = take(writer, frame.data).await.map_err(refuse)?;
+            next = in_time(frames.message()).await?;
         }
         writer.commit(order.length_bytes, order.crc32c).await.map_err(refuse)
+    }
+
+    /// Begins what is ordered, once bytes of it have come: what can't be read here makes way then, and not before.
+    pub(super) async fn begin(&self, order: &CopyOrder) -> Result<DiskWriter, Failure> {
+        let id = BlockId(order.block_id);
+        let disks = self.disks.clone();
+        off_thread(move || disks.make_way(id)).await.map_err(|error| failure(id, &error))?;
+        self.disks.begin(id, Some(order.length_bytes)).map_err(|error| failure(id, &error.into()))
     }
 
     /// What another worker has of a block; each of the frames comes [`in_time`].

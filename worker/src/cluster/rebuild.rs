@@ -1,6 +1,7 @@
 //! A shard of a coded block that nobody has is computed from k others: the same lines of each, a step at a time.
 
 use super::copies::{Copies, in_time};
+use crate::disks::DiskWriter;
 use crate::error::failure;
 use crate::receiving::take;
 use bytes::{Bytes, BytesMut};
@@ -57,7 +58,7 @@ impl Copies {
                 sources.push(source);
             }
         }
-        let mut writer = self.disks.begin(id, Some(order.length_bytes)).map_err(|error| failure(id, &error.into()))?;
+        let mut writer = None;
         let mut codec = Codec::new(scheme);
         // All runs end where the longest shards do: with a line.
         let end = shape.layout.shard_bytes(shape.block_bytes, scheme.data());
@@ -73,11 +74,20 @@ impl Copies {
             let mut data = computed.pop().unwrap_or_default();
             let share = shape.share(shape.shard, &run);
             data.truncate((share.end - share.start) as usize);
-            writer = take(writer, data.into()).await.map_err(|error| failure(id, &error))?;
+            let begun = self.begun(writer, order).await?;
+            writer = Some(take(begun, data.into()).await.map_err(|error| failure(id, &error))?);
         }
+        let writer = self.begun(writer, order).await?;
         writer.commit(order.length_bytes, order.crc32c).await.map_err(|error| failure(id, &error))?;
         self.metrics.rebuilt_shards.inc();
         Ok(())
+    }
+
+    async fn begun(&self, writer: Option<DiskWriter>, order: &CopyOrder) -> Result<DiskWriter, Failure> {
+        match writer {
+            Some(writer) => Ok(writer),
+            None => self.begin(order).await,
+        }
     }
 
     /// A run of k shards, by shard. Sources that fail are done without from then on.

@@ -185,6 +185,13 @@ impl Disks {
         gone
     }
 
+    /// Another copy of a block has come: one here that can't be read is set aside. Blocks the thread.
+    pub fn make_way(&self, id: BlockId) {
+        if let Some(at) = self.holder(id) {
+            self.folders[at].store.make_way(id);
+        }
+    }
+
     /// A block is whole again: what was set aside of it goes, from every disk that is well.
     ///
     /// # Errors

@@ -81,9 +81,12 @@ impl Disks {
         self.not_whole(self.all_stores().flat_map(|store| store.damaged()).collect())
     }
 
-    /// Those that [`Disks::reported`] has not been told about. Does not block.
+    /// Those that [`Disks::reported`] has not been told about, and blocks that a disk which is well does not give. Does not
+    /// block.
     pub fn damaged_unreported(&self) -> Vec<BlockId> {
-        self.not_whole(self.all_stores().flat_map(|store| store.damaged_unreported()).collect())
+        let mut ids = self.not_whole(self.all_stores().flat_map(|store| store.damaged_unreported()).collect());
+        ids.extend(self.well().flat_map(|(_, folder)| folder.store.unreadable_unreported()));
+        ids
     }
 
     fn not_whole(&self, ids: BTreeSet<BlockId>) -> Vec<BlockId> {

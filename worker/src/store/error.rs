@@ -18,6 +18,9 @@ pub enum StoreError {
     Range { id: BlockId, length_bytes: u64, offset_bytes: u64, wanted_bytes: u64 },
     #[error("block {id} is damaged: {fault}")]
     Damaged { id: BlockId, fault: String },
+    /// It is there still, and may be read again.
+    #[error("block {id} can't be read: {fault}")]
+    Unreadable { id: BlockId, fault: String },
     #[error("{available_bytes} bytes are free, {reserve_bytes} of them reserved")]
     NoSpace { available_bytes: u64, reserve_bytes: u64 },
     #[error("block {id} is longer than {max_bytes} bytes")]
@@ -53,10 +56,15 @@ pub(crate) fn is_full(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
-/// Whether a failed read tells of the medium: bytes that it can't give (EIO), or that are not there at all.
+/// Whether a failed read tells of the medium: bytes that it can't give, or that are not there at all.
 pub(crate) fn is_damage(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::UnexpectedEof || is_unreadable(error)
+}
+
+/// EIO: the disk does not give bytes. The next time it may.
+pub(crate) fn is_unreadable(error: &io::Error) -> bool {
     const EIO: i32 = 5;
-    error.kind() == io::ErrorKind::UnexpectedEof || error.raw_os_error() == Some(EIO)
+    error.raw_os_error() == Some(EIO)
 }
 
 /// Out of descriptors or memory (ENFILE, EMFILE, ENOMEM): says nothing about the disk.

@@ -66,6 +66,7 @@ pub(crate) fn block_file(bytes: &[u8]) {
     match read {
         Ok(found) => assert!(found.as_deref() == Some(&block[..])),
         Err(ReadFault::Damage(_)) => assert!(cut_bytes > 0 || changed > 0),
+        Err(ReadFault::Unreadable(fault)) => panic!("bytes in memory can be read: {fault}"),
         Err(ReadFault::Io(error)) => assert!(cut_bytes > 0, "{error}"),
     }
 }

@@ -5,7 +5,7 @@
 //!
 //! Invariants: a write is acknowledged after its bytes and its name are on disk; bytes leave only after their checksum
 //! was compared; a block's id is in its header, so a misdirected write is damage; damage is set aside, never served,
-//! never deleted but by order.
+//! never deleted but by order; what the disk fails to read stays where it is.
 
 mod block_file;
 mod cache;
@@ -30,6 +30,7 @@ mod segment;
 mod tests;
 mod tickets;
 mod timings;
+mod unreadable;
 mod usage;
 mod write;
 
@@ -64,6 +65,7 @@ use std::sync::atomic::AtomicBool;
 use tickets::{Tickets, WriteTicket};
 use timings::{Timings, timed};
 use tokio::sync::{Semaphore, watch};
+use unreadable::Unreadable;
 use usage::Counters;
 use weir_proto::BlockId;
 use weir_service::disk::Disk;
@@ -106,6 +108,7 @@ pub(crate) struct Shared {
     pub files: Cache<u64, Arc<OpenBlockFile>>,
     pub folders: FolderSync,
     pub quarantine: Quarantine,
+    pub unreadable: Unreadable,
     pub tickets: Tickets,
     pub fatal: Fatal,
     pub counters: Counters,
@@ -141,6 +144,17 @@ impl BlockStore {
         self.shared.quarantine.unreported()
     }
 
+    /// Blocks that are here, that the disk did not give when they were read last, and that [`BlockStore::reported`] has
+    /// not been told about.
+    pub fn unreadable_unreported(&self) -> Vec<BlockId> {
+        self.shared.unreadable.unreported()
+    }
+
+    /// Another copy of a block has come: if this one can't be read, it is set aside. Blocks the thread.
+    pub fn make_way(&self, id: BlockId) {
+        self.shared.make_way(id);
+    }
+
     /// All damaged blocks that are set aside. Does not block.
     pub fn damaged(&self) -> Vec<BlockId> {
         self.shared.quarantine.all()
@@ -173,6 +187,7 @@ impl BlockStore {
     /// The metaserver knows about these damaged blocks.
     pub fn reported(&self, ids: &[BlockId]) {
         self.shared.quarantine.reported(ids);
+        self.shared.unreadable.reported(ids);
     }
 }
 

@@ -12,6 +12,7 @@ use super::segment::appender::Appender;
 use super::segment::open::Opened as OpenedSegments;
 use super::segment::scan::Damage;
 use super::segment::{self, record};
+use super::unreadable::Unreadable;
 use super::usage::Counters;
 use super::{BlockStore, Common, Shared, StoreOptions};
 use parking_lot::Mutex;
@@ -55,6 +56,7 @@ impl BlockStore {
             segments: segments.segments(),
             folders: FolderSync::new(disk.clone()),
             quarantine: Quarantine::default(),
+            unreadable: Unreadable::default(),
             tickets,
             fatal: Fatal::new(),
             counters,

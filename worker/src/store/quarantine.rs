@@ -83,6 +83,7 @@ impl Shared {
     pub fn set_aside(&self, id: BlockId, place: Place, fault: &str) {
         let Some(_ticket) = self.tickets.take_if(id, || self.index.remove_if(id, place)) else { return };
         self.quarantine.add(id);
+        self.unreadable.forget(id);
         self.unaccount(place);
         self.files.remove(id.0);
         self.note_damage(Some(id), &damaged_place(place.segment, place.offset_bytes), fault);
@@ -168,6 +169,7 @@ impl Shared {
 
     /// Removes what is kept of a block.
     pub fn clear_quarantine(&self, id: BlockId) -> Result<(), StoreError> {
+        self.unreadable.forget(id);
         if !self.quarantine.keeps(id) {
             return Ok(());
         }

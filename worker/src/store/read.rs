@@ -25,7 +25,8 @@ impl BlockStore {
     /// Verified bytes of a range.
     ///
     /// # Errors
-    /// [`StoreError::NoSuchBlock`], [`StoreError::Damaged`], [`StoreError::Range`], [`StoreError::Io`].
+    /// [`StoreError::NoSuchBlock`], [`StoreError::Damaged`], [`StoreError::Unreadable`], [`StoreError::Range`],
+    /// [`StoreError::Io`].
     pub fn read(&self, id: BlockId, range: Range<u64>) -> Result<Bytes, StoreError> {
         self.shared.read(id, range)
     }
@@ -94,7 +95,8 @@ impl Shared {
         act(place)
     }
 
-    /// Verified bytes of a block at a place. Damage is set aside, if the block still lies there.
+    /// Verified bytes of a block at a place. Damage is set aside, if the block still lies there; what the disk does not
+    /// give stays.
     pub fn read_place(&self, id: BlockId, place: Place, range: Range<u64>) -> Result<Bytes, StoreError> {
         let result = if place.is_file() {
             self.open_block_file(id, place)?.and_then(|file| file.read(range, false))
@@ -142,6 +144,10 @@ impl Shared {
             ReadFault::Damage(fault) => {
                 self.set_aside(id, place, &fault);
                 StoreError::Damaged { id, fault }
+            }
+            ReadFault::Unreadable(fault) => {
+                self.note_unreadable(id, place, &fault);
+                StoreError::Unreadable { id, fault }
             }
             ReadFault::Io(error) if place.is_file() => StoreError::io("read", &self.layout.block_file(id))(error),
             ReadFault::Io(error) => StoreError::io("read", &self.layout.segment(place.segment))(error),

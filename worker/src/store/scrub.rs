@@ -99,7 +99,10 @@ impl Scrub {
         self.report.checked_bytes += at;
         self.shared.counters.scrubbed_bytes.fetch_add(at, Ordering::Relaxed);
         match result {
-            Ok(()) => self.report.checked_blocks += 1,
+            Ok(()) => {
+                self.report.checked_blocks += 1;
+                self.shared.unreadable.forget(id);
+            }
             Err(StoreError::Damaged { .. }) => {
                 self.report.checked_blocks += 1;
                 self.report.damaged_blocks += 1;

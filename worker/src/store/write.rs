@@ -275,11 +275,14 @@ impl LargeBlock {
     ///
     /// # Errors
     /// [`StoreError::Exists`], [`StoreError::NoSpace`], [`StoreError::Failed`], [`StoreError::Io`],
-    /// [`StoreError::Damaged`].
+    /// [`StoreError::Damaged`], [`StoreError::Unreadable`].
     pub fn commit(self) -> Result<(), StoreError> {
         let Self { mut writer, checksums, trace } = self;
         let (shared, id) = (writer.shared.clone(), writer.id);
         if let Target::Existing = writer.target {
+            if shared.unreadable.holds(id) {
+                return Err(StoreError::Unreadable { id, fault: "it was found so before".into() });
+            }
             let same_length =
                 shared.index.get(id).is_some_and(|place| u64::from(place.length_bytes) == checksums.length_bytes);
             return match same_length && shared.block_crc(id)? == checksums.block_crc {

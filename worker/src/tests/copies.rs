@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use weir_coding::{Codec, Layout};
 use weir_proto::v1::{Coding, CopyOrder, CopyResult, CopySource, Reason, Rebuild, ShardSource};
+use weir_service::simulation::{Fault, Kind};
 
 const LARGE: usize = 700_000;
 
@@ -141,6 +142,28 @@ async fn what_lies_here_is_verified_and_made_good_when_it_is_damaged() {
     assert_eq!(reason(&street.copy(4, 5, LARGE).await), None);
     assert!(read(&mut street.own.client(), 5, 0, 0).await.unwrap() == bytes_of(LARGE));
     assert_eq!(quarantined(&street.own), 0, "what was set aside goes");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_cannot_be_read_here_is_kept_until_another_copy_comes() {
+    let street = Street::new().await;
+    put(&street.own, 5, LARGE).await;
+    let alone = |order_id| CopyOrder { sources: Vec::new(), ..order(order_id, 5, LARGE) };
+    street.own.disk.fail(Fault::broken(&[Kind::Read]));
+    assert_eq!(reason(&street.copy_as(alone(1)).await), Some(Reason::Damaged));
+    street.metaserver.until("it was told of", |state| state.damaged == [5]).await;
+    // Nobody has another one.
+    assert_eq!(reason(&street.copy(2, 5, LARGE).await), Some(Reason::NoSuchBlock));
+    assert_eq!((quarantined(&street.own), has(&street.own, 5)), (0, true));
+    street.own.disk.heal();
+    assert_eq!(reason(&street.copy_as(alone(3)).await), None, "it is whole");
+
+    street.own.disk.fail(Fault::broken(&[Kind::Read]));
+    put(&street.b, 5, LARGE).await;
+    assert_eq!(reason(&street.copy(4, 5, LARGE).await), None);
+    assert_eq!(quarantined(&street.own), 0, "what was set aside goes");
+    street.own.disk.heal();
+    assert!(read(&mut street.own.client(), 5, 0, 0).await.unwrap() == bytes_of(LARGE));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -2,7 +2,7 @@
 
 use super::format::{self, Found, HEADER_BYTES, SUMMARY_BYTES, Summary};
 use crate::store::checksum::{PAGE_BYTES, crc32c, wrong_page};
-use crate::store::error::is_damage;
+use crate::store::error::{is_damage, is_unreadable};
 use bytes::Bytes;
 use std::io;
 use std::ops::Range;
@@ -15,12 +15,18 @@ use weir_service::disk::DiskFile;
 pub enum ReadFault {
     /// The bytes are not what was written; with what was found.
     Damage(String),
+    /// The disk does not give the bytes.
+    Unreadable(String),
     Io(io::Error),
 }
 
 impl From<io::Error> for ReadFault {
     fn from(error: io::Error) -> Self {
-        if is_damage(&error) { Self::Damage(error.to_string()) } else { Self::Io(error) }
+        match error {
+            error if is_unreadable(&error) => Self::Unreadable(error.to_string()),
+            error if is_damage(&error) => Self::Damage(error.to_string()),
+            error => Self::Io(error),
+        }
     }
 }
 
