@@ -19,6 +19,11 @@ const SEEDS: &[(u64, &str)] = &[
         "a worker's report broke off while the metaserver committed what it had waited for, and the block was never \
          looked at again: a_report_that_breaks_off_at_any_moment_leaves_no_block_without_care, metaserver/src/cluster",
     ),
+    (
+        10656,
+        "the disks of both holders failed to read a block for a moment, both set it aside, and it could never be read \
+         again: what_the_disk_fails_to_read_is_told_of_once_and_stays_until_it_is_read_again, worker/src/store",
+    ),
 ];
 
 #[test]
