@@ -24,6 +24,12 @@ const SEEDS: &[(u64, &str)] = &[
         "the disks of both holders failed to read a block for a moment, both set it aside, and it could never be read \
          again: what_the_disk_fails_to_read_is_told_of_once_and_stays_until_it_is_read_again, worker/src/store",
     ),
+    (
+        20612,
+        "a PUT was answered 400 though it had been committed: the metaserver stopped between the results and the row of a \
+         session that was over, which lived on without them: \
+         a_start_in_the_middle_of_the_end_of_a_session_carries_no_change_out_twice, metaserver/src/namespace/sessions",
+    ),
 ];
 
 #[test]

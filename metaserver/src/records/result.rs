@@ -1,7 +1,7 @@
 //! The result of a change that its sender may not have heard: session id, sequence → the answer.
 
-use super::key::{KeyWriter, Kind, successor};
-use super::value::Record;
+use super::key::{KeyReader, KeyWriter, Kind, successor};
+use super::value::{Record, RecordError};
 use bytes::Bytes;
 use weir_proto::v1;
 
@@ -69,6 +69,11 @@ pub fn key(session_id: u64, sequence: u64) -> Bytes {
 /// Where the results of a session end.
 pub fn end(session_id: u64) -> Option<Bytes> {
     successor(&KeyWriter::new(Kind::RequestResult).number(session_id).done())
+}
+
+/// The session that a key tells of.
+pub fn session_of(key: &[u8]) -> Result<u64, RecordError> {
+    KeyReader::new(Kind::RequestResult, key)?.number()
 }
 
 /// The prefix of all results.

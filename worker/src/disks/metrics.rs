@@ -57,7 +57,13 @@ impl Collector for DisksCollector {
         }
         let counters = disks.counters();
         put("weir_worker_segments", "Segment files", None, false, counters.segments)?;
-        put("weir_worker_damaged_blocks", "Damaged blocks that were set aside, and blocks that could not be read", None, true, counters.damaged_blocks)?;
+        put(
+            "weir_worker_damaged_blocks",
+            "Damaged blocks that were set aside, and blocks that could not be read",
+            None,
+            true,
+            counters.damaged_blocks,
+        )?;
         put("weir_worker_append_batches", "fdatasyncs of segments", None, true, counters.append_batches)?;
         put("weir_worker_appended_blocks", "Blocks appended to segments", None, true, counters.appended_blocks)?;
         put("weir_worker_compacted_segments", "Segments compacted away", None, true, counters.compacted_segments)?;

@@ -22,6 +22,10 @@ impl Namespace {
             state.ended.iter().filter(|(_, session)| session.commits.is_empty()).map(|(id, _)| *id).collect()
         };
         for &session_id in &gone {
+            // First: a start that found the session without some of its results would carry a change out twice.
+            let mut transaction = Transaction::urgent();
+            transaction.delete(session::key(session_id));
+            self.commit(transaction).await?;
             self.delete_results(session_id, u64::MAX).await?;
             let grants: Vec<u64> = {
                 let state = self.sessions.0.lock();
@@ -33,9 +37,6 @@ impl Namespace {
                     .collect()
             };
             self.delete_grants(&grants).await?;
-            let mut transaction = Transaction::urgent();
-            transaction.delete(session::key(session_id));
-            self.commit(transaction).await?;
             self.sessions.0.lock().ended.remove(&session_id);
         }
         Ok(gone.len())
@@ -99,5 +100,48 @@ impl Namespace {
             }
             self.commit(transaction).await?;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::records::key::Kind;
+    use crate::testing::{Fixture, inline};
+    use std::pin::pin;
+    use weir_proto::v1::{CommitObjectRequest, RequestId};
+
+    #[tokio::test]
+    async fn a_start_in_the_middle_of_the_end_of_a_session_carries_no_change_out_twice() {
+        let mut broken_off = 0;
+        for polls in 0.. {
+            let fixture = Fixture::new().await;
+            fixture.bucket("photos").await;
+            let request_id = Some(RequestId { session_id: fixture.session_id, sequence: 7 });
+            let put = CommitObjectRequest { request_id, ..fixture.put("photos", "cat", inline("miau")) };
+            let first = fixture.namespace.commit_object(put.clone()).await.unwrap();
+            fixture.namespace.sessions.end(|id, _| id == fixture.session_id);
+            let mut has_ended = false;
+            {
+                let mut cleaning = pin!(fixture.namespace.clean_sessions());
+                for _ in 0..polls {
+                    has_ended = has_ended || futures::poll!(cleaning.as_mut()).is_ready();
+                }
+            }
+            let again = Fixture::over_running(&fixture).await;
+            match again.namespace.commit_object(put).await {
+                Ok(answer) => assert_eq!(answer, first, "after {polls} polls"),
+                Err(Error::SessionOver { .. }) => {
+                    again.namespace.clean_sessions().await.unwrap();
+                    assert_eq!(again.rows(Kind::RequestResult).await, [], "after {polls} polls");
+                }
+                Err(error) => panic!("after {polls} polls: {error}"),
+            }
+            if has_ended {
+                break;
+            }
+            broken_off += 1;
+        }
+        assert!(broken_off > 2, "it was broken off {broken_off} times");
     }
 }

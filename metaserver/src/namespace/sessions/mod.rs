@@ -13,6 +13,7 @@ use crate::error::Error;
 use crate::records::decode;
 use crate::records::grant::{self, GrantRecord};
 use crate::records::key::successor;
+use crate::records::result;
 use crate::records::session::{self, SessionRecord};
 use crate::store::{Scan, Store};
 use bytes::Bytes;
@@ -113,6 +114,12 @@ impl Sessions {
         }
         for (key, value) in everything(store, grant::all()).await? {
             state.grants.insert(grant::name(&key)?, decode(&key, value)?);
+        }
+        for session_id in with_results(store).await? {
+            if !state.live.contains_key(&session_id) {
+                // Its end was cut off: what is left of it goes.
+                state.ended.insert(session_id, Session::default());
+            }
         }
         Ok(Self(Mutex::new(state)))
     }
@@ -311,6 +318,21 @@ impl Namespace {
         self.sessions.lose(&over);
         over
     }
+}
+
+/// The sessions of which results are remembered.
+async fn with_results(store: &dyn Store) -> Result<Vec<u64>, Error> {
+    let (mut start, end) = (Some(result::all()), successor(&result::all()));
+    let mut session_ids = Vec::new();
+    while let Some(from) = start.take() {
+        let rows = store.scan(Scan { start: from, end: end.clone(), limit: 1, reverse: false }).await?;
+        if let Some((key, _)) = rows.first() {
+            let session_id = result::session_of(key)?;
+            session_ids.push(session_id);
+            start = result::end(session_id);
+        }
+    }
+    Ok(session_ids)
 }
 
 async fn everything(store: &dyn Store, prefix: Bytes) -> Result<Vec<(Bytes, Bytes)>, Error> {
