@@ -4,9 +4,6 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-/// Holders of a block are compared with each other, without a set: this is done for each block of each look at all.
-const FEW: usize = 24;
-
 /// A worker that has registered.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Member {
@@ -130,31 +127,22 @@ impl Members {
         (places().filter(|place| place.0 == zone).count(), places().filter(|place| *place == (zone, host)).count())
     }
 
-    /// How many zones and hosts some workers are spread over.
-    pub fn spread(&self, workers: &[u64]) -> (usize, usize) {
-        if workers.len() > FEW {
-            let places: BTreeSet<(&str, &str)> = workers.iter().map(|id| self.place(*id)).collect();
-            let zones: BTreeSet<&str> = places.iter().map(|(zone, _)| *zone).collect();
-            return (zones.len(), places.len());
-        }
-        let mut places = [("", ""); FEW];
-        let (mut zones, mut hosts) = (0, 0);
-        for &worker_id in workers {
-            let place = self.place(worker_id);
-            let known = &places[..hosts];
-            if known.contains(&place) {
-                continue;
-            }
-            zones += usize::from(known.iter().all(|(zone, _)| *zone != place.0));
-            places[hosts] = place;
-            hosts += 1;
-        }
-        (zones, hosts)
+    /// How many zones and hosts the holders of a block are spread over. They are few, and looked at for each block of each
+    /// look at all: comparing them takes less than sets.
+    pub fn spread(&self, holders: &[u64]) -> (usize, usize) {
+        let places: Vec<(&str, &str)> = holders.iter().map(|id| self.place(*id)).collect();
+        let before = |at: usize| &places[..at];
+        let is_new_zone = |at: &usize| before(*at).iter().all(|(zone, _)| *zone != places[*at].0);
+        let is_new_host = |at: &usize| !before(*at).contains(&places[*at]);
+        ((0..places.len()).filter(is_new_zone).count(), (0..places.len()).filter(is_new_host).count())
     }
 
     /// How many zones and hosts there are to spread copies over.
     pub fn reach(&self) -> (usize, usize) {
-        self.spread(&self.by_id.keys().copied().filter(|id| self.serves(*id)).collect::<Vec<_>>())
+        let serving = self.by_id.keys().copied().filter(|id| self.serves(*id));
+        let places: BTreeSet<(&str, &str)> = serving.map(|id| self.place(id)).collect();
+        let zones: BTreeSet<&str> = places.iter().map(|(zone, _)| *zone).collect();
+        (zones.len(), places.len())
     }
 
     /// From whom to whom a copy moves so that all lie in more zones, or in as many on more hosts; among equals to the
@@ -388,17 +376,18 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn few_workers_and_many_are_told_apart_by_zone_and_host_alike() {
+    fn the_spread_of_all_workers_is_what_there_is_to_spread_over() {
         let hosts: Vec<String> = (0..60).map(|at| (at % 7).to_string()).collect();
         let places: Vec<(&str, &str)> =
             hosts.iter().enumerate().map(|(at, host)| (["a", "b", "", "d"][at / 15], host.as_str())).collect();
-        let members = members(&places);
+        let all = members(&places);
         for count in 0..=places.len() {
             let workers: Vec<u64> = (1..=count as u64).rev().collect();
             let distinct: BTreeSet<_> = places[..count].iter().collect();
             let expected = (count.div_ceil(15), distinct.len());
-            assert_eq!(members.spread(&workers), expected, "the first {count}");
+            assert_eq!(all.spread(&workers), expected, "the first {count}");
+            assert_eq!(members(&places[..count]).reach(), expected, "the first {count}");
         }
-        assert_eq!(members.spread(&[1, 1, 99]), (2, 2), "one that is not known is somewhere else");
+        assert_eq!(all.spread(&[1, 1, 99]), (2, 2), "one that is not known is somewhere else");
     }
 }

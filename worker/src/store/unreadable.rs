@@ -7,6 +7,7 @@ use super::index::Place;
 use super::quarantine::damaged_place;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::atomic::Ordering;
 use weir_proto::BlockId;
 
@@ -19,10 +20,13 @@ pub struct Unreadable {
 impl Unreadable {
     /// Whether that is news.
     fn add(&self, id: BlockId) -> bool {
-        let mut reported = self.reported.lock();
-        let is_news = !reported.contains_key(&id);
-        reported.entry(id).or_insert(false);
-        is_news
+        match self.reported.lock().entry(id) {
+            Entry::Vacant(entry) => {
+                entry.insert(false);
+                true
+            }
+            Entry::Occupied(_) => false,
+        }
     }
 
     pub fn holds(&self, id: BlockId) -> bool {
