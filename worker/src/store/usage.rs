@@ -19,6 +19,18 @@ pub struct Usage {
     pub block_count: u64,
 }
 
+/// Compaction may use this share of the reserve (2: half of it), since it gives back more than it takes. The rest is for
+/// what makes blocks dead: records of deletions, and the metaserver's folder where it lies on the same disk.
+const COPIES_RESERVE_SHARE: u64 = 2;
+
+/// What may still be written.
+pub struct Room {
+    /// By everyone.
+    pub above_reserve_bytes: u64,
+    /// By compaction.
+    pub for_copies_bytes: u64,
+}
+
 /// Counted since the start.
 #[derive(Default)]
 pub(crate) struct Counters {
@@ -115,10 +127,13 @@ impl Shared {
         self.disk.space(&self.layout.root).map_err(StoreError::io("measure", &self.layout.root))
     }
 
-    /// Bytes that may still be written, with or without touching the reserve.
-    pub fn room_bytes(&self, keep_reserve: bool) -> Result<u64, StoreError> {
-        let reserve = if keep_reserve { self.options.reserve_bytes } else { 0 };
-        Ok(self.space()?.available_bytes.saturating_sub(reserve))
+    /// Bytes that may still be written.
+    pub fn room(&self) -> Result<Room, StoreError> {
+        let (available_bytes, reserve_bytes) = (self.space()?.available_bytes, self.options.reserve_bytes);
+        Ok(Room {
+            above_reserve_bytes: available_bytes.saturating_sub(reserve_bytes),
+            for_copies_bytes: available_bytes.saturating_sub(reserve_bytes / COPIES_RESERVE_SHARE),
+        })
     }
 
     /// Refuses a new block that would touch the reserve, and any after a failure.

@@ -167,8 +167,8 @@ impl Work {
     /// disk. An error comes with those that it is about.
     #[allow(clippy::type_complexity)]
     fn write_some(&mut self, batch: &mut Vec<Append>) -> Result<Vec<(Append, Place)>, (Vec<Append>, StoreError)> {
-        let reserved = batch.iter().all(|append| append.moved_from.is_none());
-        let room = self.shared.fatal.check().and_then(|()| self.make_room(batch[0].record_bytes(), reserved));
+        let moves = batch.iter().any(|append| append.moved_from.is_some());
+        let room = self.shared.fatal.check().and_then(|()| self.make_room(batch[0].record_bytes(), moves));
         if let Err(error) = room {
             return Err((std::mem::take(batch), error));
         }
@@ -301,7 +301,7 @@ impl Work {
     }
 
     /// Sees to an open segment with room for a record, a new one if need be.
-    fn make_room(&mut self, record_bytes: u64, keep_reserve: bool) -> Result<(), StoreError> {
+    fn make_room(&mut self, record_bytes: u64, moves: bool) -> Result<(), StoreError> {
         let mut open = match self.open.take() {
             Some(open) if open.may_hold(record_bytes) => open,
             full => {
@@ -311,7 +311,7 @@ impl Work {
                 self.create(record_bytes)?
             }
         };
-        let grown = open.grow(&self.shared, record_bytes, keep_reserve);
+        let grown = open.grow(&self.shared, record_bytes, moves);
         self.open = Some(open);
         grown
     }

@@ -31,9 +31,9 @@ pub struct Compaction {
 }
 
 impl BlockStore {
-    /// Rewrites every sealed segment that has less live data than `compaction_live_percent`. The open one, if it is as
-    /// long as at the last call, gives back what it does not use, or is sealed and rewritten too. Blocks the thread, and
-    /// waits for the appender.
+    /// Rewrites every sealed segment that has less live data than `compaction_live_percent`, those without any first: on
+    /// a full disk they give back what the others need. The open one, if it is as long as at the last call, gives back
+    /// what it does not use, or is sealed and rewritten too. Blocks the thread, and waits for the appender.
     ///
     /// # Errors
     /// [`StoreError`] of the first segment that could not be rewritten; it stays as it is.
@@ -42,7 +42,9 @@ impl BlockStore {
         let live_percent = self.shared.options.compaction_live_percent;
         let mut done = Compaction::default();
         self.rest(&mut last).await;
-        for segment in self.shared.segments.all() {
+        let mut segments = self.shared.segments.all();
+        segments.sort_by_cached_key(|segment| segment.live_bytes.load(Ordering::Acquire) > 0);
+        for segment in segments {
             if self.closing.load(Ordering::Relaxed) {
                 break;
             }

@@ -50,20 +50,23 @@ impl Filling {
         self.position + record_bytes + record::FIXED_BYTES as u64
     }
 
-    /// Sees to space for a record that the segment may hold. The next fdatasync makes the length durable.
-    pub fn grow(&mut self, shared: &Shared, record_bytes: u64, keep_reserve: bool) -> Result<(), StoreError> {
+    /// Sees to space for a record that the segment may hold; `moves`: for a copy, which compaction makes. The next
+    /// fdatasync makes the length durable.
+    pub fn grow(&mut self, shared: &Shared, record_bytes: u64, moves: bool) -> Result<(), StoreError> {
         if self.end_with(record_bytes) <= self.allocated_bytes {
             return Ok(());
         }
         let has = self.allocated_bytes.max(self.position);
         let left = self.capacity_bytes - has;
         let least = (self.end_with(record_bytes) - has).max(GROWTH_MIN_BYTES.min(left));
-        // Compaction may use the reserve: it gives back more than it takes.
-        let room = shared.room_bytes(keep_reserve)?;
-        if room < least {
-            return Err(shared.no_space());
-        }
-        let allocated_bytes = has + left.min(room);
+        let room = shared.room()?;
+        let growth_bytes = match () {
+            () if least <= room.above_reserve_bytes => left.min(room.above_reserve_bytes),
+            // Others write there too: of the reserve nothing is taken ahead.
+            () if moves && least <= room.for_copies_bytes => least,
+            () => return Err(shared.no_space()),
+        };
+        let allocated_bytes = has + growth_bytes;
         let path = shared.layout.segment(self.segment.number);
         self.file.allocate(allocated_bytes).map_err(|error| match is_full(&error) {
             true => shared.no_space(),

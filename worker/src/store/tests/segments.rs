@@ -289,3 +289,41 @@ fn live_bytes_are_right_after_writes_deletes_compaction_and_starts() {
         assert_eq!(live, again);
     }
 }
+
+/// Segments 1 to 3, each full with 20 blocks of 50,000 bytes, on a disk with `available_bytes` left of which 4 MiB are the
+/// reserve. Of the first four blocks live, of the second none.
+fn mostly_dead_on_a_full_disk(disk: &SimulatedDisk, available_bytes: u64) -> BlockStore {
+    let options = StoreOptions { reserve_bytes: 4 << 20, ..options(Path::new("/data")) };
+    let store = BlockStore::open(options, Arc::new(disk.clone()), &Common::default()).unwrap();
+    for id in 1..=60 {
+        put(&store, id, 50_000);
+    }
+    assert_eq!(names(disk, "segment"), [1, 2, 3]);
+    store.delete(&(5..=40).map(BlockId).collect::<Vec<_>>());
+    disk.set_available(available_bytes);
+    store
+}
+
+#[test]
+fn compaction_takes_of_the_reserve_no_more_than_its_copies_need() {
+    let disk = SimulatedDisk::default();
+    let store = mostly_dead_on_a_full_disk(&disk, 4 << 20);
+    assert_eq!(compact(&store).unwrap().removed_segments, 2);
+    assert_eq!(names(&disk, "segment"), [3, 4]);
+    let (_, copies) = disk.files().into_iter().find(|(path, _)| path.ends_with("00000004.segment")).unwrap();
+    assert!(copies.len() < 4 * 51_000 + 2 * 64 * 1024, "{} bytes are taken", copies.len());
+    (1..=4).chain(41..=60).for_each(|id| assert_whole(&store, id, 50_000));
+}
+
+#[test]
+fn compaction_leaves_half_of_the_reserve_and_removes_what_is_dead_first() {
+    let disk = SimulatedDisk::default();
+    let store = mostly_dead_on_a_full_disk(&disk, (2 << 20) + 1000);
+    assert!(matches!(compact(&store), Err(StoreError::NoSpace { .. })));
+    let left = names(&disk, "segment");
+    assert!(left.contains(&1) && !left.contains(&2), "{left:?}");
+    (1..=4).chain(41..=60).for_each(|id| assert_whole(&store, id, 50_000));
+    disk.set_available(4 << 20);
+    assert_eq!(compact(&store).unwrap().removed_segments, 1);
+    (1..=4).chain(41..=60).for_each(|id| assert_whole(&store, id, 50_000));
+}
