@@ -58,6 +58,7 @@ pub(crate) fn block_file(bytes: &[u8]) {
         Verdict::Live(length) => assert!(length as usize == block.len() && cut_bytes == 0),
         Verdict::Remainder => assert!(cut_bytes > 0 || changed > 1),
         Verdict::Damaged(_) => assert!(cut_bytes > 0 || changed > 0),
+        Verdict::Unreadable(_, fault) => panic!("bytes in memory can be read: {fault}"),
         // Its version and the checksum over it.
         Verdict::Newer(_) => assert!(changed > 1),
     }

@@ -121,10 +121,7 @@ fn places(
             !found.deleted.contains(&entry.offset_bytes)
                 && !quarantined.records.contains(&(found.number, entry.offset_bytes))
         });
-        pairs.extend(live.map(|entry| {
-            let (offset_bytes, length_bytes) = (entry.offset_bytes, entry.length_bytes);
-            (entry.id, Place { segment: found.number, offset_bytes, length_bytes })
-        }));
+        pairs.extend(live.map(|entry| (entry.id, entry.place(found.number))));
     }
     // The latest copy of a block was verified last.
     pairs.sort_unstable_by_key(|&(id, place)| (id, std::cmp::Reverse(place)));
@@ -178,7 +175,16 @@ fn settle(
         }
         shared.set_aside(*id, place, fault);
     }
+    for (id, length_bytes, fault) in &files.unreadable {
+        shared.note_unreadable(*id, Place::file(*length_bytes), fault);
+    }
     for found in &segments.segments {
+        for entry in &found.unreadable {
+            shared.note_unreadable(entry.id, entry.place(found.number), "the start could not read it");
+        }
+        if found.has_gap {
+            shared.note_gap(found.number);
+        }
         // Damage to one record that was deleted concerns nobody.
         let is_deleted = |damage: &Damage| damage.length_bytes.is_some() && found.deleted.contains(&damage.from);
         let is_known = |damage: &Damage| quarantined.records.contains(&(found.number, damage.from));

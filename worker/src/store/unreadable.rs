@@ -60,6 +60,15 @@ impl Shared {
         }
     }
 
+    /// The disk failed to read a stretch of a segment at the start.
+    pub fn note_gap(&self, segment: u32) {
+        self.counters.damaged_blocks.fetch_add(1, Ordering::Relaxed);
+        tracing::error!(
+            segment,
+            "a part of a segment can't be read: it stays as it is, and a start that can read it will find its blocks"
+        );
+    }
+
     /// Another copy of a block has come: one here that can't be read is set aside for it.
     pub fn make_way(&self, id: BlockId) {
         if self.unreadable.holds(id)

@@ -1,6 +1,6 @@
 //! The bytes of a block file around the block's own.
 
-use crate::store::checksum::{Checksums, crc32c, page_count};
+use crate::store::checksum::{Checksums, PAGE_BYTES, crc32c, page_count};
 use weir_proto::BlockId;
 
 /// Where the block's bytes begin.
@@ -17,6 +17,13 @@ pub const VERSION: u32 = 1;
 /// The length of the whole file.
 pub fn file_bytes(length_bytes: u64) -> u64 {
     trailer_offset(length_bytes) + SUMMARY_BYTES as u64
+}
+
+/// The length of the block in a whole file of this length; `None`: no block's file has it.
+pub fn length_bytes(file_bytes: u64) -> Option<u64> {
+    let rest = file_bytes.checked_sub(DATA_OFFSET + SUMMARY_BYTES as u64)?;
+    let length_bytes = rest.checked_sub(rest.div_ceil(PAGE_BYTES + 4) * 4)?;
+    (self::file_bytes(length_bytes) == file_bytes).then_some(length_bytes)
 }
 
 /// Where the page checksums lie.
@@ -120,6 +127,17 @@ pub fn decode_page_crcs(bytes: &[u8]) -> Vec<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_length_of_a_block_follows_from_that_of_its_file() {
+        let around = |length_bytes: u64| length_bytes.saturating_sub(3)..length_bytes + 6;
+        for length in [0, PAGE_BYTES, 2 * PAGE_BYTES, 9 * PAGE_BYTES, 1 << 30].into_iter().flat_map(around) {
+            assert_eq!(length_bytes(file_bytes(length)), Some(length));
+        }
+        // Between the last file with one page and the first with two.
+        assert_eq!(length_bytes(file_bytes(PAGE_BYTES) + 1), None);
+        assert_eq!(length_bytes(DATA_OFFSET), None);
+    }
 
     #[test]
     fn a_summary_is_believed_only_as_it_was_written_and_for_its_own_block() {

@@ -2,7 +2,7 @@
 
 use super::format::{self, Found, HEADER_BYTES, SUMMARY_BYTES, Summary};
 use crate::store::checksum::crc32c;
-use crate::store::error::{StoreError, is_damage};
+use crate::store::error::{StoreError, is_damage, is_unreadable};
 use crate::store::layout::{Layout, block_file_id};
 use parking_lot::Mutex;
 use std::io;
@@ -19,6 +19,8 @@ const THREADS: usize = 8;
 pub struct Opened {
     /// Finished files, and their blocks' lengths.
     pub live: Vec<(BlockId, u32)>,
+    /// Of these: what the disk did not give, with what it said.
+    pub unreadable: Vec<(BlockId, u32, String)>,
     /// Finished once, and wrong now; with what was found.
     pub damaged: Vec<(BlockId, String)>,
     /// What was left of unacknowledged writes, and has been removed.
@@ -38,6 +40,7 @@ pub fn recover(disk: &dyn Disk, layout: &Layout) -> Result<Opened, StoreError> {
             let found = recover_shard(disk, &layout.files.join(shard))?;
             let mut opened = opened.lock();
             opened.live.extend(found.live);
+            opened.unreadable.extend(found.unreadable);
             opened.damaged.extend(found.damaged);
             opened.removed_count += found.removed_count;
         }
@@ -57,6 +60,10 @@ fn recover_shard(disk: &dyn Disk, shard: &Path) -> Result<Opened, StoreError> {
         };
         match look(disk, &path, id).map_err(StoreError::io("read", &path))? {
             Verdict::Live(length_bytes) => opened.live.push((id, length_bytes)),
+            Verdict::Unreadable(length_bytes, fault) => {
+                opened.live.push((id, length_bytes));
+                opened.unreadable.push((id, length_bytes, fault));
+            }
             Verdict::Damaged(fault) => opened.damaged.push((id, fault)),
             Verdict::Newer(version) => {
                 let (found, known) = (u64::from(version), u64::from(format::VERSION));
@@ -74,6 +81,8 @@ fn recover_shard(disk: &dyn Disk, shard: &Path) -> Result<Opened, StoreError> {
 #[derive(Debug, PartialEq, Eq)]
 pub enum Verdict {
     Live(u32),
+    /// The disk does not give what it has to say. It has the length of a finished file; a read will tell.
+    Unreadable(u32, String),
     Remainder,
     Damaged(String),
     /// A newer build wrote it, in this version of the format.
@@ -90,9 +99,13 @@ pub fn look(disk: &dyn Disk, path: &Path, id: BlockId) -> io::Result<Verdict> {
     let result = at(Some(format::SUMMARY_OFFSET))
         .and_then(|first| Ok((first, at(file_bytes.checked_sub(SUMMARY_BYTES as u64))?)))
         .and_then(|(first, second)| judge(&*file, file_bytes, first, second));
-    match result {
-        Err(error) if is_damage(&error) => Ok(Verdict::Damaged(error.to_string())),
-        result => result,
+    let length_bytes = format::length_bytes(file_bytes).and_then(|length_bytes| u32::try_from(length_bytes).ok());
+    match (result, length_bytes) {
+        (Err(error), Some(length_bytes)) if is_unreadable(&error) => {
+            Ok(Verdict::Unreadable(length_bytes, error.to_string()))
+        }
+        (Err(error), _) if is_damage(&error) => Ok(Verdict::Damaged(error.to_string())),
+        (result, _) => result,
     }
 }
 

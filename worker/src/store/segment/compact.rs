@@ -79,7 +79,7 @@ impl BlockStore {
         let mut copies = Vec::new();
         let mut bytes = 0;
         for entry in entries(shared, segment)? {
-            let place = place_of(segment.number, &entry);
+            let place = entry.place(segment.number);
             if shared.index.get(entry.id) != Some(place) {
                 continue;
             }
@@ -146,10 +146,6 @@ fn entries(shared: &Arc<Shared>, segment: &Segment) -> Result<Vec<Entry>, StoreE
         Some(Entry { id: damage.id?, offset_bytes: damage.from, length_bytes })
     });
     Ok(damaged.chain(scan.entries).collect())
-}
-
-fn place_of(segment: u32, entry: &Entry) -> Place {
-    Place { segment, offset_bytes: entry.offset_bytes, length_bytes: entry.length_bytes }
 }
 
 /// Removes a segment without live blocks. Its name goes for good before what says that its records are dead.

@@ -16,6 +16,7 @@ pub mod record;
 pub mod scan;
 
 use crate::store::error::StoreError;
+use crate::store::index::Place;
 use crate::store::{Shared, cache::Cache};
 use parking_lot::{Mutex, RwLock};
 use std::collections::BTreeMap;
@@ -36,6 +37,13 @@ pub struct Entry {
     pub length_bytes: u32,
 }
 
+impl Entry {
+    /// Where it lies when the segment has this number.
+    pub fn place(self, segment: u32) -> Place {
+        Place { segment, offset_bytes: self.offset_bytes, length_bytes: self.length_bytes }
+    }
+}
+
 /// What is known of a segment, besides its blocks' places.
 pub struct Segment {
     pub number: u32,
@@ -44,6 +52,8 @@ pub struct Segment {
     /// Records of blocks that the index points to.
     pub live_bytes: AtomicU64,
     pub sealed: AtomicBool,
+    /// The start could not read all of it. There may be more blocks in it than the index knows: it is not compacted.
+    pub has_gap: bool,
     /// Held while its file of deletions is written.
     pub deletions: Mutex<()>,
 }
@@ -55,6 +65,7 @@ impl Segment {
             length_bytes: length_bytes.into(),
             live_bytes: 0.into(),
             sealed: sealed.into(),
+            has_gap: false,
             deletions: Mutex::new(()),
         }
     }
@@ -62,7 +73,8 @@ impl Segment {
     /// Whether less than `live_percent` of it, or nothing, is alive.
     pub fn is_mostly_dead(&self, live_percent: u8) -> bool {
         let live = self.live_bytes.load(Ordering::Acquire);
-        live == 0 || live * 100 < self.length_bytes.load(Ordering::Acquire) * u64::from(live_percent)
+        let few = live * 100 < self.length_bytes.load(Ordering::Acquire) * u64::from(live_percent);
+        !self.has_gap && (live == 0 || few)
     }
 
     /// Whether it should be compacted though it is still being filled.

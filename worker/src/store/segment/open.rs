@@ -31,6 +31,10 @@ pub struct Found {
     /// Offsets of records that were deleted.
     pub deleted: HashSet<u32>,
     pub damage: Vec<Damage>,
+    /// See [`Scan::unreadable`].
+    pub unreadable: Vec<Entry>,
+    /// See [`Scan::has_gap`].
+    pub has_gap: bool,
 }
 
 /// The files of a segment that are there.
@@ -93,7 +97,8 @@ fn recover_one(
     let index = index_file::read(disk, &index_path, number).map_err(StoreError::io("read", &index_path))?;
     // Should the file be shorter than its index says, a read of what is missing finds that, and reports the block.
     if let Some((length_bytes, entries)) = index {
-        return Ok(Some(Found { number, length_bytes, sealed: true, entries, deleted, damage: Vec::new() }));
+        let (damage, unreadable, has_gap) = (Vec::new(), Vec::new(), false);
+        return Ok(Some(Found { number, length_bytes, sealed: true, entries, deleted, damage, unreadable, has_gap }));
     }
     opened.scanned_count += 1;
     // A segment with an index file of its own, though a wrong one, was complete.
@@ -102,24 +107,30 @@ fn recover_one(
     if let Some(version) = scan.newer_version {
         return Err(StoreError::Newer { path, found: version.into(), known: record::VERSION.into() });
     }
-    if complete && scan.end == 0 {
+    let Scan { entries, damage, unreadable, has_gap, end, .. } = scan;
+    if has_gap {
+        // It stays as it is, to be read anew by the next start: nothing is cut, nothing appended, no index written.
+        let sealed = true;
+        let found = Found { number, length_bytes: file_bytes, sealed, entries, deleted, damage, unreadable, has_gap };
+        return Ok(Some(found));
+    }
+    if complete && end == 0 {
         disk.remove_file(&path).map_err(StoreError::io("remove", &path))?;
         return Ok(None);
     }
-    let end = u64::from(scan.end);
-    let go_on = !complete && scan.damage.is_empty() && end + record::record_bytes(0) < options.segment_bytes;
+    let end = u64::from(end);
+    let go_on = !complete && damage.is_empty() && end + record::record_bytes(0) < options.segment_bytes;
     // What lies behind the end goes; the next append reserves space anew.
     file.set_len(end).and_then(|()| file.sync_data()).map_err(StoreError::io("cut", &path))?;
     if go_on {
         opened.open = Some((number, file));
     } else {
-        let written = index_file::write(disk, &index_path, number, end, &scan.entries);
+        let written = index_file::write(disk, &index_path, number, end, &entries);
         if let Err(error) = written.and_then(|()| disk.sync_dir(&layout.segments)) {
             tracing::warn!(segment = number, %error, "no index file could be written; the next start reads it whole too");
         }
     }
-    let Scan { entries, damage, .. } = scan;
-    Ok(Some(Found { number, length_bytes: end, sealed: !go_on, entries, deleted, damage }))
+    Ok(Some(Found { number, length_bytes: end, sealed: !go_on, entries, deleted, damage, unreadable, has_gap }))
 }
 
 impl Opened {
@@ -141,8 +152,9 @@ impl Opened {
 
     /// [`Segments`](super::Segments) as they were found.
     pub fn segments(&self) -> super::Segments {
-        super::Segments::new(
-            self.segments.iter().map(|found| Segment::new(found.number, found.length_bytes, found.sealed)),
-        )
+        super::Segments::new(self.segments.iter().map(|found| Segment {
+            has_gap: found.has_gap,
+            ..Segment::new(found.number, found.length_bytes, found.sealed)
+        }))
     }
 }

@@ -1,9 +1,11 @@
-//! Reading a segment without an index from its beginning: which records are there, what is torn, what is damaged.
+//! Reading a segment without an index from its beginning: which records are there, what is torn, what is damaged, and
+//! what the disk does not give for now.
 
 use super::record::{self, Header, Kind};
 use crate::store::checksum::wrong_page;
-use crate::store::error::is_damage;
+use crate::store::error::{is_damage, is_unreadable};
 use std::io;
+use std::ops::Range;
 use weir_proto::BlockId;
 use weir_service::disk::DiskFile;
 use weir_service::planted::{Fault, planted};
@@ -28,6 +30,11 @@ pub struct Scan {
     pub entries: Vec<super::Entry>,
     /// Before what was known to be durable: corruption.
     pub damage: Vec<Damage>,
+    /// Entries whose headers are right, and whose bytes the disk did not give.
+    pub unreadable: Vec<super::Entry>,
+    /// The disk did not give a stretch in which records may begin, also one that says what was durable: neither is the
+    /// end known, nor what is torn.
+    pub has_gap: bool,
     /// The version of a record that a newer build wrote.
     pub newer_version: Option<u16>,
     /// Where the records end: behind it lies nothing that was acknowledged.
@@ -36,13 +43,17 @@ pub struct Scan {
 
 enum Item {
     Record(Header),
+    /// A record whose bytes the disk did not give.
+    Unreadable(Header),
     Broken(Damage, /* blank */ bool),
+    /// No record, and the disk did not give all of it.
+    Gap,
 }
 
 /// Scans the first `length` bytes. `complete`: all of it was made durable (a later segment exists); else what no
 /// durable mark covers and is not valid is a torn tail, which was never acknowledged.
 pub fn scan(file: &dyn DiskFile, segment: u32, length: u64, complete: bool) -> io::Result<Scan> {
-    let mut window = Window { file, length, base: 0, bytes: Vec::new() };
+    let mut window = Window { file, length, base: 0, bytes: Vec::new(), holes: Vec::new() };
     let (mut items, mut newer_version) = (Vec::new(), None);
     let mut at = 0;
     while at + record::FIXED_BYTES as u64 <= length {
@@ -58,30 +69,38 @@ pub fn scan(file: &dyn DiskFile, segment: u32, length: u64, complete: bool) -> i
 
 fn judge(items: &[Item], complete: bool) -> Scan {
     let durable_bytes = items.iter().map(|item| match item {
-        Item::Record(header) => header.durable_bytes,
-        Item::Broken(..) => 0,
+        Item::Record(header) | Item::Unreadable(header) => header.durable_bytes,
+        Item::Broken(..) | Item::Gap => 0,
     });
     let durable_bytes = durable_bytes.filter(|_| !planted(Fault::DamageTakenForTail));
     let durable_bytes = if complete { u32::MAX } else { durable_bytes.max().unwrap_or(0) };
-    let mut scan = Scan::default();
+    let mut scan = Scan { has_gap: items.iter().any(|item| matches!(item, Item::Gap)), ..Scan::default() };
     for (index, item) in items.iter().enumerate() {
         match *item {
-            Item::Record(header) => {
+            Item::Record(header) | Item::Unreadable(header) => {
                 scan.end = header.offset_bytes + record::record_bytes(header.length_bytes) as u32;
                 if header.kind == Kind::Block {
                     let (offset_bytes, length_bytes) = (header.offset_bytes, header.length_bytes);
-                    scan.entries.push(super::Entry { id: header.id, offset_bytes, length_bytes });
+                    let entry = super::Entry { id: header.id, offset_bytes, length_bytes };
+                    scan.entries.push(entry);
+                    scan.unreadable.extend(matches!(item, Item::Unreadable(_)).then_some(entry));
                 }
             }
             Item::Broken(damage, blank) => {
                 let unused = blank && complete && index + 1 == items.len();
-                if unused || damage.from >= durable_bytes {
+                let is_tail = unused || damage.from >= durable_bytes;
+                if is_tail && scan.has_gap {
+                    // What lies in the gap may say that it was durable.
+                    continue;
+                }
+                if is_tail {
                     scan.end = damage.from;
                     break;
                 }
                 scan.end = damage.to;
                 scan.damage.push(damage);
             }
+            Item::Gap => {}
         }
     }
     scan
@@ -99,11 +118,17 @@ fn step(window: &mut Window<'_>, segment: u32, at: u64) -> io::Result<(Item, u64
         if wrong_page(&bytes[header_bytes..], &header.page_crcs(bytes)).is_none() {
             return Ok((Item::Record(header), next));
         }
+        if window.has_hole(at..next) {
+            return Ok((Item::Unreadable(header), next));
+        }
         let damage =
             Damage { from: at as u32, to: next as u32, id: Some(header.id), length_bytes: Some(header.length_bytes) };
         return Ok((Item::Broken(damage, false), next));
     }
     let (next, blank) = find_next(window, segment, at)?;
+    if window.has_hole(at..next) {
+        return Ok((Item::Gap, next));
+    }
     // The header is wrong, so its id may be; but where nothing else is known it is the best guess.
     let id = peeked.filter(|header| header.segment == segment && u64::from(header.offset_bytes) == at);
     let damage = Damage { from: at as u32, to: next as u32, id: id.map(|header| header.id), length_bytes: None };
@@ -164,6 +189,8 @@ struct Window<'a> {
     length: u64,
     base: u64,
     bytes: Vec<u8>,
+    /// What the disk did not give.
+    holes: Vec<Range<u64>>,
 }
 
 impl Window<'_> {
@@ -173,20 +200,28 @@ impl Window<'_> {
             let wanted = count.max(WINDOW_BYTES).min((self.length - offset) as usize);
             self.bytes.resize(wanted, 0);
             self.base = offset;
-            read_or_blank(self.file, &mut self.bytes, offset)?;
+            read_or_blank(self.file, &mut self.bytes, offset, &mut self.holes)?;
         }
         let start = (offset - self.base) as usize;
         Ok(&self.bytes[start..start + count])
     }
+
+    fn has_hole(&self, range: Range<u64>) -> bool {
+        self.holes.iter().any(|hole| hole.start < range.end && range.start < hole.end)
+    }
 }
 
-/// What the medium can't give reads as zeros, which are no record.
-fn read_or_blank(file: &dyn DiskFile, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+/// What the medium can't give reads as zeros, which are no record; what it does not give for now is a hole.
+fn read_or_blank(file: &dyn DiskFile, buffer: &mut [u8], offset: u64, holes: &mut Vec<Range<u64>>) -> io::Result<()> {
     match file.read_exact_at(buffer, offset) {
         Err(error) if is_damage(&error) => {
             for (index, sector) in buffer.chunks_mut(SECTOR_BYTES).enumerate() {
-                match file.read_exact_at(sector, offset + (index * SECTOR_BYTES) as u64) {
-                    Err(error) if is_damage(&error) => sector.fill(0),
+                let from = offset + (index * SECTOR_BYTES) as u64;
+                match file.read_exact_at(sector, from) {
+                    Err(error) if is_damage(&error) => {
+                        sector.fill(0);
+                        holes.extend(is_unreadable(&error).then_some(from..from + sector.len() as u64));
+                    }
                     result => result?,
                 }
             }

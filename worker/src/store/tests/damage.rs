@@ -362,33 +362,3 @@ fn a_block_file_and_a_segment_of_a_newer_build_are_refused_and_neither_set_aside
     assert_whole(&store, 1, LARGE);
     (2..5).for_each(|id| assert_whole(&store, id, 1000));
 }
-
-#[test]
-fn what_the_disk_fails_to_read_is_told_of_once_and_stays_until_it_is_read_again() {
-    for length in [100, LARGE] {
-        let disk = SimulatedDisk::default();
-        let store = open_test(&disk);
-        put(&store, 1, length);
-        disk.fail(Fault::broken(&[Kind::Read]));
-        for _ in 0..2 {
-            assert!(matches!(store.read(BlockId(1), 0..length), Err(StoreError::Unreadable { .. })));
-        }
-        store.scrub(BlockId(0)).step();
-        assert_eq!((store.counters().damaged_blocks, store.unreadable_unreported()), (1, vec![BlockId(1)]));
-        assert_eq!((ids(&store), store.damaged()), (vec![1], vec![]));
-        let again = store.write(BlockId(1), bytes_of(1, length));
-        assert!(matches!(again, Err(StoreError::Unreadable { .. })), "what can't be read is no copy: {again:?}");
-        store.reported(&[BlockId(1)]);
-        assert!(store.read(BlockId(1), 0..length).is_err() && store.unreadable_unreported().is_empty());
-
-        disk.heal();
-        assert_whole(&store, 1, length);
-        assert!(!disk.files().iter().any(|(path, _)| path.starts_with("/data/quarantine")));
-        store.scrub(BlockId(0)).step();
-        disk.fail(Fault::broken(&[Kind::Read]));
-        assert!(store.read(BlockId(1), 0..length).is_err());
-        assert_eq!(store.unreadable_unreported(), [BlockId(1)], "it was whole in between");
-        store.make_way(BlockId(1));
-        assert_eq!((ids(&store), store.damaged(), store.unreadable_unreported()), (vec![], vec![BlockId(1)], vec![]));
-    }
-}

@@ -4,6 +4,7 @@ mod damage;
 mod model;
 mod power_cut;
 mod segments;
+mod unreadable;
 mod writing;
 
 use super::{BlockStore, Common, Compaction, StoreError, StoreOptions};
