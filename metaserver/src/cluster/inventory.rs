@@ -164,10 +164,11 @@ mod tests {
         assert_eq!(report(&fixture, fixture.worker_id, &all).await, 2, "the session has moved past two");
         assert_eq!(report(&fixture, fixture.worker_id, &all).await, 0, "they are ordered to go already");
         fixture.namespace.close_session(fixture.session_id).await.unwrap();
-        assert_eq!(report(&fixture, fixture.worker_id, &all).await, 1, "the session is over");
+        assert_eq!(report(&fixture, fixture.worker_id, &all).await, 0, "a start would find the session alive");
+        fixture.cluster.sweep_sessions().await.unwrap();
+        assert_eq!(report(&fixture, fixture.worker_id, &all).await, 1, "the session is over for good");
         assert_eq!(fixture.obey().await, written);
         fixture.check(true).await;
-        fixture.cluster.sweep_sessions().await.unwrap();
         assert!(fixture.rows(Kind::Grant).await.is_empty());
         assert!(fixture.rows(Kind::Session).await.is_empty());
     }
@@ -185,8 +186,10 @@ mod tests {
         fixture.namespace.heartbeat(&heartbeat).unwrap();
         assert_eq!(report(&fixture, fixture.worker_id, &written).await, 0);
         fixture.namespace.close_session(fixture.session_id).await.unwrap();
+        fixture.namespace.clean_sessions().await.unwrap();
         assert_eq!(report(&fixture, fixture.worker_id, &written).await, 0);
         drop(ticket);
+        fixture.namespace.clean_sessions().await.unwrap();
         assert_eq!(report(&fixture, fixture.worker_id, &written).await, 2);
     }
 

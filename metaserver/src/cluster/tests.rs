@@ -477,6 +477,7 @@ async fn a_worker_that_is_silent_for_very_long_is_forgotten_when_nothing_needs_i
     assert!(machines.fixture.namespace.block(deleted).await.is_err(), "nobody is waited for to delete it");
     // The gateway that wrote them is past them: else they might be of a commit under way.
     machines.fixture.namespace.close_session(machines.fixture.session_id).await.unwrap();
+    machines.fixture.cluster.sweep_sessions().await.unwrap();
     machines.start(1).await;
     machines.pass(2_000).await;
     machines.settle().await;

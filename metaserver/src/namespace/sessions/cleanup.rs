@@ -26,6 +26,9 @@ impl Namespace {
             let mut transaction = Transaction::urgent();
             transaction.delete(session::key(session_id));
             self.commit(transaction).await?;
+            if let Some(session) = self.sessions.0.lock().ended.get_mut(&session_id) {
+                session.is_gone = true;
+            }
             self.delete_results(session_id, u64::MAX).await?;
             let grants: Vec<u64> = {
                 let state = self.sessions.0.lock();
@@ -109,7 +112,8 @@ mod tests {
     use crate::records::key::Kind;
     use crate::testing::{Fixture, inline};
     use std::pin::pin;
-    use weir_proto::v1::{CommitObjectRequest, RequestId};
+    use weir_proto::v1::content::Where;
+    use weir_proto::v1::{CommitObjectRequest, InventoryBatch, RequestId};
 
     #[tokio::test]
     async fn a_start_in_the_middle_of_the_end_of_a_session_carries_no_change_out_twice() {
@@ -143,5 +147,41 @@ mod tests {
             broken_off += 1;
         }
         assert!(broken_off > 2, "it was broken off {broken_off} times");
+    }
+
+    #[tokio::test]
+    async fn a_start_in_the_middle_of_the_end_of_a_session_finds_none_of_its_blocks_condemned_before() {
+        let mut taken = 0;
+        for polls in 0.. {
+            let fixture = Fixture::new().await;
+            fixture.bucket("photos").await;
+            let put = fixture.put("photos", "cat", fixture.blocks(1, &[5]));
+            let Some(Where::Extents(extents)) = put.content.as_ref().and_then(|content| content.r#where.as_ref())
+            else {
+                panic!("its content is in blocks");
+            };
+            let block_ids = extents.extents.iter().map(|written| written.extent.unwrap().block_id).collect();
+            fixture.namespace.sessions.end(|id, _| id == fixture.session_id);
+            let mut has_ended = false;
+            {
+                let mut cleaning = pin!(fixture.namespace.clean_sessions());
+                for _ in 0..polls {
+                    has_ended = has_ended || futures::poll!(cleaning.as_mut()).is_ready();
+                }
+            }
+            // A worker has the block already, and tells of it.
+            let batch = InventoryBatch { worker_id: fixture.worker_id, block_ids, ..Default::default() };
+            fixture.cluster.take_inventory(&batch).await.unwrap();
+            let again = Fixture::over_running(&fixture).await;
+            match again.namespace.commit_object(put).await {
+                Ok(_) => taken += 1,
+                Err(Error::SessionOver { .. }) => {}
+                Err(error) => panic!("after {polls} polls: {error}"),
+            }
+            if has_ended {
+                break;
+            }
+        }
+        assert!(taken > 0);
     }
 }

@@ -60,6 +60,8 @@ struct Session {
     abandoned: BTreeSet<u64>,
     /// Blocks of the commits under way, by ticket.
     commits: BTreeMap<u64, Vec<u64>>,
+    /// Its record is deleted: no start finds it alive. Before, nothing may be done that a live one would notice.
+    is_gone: bool,
 }
 
 impl Session {
@@ -118,7 +120,7 @@ impl Sessions {
         for session_id in with_results(store).await? {
             if !state.live.contains_key(&session_id) {
                 // Its end was cut off: what is left of it goes.
-                state.ended.insert(session_id, Session::default());
+                state.ended.insert(session_id, Session { is_gone: true, ..Session::default() });
             }
         }
         Ok(Self(Mutex::new(state)))
@@ -168,7 +170,7 @@ impl Sessions {
         Ok(block_ids.iter().copied().filter(|block_id| !in_commits.contains(block_id)).collect())
     }
 
-    /// Whether a block without a record will never get one: its session is over or has moved past it.
+    /// Whether a block without a record will never get one: its session is over for good or has moved past it.
     pub(crate) fn is_left_behind(&self, block_id: u64) -> bool {
         let state = self.0.lock();
         let Some(session_id) = state.session_of(block_id) else { return true };
@@ -177,7 +179,7 @@ impl Sessions {
         }
         match (state.live.get(&session_id), state.ended.get(&session_id)) {
             (Some(session), _) => block_id < session.floor(),
-            (None, Some(session)) => session.commits.is_empty(),
+            (None, Some(session)) => session.is_gone && session.commits.is_empty(),
             (None, None) => true,
         }
     }
