@@ -115,6 +115,18 @@ mod tests {
     use weir_proto::v1::content::Where;
     use weir_proto::v1::{CommitObjectRequest, InventoryBatch, RequestId};
 
+    /// Ends the fixture's session, and breaks off the cleaning after so many polls. Whether it was done before.
+    async fn end_broken_off(fixture: &Fixture, polls: usize) -> bool {
+        fixture.namespace.sessions.end(|id, _| id == fixture.session_id);
+        let mut cleaning = pin!(fixture.namespace.clean_sessions());
+        for _ in 0..polls {
+            if futures::poll!(cleaning.as_mut()).is_ready() {
+                return true;
+            }
+        }
+        false
+    }
+
     #[tokio::test]
     async fn a_start_in_the_middle_of_the_end_of_a_session_carries_no_change_out_twice() {
         let mut broken_off = 0;
@@ -124,14 +136,7 @@ mod tests {
             let request_id = Some(RequestId { session_id: fixture.session_id, sequence: 7 });
             let put = CommitObjectRequest { request_id, ..fixture.put("photos", "cat", inline("miau")) };
             let first = fixture.namespace.commit_object(put.clone()).await.unwrap();
-            fixture.namespace.sessions.end(|id, _| id == fixture.session_id);
-            let mut has_ended = false;
-            {
-                let mut cleaning = pin!(fixture.namespace.clean_sessions());
-                for _ in 0..polls {
-                    has_ended = has_ended || futures::poll!(cleaning.as_mut()).is_ready();
-                }
-            }
+            let has_ended = end_broken_off(&fixture, polls).await;
             let again = Fixture::over_running(&fixture).await;
             match again.namespace.commit_object(put).await {
                 Ok(answer) => assert_eq!(answer, first, "after {polls} polls"),
@@ -161,14 +166,7 @@ mod tests {
                 panic!("its content is in blocks");
             };
             let block_ids = extents.extents.iter().map(|written| written.extent.unwrap().block_id).collect();
-            fixture.namespace.sessions.end(|id, _| id == fixture.session_id);
-            let mut has_ended = false;
-            {
-                let mut cleaning = pin!(fixture.namespace.clean_sessions());
-                for _ in 0..polls {
-                    has_ended = has_ended || futures::poll!(cleaning.as_mut()).is_ready();
-                }
-            }
+            let has_ended = end_broken_off(&fixture, polls).await;
             // A worker has the block already, and tells of it.
             let batch = InventoryBatch { worker_id: fixture.worker_id, block_ids, ..Default::default() };
             fixture.cluster.take_inventory(&batch).await.unwrap();

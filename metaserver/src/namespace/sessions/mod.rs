@@ -60,7 +60,7 @@ struct Session {
     abandoned: BTreeSet<u64>,
     /// Blocks of the commits under way, by ticket.
     commits: BTreeMap<u64, Vec<u64>>,
-    /// Its record is deleted: no start finds it alive. Before, nothing may be done that a live one would notice.
+    /// Its record is deleted: no start finds it alive. Before, none of its blocks may be condemned.
     is_gone: bool,
 }
 

@@ -48,7 +48,8 @@ impl BlockStore {
             if self.closing.load(Ordering::Relaxed) {
                 break;
             }
-            if segment.sealed.load(Ordering::Acquire) && segment.is_mostly_dead(live_percent) {
+            let may_go = segment.sealed.load(Ordering::Acquire) && !segment.has_gap;
+            if may_go && segment.is_mostly_dead(live_percent) {
                 self.compact_one(&segment, &mut done).await?;
             }
         }

@@ -73,8 +73,7 @@ impl Segment {
     /// Whether less than `live_percent` of it, or nothing, is alive.
     pub fn is_mostly_dead(&self, live_percent: u8) -> bool {
         let live = self.live_bytes.load(Ordering::Acquire);
-        let few = live * 100 < self.length_bytes.load(Ordering::Acquire) * u64::from(live_percent);
-        !self.has_gap && (live == 0 || few)
+        live == 0 || live * 100 < self.length_bytes.load(Ordering::Acquire) * u64::from(live_percent)
     }
 
     /// Whether it should be compacted though it is still being filled.

@@ -23,6 +23,7 @@ pub struct Opened {
 }
 
 /// One segment.
+#[derive(Default)]
 pub struct Found {
     pub number: u32,
     pub length_bytes: u64,
@@ -97,8 +98,7 @@ fn recover_one(
     let index = index_file::read(disk, &index_path, number).map_err(StoreError::io("read", &index_path))?;
     // Should the file be shorter than its index says, a read of what is missing finds that, and reports the block.
     if let Some((length_bytes, entries)) = index {
-        let (damage, unreadable, has_gap) = (Vec::new(), Vec::new(), false);
-        return Ok(Some(Found { number, length_bytes, sealed: true, entries, deleted, damage, unreadable, has_gap }));
+        return Ok(Some(Found { number, length_bytes, sealed: true, entries, deleted, ..Found::default() }));
     }
     opened.scanned_count += 1;
     // A segment with an index file of its own, though a wrong one, was complete.

@@ -8,16 +8,6 @@ use std::path::PathBuf;
 const LARGE: u64 = SMALL_MAX + 100;
 const SEGMENT: &str = "/data/segments/00000001.segment";
 
-fn content(disk: &SimulatedDisk, path: &Path) -> Vec<u8> {
-    disk.files().into_iter().find(|(name, _)| name == path).unwrap().1
-}
-
-fn flip(disk: &SimulatedDisk, path: &Path, at: usize) {
-    let mut bytes = content(disk, path);
-    bytes[at] ^= 0x10;
-    disk.put(path, bytes);
-}
-
 fn block_path(disk: &SimulatedDisk) -> PathBuf {
     let files = disk.files();
     files.into_iter().map(|(path, _)| path).find(|path| path.starts_with("/data/files")).unwrap()
@@ -38,7 +28,7 @@ fn assert_set_aside(disk: &SimulatedDisk, store: BlockStore, id: u64, length: u6
     assert_eq!(store.damaged_unreported(), [BlockId(id)], "a start reports it again");
     store.reported(&[BlockId(id)]);
     assert_eq!(store.damaged_unreported(), []);
-    assert!(disk.files().iter().any(|(path, _)| path.starts_with("/data/quarantine")));
+    assert!(in_quarantine(disk));
     put(&store, id, length);
     assert_whole(&store, id, length);
     drop(store);
@@ -194,7 +184,7 @@ fn a_flipped_byte_in_an_unsealed_segment_is_reported_by_the_start_which_goes_on(
             let store = open_test(&disk);
             assert_whole(&store, 9, 1234);
             assert!(!ids(&store).contains(&(index as u64 + 1)));
-            assert!(disk.files().iter().any(|(path, _)| path.starts_with("/data/quarantine")));
+            assert!(in_quarantine(&disk));
         }
         start += record;
     }
@@ -301,7 +291,7 @@ fn scrubbing_finds_a_flipped_byte_that_nobody_read() {
     assert_eq!(scrub(0).checked_blocks, 29);
     store.delete(&[BlockId(5), BlockId(31)]);
     assert_eq!(store.damaged_unreported(), []);
-    assert!(!disk.files().iter().any(|(path, _)| path.starts_with("/data/quarantine")));
+    assert!(!in_quarantine(&disk));
 }
 
 #[test]

@@ -32,7 +32,12 @@ pub fn options(data: &Path) -> StoreOptions {
 }
 
 pub fn open_test(disk: &SimulatedDisk) -> BlockStore {
-    BlockStore::open(options(Path::new("/data")), Arc::new(disk.clone()), &Common::default()).unwrap()
+    open_with_reserve(disk, 0)
+}
+
+pub fn open_with_reserve(disk: &SimulatedDisk, reserve_bytes: u64) -> BlockStore {
+    let options = StoreOptions { reserve_bytes, ..options(Path::new("/data")) };
+    BlockStore::open(options, Arc::new(disk.clone()), &Common::default()).unwrap()
 }
 
 pub fn open_at(data: &Path) -> BlockStore {
@@ -87,4 +92,18 @@ pub fn files_under(path: &Path) -> Vec<std::path::PathBuf> {
         if path.is_dir() { found.extend(files_under(&path)) } else { found.push(path) }
     }
     found
+}
+
+pub fn content(disk: &SimulatedDisk, path: &Path) -> Vec<u8> {
+    disk.files().into_iter().find(|(name, _)| name == path).unwrap().1
+}
+
+pub fn flip(disk: &SimulatedDisk, path: &Path, at: usize) {
+    let mut bytes = content(disk, path);
+    bytes[at] ^= 0x10;
+    disk.put(path, bytes);
+}
+
+pub fn in_quarantine(disk: &SimulatedDisk) -> bool {
+    disk.files().iter().any(|(path, _)| path.starts_with("/data/quarantine"))
 }

@@ -54,7 +54,7 @@ fn a_wrong_or_missing_index_file_is_made_anew() {
     assert_eq!(store.delete(&[BlockId(3)]), [BlockId(3)]);
     drop(store);
     let path = Path::new("/data/segments/00000001.index");
-    let right = disk.files().into_iter().find(|(name, _)| name == path).unwrap().1;
+    let right = content(&disk, path);
     for at in [0, 9, 33, right.len() - 1] {
         let mut wrong = right.clone();
         wrong[at] ^= 1;
@@ -62,7 +62,7 @@ fn a_wrong_or_missing_index_file_is_made_anew() {
         let store = open_test(&disk);
         assert_eq!(ids(&store).len(), 59);
         assert_eq!(store.counters().damaged_blocks, 0);
-        let healed = disk.files().into_iter().find(|(name, _)| name == path).unwrap().1;
+        let healed = content(&disk, path);
         assert!(healed == right, "byte {at}");
     }
     disk.remove_file(path).unwrap();
@@ -80,7 +80,7 @@ fn blocks_of_a_sealed_segment_that_was_cut_short_are_reported_not_forgotten() {
     }
     drop(store);
     let path = Path::new("/data/segments/00000001.segment");
-    let bytes = disk.files().into_iter().find(|(name, _)| name == path).unwrap().1;
+    let bytes = content(&disk, path);
     disk.put(path, &bytes[..120_000]);
     let store = open_test(&disk);
     assert_eq!(ids(&store).len(), 60);
@@ -293,8 +293,7 @@ fn live_bytes_are_right_after_writes_deletes_compaction_and_starts() {
 /// Segments 1 to 3, each full with 20 blocks of 50,000 bytes, on a disk with `available_bytes` left of which 4 MiB are the
 /// reserve. Of the first four blocks live, of the second none.
 fn mostly_dead_on_a_full_disk(disk: &SimulatedDisk, available_bytes: u64) -> BlockStore {
-    let options = StoreOptions { reserve_bytes: 4 << 20, ..options(Path::new("/data")) };
-    let store = BlockStore::open(options, Arc::new(disk.clone()), &Common::default()).unwrap();
+    let store = open_with_reserve(disk, 4 << 20);
     for id in 1..=60 {
         put(&store, id, 50_000);
     }
@@ -310,7 +309,7 @@ fn compaction_takes_of_the_reserve_no_more_than_its_copies_need() {
     let store = mostly_dead_on_a_full_disk(&disk, 4 << 20);
     assert_eq!(compact(&store).unwrap().removed_segments, 2);
     assert_eq!(names(&disk, "segment"), [3, 4]);
-    let (_, copies) = disk.files().into_iter().find(|(path, _)| path.ends_with("00000004.segment")).unwrap();
+    let copies = content(&disk, Path::new("/data/segments/00000004.segment"));
     assert!(copies.len() < 4 * 51_000 + 2 * 64 * 1024, "{} bytes are taken", copies.len());
     (1..=4).chain(41..=60).for_each(|id| assert_whole(&store, id, 50_000));
 }

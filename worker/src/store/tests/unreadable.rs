@@ -3,10 +3,6 @@
 use super::*;
 use crate::store::segment::record;
 
-fn in_quarantine(disk: &SimulatedDisk) -> bool {
-    disk.files().iter().any(|(path, _)| path.starts_with("/data/quarantine"))
-}
-
 #[test]
 fn what_the_disk_fails_to_read_is_told_of_once_and_stays_until_it_is_read_again() {
     for length in [100, SMALL_MAX + 100] {
@@ -114,10 +110,7 @@ fn a_sector_of_an_unsealed_segment_that_a_start_can_not_read_costs_none_of_its_b
 #[test]
 fn what_looks_like_a_torn_tail_is_left_when_what_was_durable_can_not_be_read() {
     let disk = after_a_power_cut();
-    let path = Path::new("/data/segments/00000001.segment");
-    let mut bytes = disk.files().into_iter().find(|(name, _)| name == path).unwrap().1;
-    bytes[500] ^= 1;
-    disk.put(path, bytes);
+    flip(&disk, Path::new("/data/segments/00000001.segment"), 500);
     fail_sector(&disk, 2 * record::record_bytes(20_000) / 4096);
     let store = open_test(&disk);
     assert_eq!(ids(&store), [2, 9]);

@@ -174,9 +174,7 @@ fn a_block_that_ends_earlier_than_announced_takes_and_has_only_what_came() {
 #[test]
 fn a_full_disk_takes_no_blocks_but_gives_and_deletes_them() {
     let disk = SimulatedDisk::default();
-    let mut options = options(Path::new("/data"));
-    options.reserve_bytes = 1 << 20;
-    let store = BlockStore::open(options, Arc::new(disk.clone()), &Common::default()).unwrap();
+    let store = open_with_reserve(&disk, 1 << 20);
     put(&store, 1, 1000);
     put(&store, 2, SMALL_MAX + 1);
     disk.set_available((1 << 20) - 1);
@@ -217,9 +215,7 @@ fn a_disk_that_is_full_to_the_last_byte_can_be_started_on_and_written_to_when_th
 #[test]
 fn a_block_is_admitted_when_its_whole_length_fits_above_the_reserve() {
     let disk = SimulatedDisk::default();
-    let mut options = options(Path::new("/data"));
-    options.reserve_bytes = 1 << 20;
-    let store = BlockStore::open(options, Arc::new(disk.clone()), &Common::default()).unwrap();
+    let store = open_with_reserve(&disk, 1 << 20);
     disk.set_available((1 << 20) + 2 * SMALL_MAX);
     assert!(matches!(store.write(BlockId(1), bytes_of(1, 3 * SMALL_MAX)), Err(StoreError::NoSpace { .. })));
     put(&store, 2, SMALL_MAX + 1);
