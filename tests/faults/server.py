@@ -43,28 +43,41 @@ def binary():
     return os.path.join(target, "release", "weir")
 
 
-def free_ports(count):
-    """Ports that nobody listens on now, below those that the system gives to clients: a member that is down for a
-    moment finds its own free again."""
-    found, port = [], 10_000 + secrets.randbelow(18_000)
-    while len(found) < count:
-        port += 1
-        with socket.socket() as listener:
+class Ports:
+    """Ports that nobody has, below those that the system gives to clients: a member that is down for a moment finds its
+    own free again. Each is held until the process ends, by a socket that does not listen: a member may listen there, and
+    no other run that looks for a port takes it."""
+
+    FIRST, COUNT = 10_000, 18_000
+    _held = []
+
+    def __init__(self):
+        self._next = secrets.randbelow(self.COUNT)
+
+    def take(self):
+        for _ in range(self.COUNT):
+            port = self.FIRST + self._next
+            self._next = (self._next + 1) % self.COUNT
+            holder = socket.socket()
             try:
-                listener.bind(("127.0.0.1", port))
+                holder.bind(("127.0.0.1", port))
             except OSError:
+                holder.close()
                 continue
-        found.append(port)
-    return found
+            # Only now: with it, two holders could have the same.
+            holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            self._held.append(holder)
+            return port
+        raise RuntimeError(f"no port is free from {self.FIRST} on")
 
 
 class Member:
     """One process and all that is needed to start it again. `data` is its folder, None for a gateway."""
 
-    def __init__(self, role, number, data, log, environment, wrapper=()):
+    def __init__(self, role, number, data, log, ports, environment, wrapper=()):
         self.role, self.data, self.log, self.environment, self.wrapper = role, data, log, environment, list(wrapper)
         self.name = role if role == "standalone" else f"{role}-{number}"
-        self.port, self.admin_port = free_ports(2)
+        self.port, self.admin_port = ports.take(), ports.take()
         self.process = None
 
     def spawn(self, weir, metaserver_port):
@@ -81,7 +94,7 @@ class Member:
     def is_ready(self):
         """Whether it says so; raises RuntimeError when it has ended."""
         if self.process.poll() is not None:
-            raise RuntimeError(f"{self.name} ended with {self.process.returncode}")
+            raise RuntimeError(f"{self.name} ended with {self.process.returncode}: {self.last_words()}")
         connection = http.client.HTTPConnection("127.0.0.1", self.admin_port, timeout=5)
         try:
             connection.request("GET", "/readyz")
@@ -90,6 +103,11 @@ class Member:
             return False
         finally:
             connection.close()
+
+    def last_words(self):
+        """The end of its log."""
+        with open(self.log, encoding="utf-8", errors="replace") as log:
+            return " / ".join(log.read().splitlines()[-3:])
 
     def stop(self):
         self.process.send_signal(signal.SIGSTOP)
@@ -129,13 +147,13 @@ class Store:
         counts = {"metaserver": 1, "worker": workers, "gateway": GATEWAYS}
         if role == "standalone":
             counts = {"standalone": 1}
-        members = []
+        members, ports = [], Ports()
         for kind, count in counts.items():
             for number in range(1, count + 1):
                 name = kind if kind == "standalone" else f"{kind}-{number}"
                 data = None if kind == "gateway" else data_of(name)
                 log = os.path.join(folder, f"{name}.log")
-                members.append(Member(kind, number, data, log, environment, wrapper_of(name)))
+                members.append(Member(kind, number, data, log, ports, environment, wrapper_of(name)))
         return Store(members, folder, weir, secret)
 
     def of_role(self, role):
