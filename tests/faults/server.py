@@ -160,12 +160,16 @@ class Store:
         return [member for member in self.members if role in (member.role, "all")]
 
     @property
+    def fronts(self):
+        """Those that serve S3."""
+        return [member for member in self.members if member.role in ("standalone", "gateway")]
+
+    @property
     def ports(self):
-        """Where S3 is served."""
-        return [member.port for member in self.members if member.role in ("standalone", "gateway")]
+        return [member.port for member in self.fronts]
 
     def start(self, members=None, limit_seconds=30):
-        """Starts them, and returns after how many seconds all of them were ready and S3 was answered everywhere."""
+        """Starts them, and returns after how many seconds all of them were ready and S3 was answered by all that run."""
         members = self.members if members is None else members
         began = time.monotonic()
         metaserver = next((member.port for member in self.members if member.role == "metaserver"), None)
@@ -174,8 +178,9 @@ class Store:
         try:
             for member in members:
                 self._wait(began + limit_seconds, member.is_ready, f"{member.name} is not ready")
-            for port in self.ports:
-                self._wait(began + limit_seconds, lambda: self._serves(port), "S3 is not answered")
+            for member in self.fronts:
+                if member.is_alive():
+                    self._wait(began + limit_seconds, lambda: self._serves(member.port), "S3 is not answered")
             if any(member.role in ("metaserver", "worker") for member in members):
                 self._wait(began + limit_seconds, self._knows_workers, "a worker is not known to the metaserver")
         except BaseException:
