@@ -185,8 +185,7 @@ impl Fixture {
         let mut extents = self.extents(&[5]);
         (extents[0].worker_ids, extents[0].replication) = (worker_ids.to_vec(), replication);
         let block_id = extents[0].extent.unwrap().block_id;
-        let content = content(1, 5, Where::Extents(v1::Extents { extents }));
-        self.namespace.commit_object(self.put(bucket, key, content)).await.unwrap();
+        self.namespace.commit_object(self.put(bucket, key, in_blocks(1, extents))).await.unwrap();
         block_id
     }
 
@@ -201,8 +200,7 @@ impl Fixture {
             shard_crc32c: shard_crc32c.to_vec(),
         });
         let block_id = extents[0].extent.unwrap().block_id;
-        let content = content(1, CODED_BYTES, Where::Extents(v1::Extents { extents }));
-        self.namespace.commit_object(self.put(bucket, key, content)).await.unwrap();
+        self.namespace.commit_object(self.put(bucket, key, in_blocks(1, extents))).await.unwrap();
         block_id
     }
 
@@ -229,7 +227,7 @@ impl Fixture {
 
     /// Content in new blocks, with the digests of `seed`.
     pub fn blocks(&self, seed: u64, lengths: &[u64]) -> v1::Content {
-        content(seed, lengths.iter().sum(), Where::Extents(v1::Extents { extents: self.extents(lengths) }))
+        in_blocks(seed, self.extents(lengths))
     }
 
     pub fn put(&self, bucket: &str, key: impl AsRef<[u8]>, content: v1::Content) -> v1::CommitObjectRequest {
@@ -490,6 +488,12 @@ pub fn content(seed: u64, size_bytes: u64, place: Where) -> v1::Content {
         }),
         r#where: Some(place),
     }
+}
+
+/// Content in these extents, with the digests of `seed`.
+pub fn in_blocks(seed: u64, extents: Vec<v1::WrittenExtent>) -> v1::Content {
+    let size_bytes = extents.iter().filter_map(|written| written.extent).map(|extent| extent.length_bytes).sum();
+    content(seed, size_bytes, Where::Extents(v1::Extents { extents }))
 }
 
 pub fn inline(data: impl Into<Bytes>) -> v1::Content {

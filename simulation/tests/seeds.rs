@@ -32,7 +32,10 @@ const SEEDS: &[(u64, &str)] = &[
     ),
     (
         45990,
-        "a PUT was answered 400: its blocks had been condemned with a session that was over, and the metaserver stopped          before that was on disk, so that the session lived on without them:          a_start_in_the_middle_of_the_end_of_a_session_finds_none_of_its_blocks_condemned_before, the same file",
+        "a PUT was answered 400: its blocks had been condemned with a session that was over, and the metaserver \
+         stopped before that was on disk, so that the session lived on without them: \
+         a_start_in_the_middle_of_the_end_of_a_session_finds_none_of_its_blocks_condemned_before, the same \
+         file",
     ),
 ];
 

@@ -14,6 +14,8 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 # What may be killed, cut off or filled. "all" is all processes at one moment.
 ROLES = ["standalone", "metaserver", "worker", "gateway", "all"]
 WORKERS, GATEWAYS = 3, 2
+FIRST_PORT, PORT_COUNT = 10_000, 18_000
+HELD_PORTS = []
 
 # Small files, so that a short run sees segments seal, checkpoints and compaction, and fits a small image; and short
 # times, so that it sees workers lost and sessions end.
@@ -43,41 +45,33 @@ def binary():
     return os.path.join(target, "release", "weir")
 
 
-class Ports:
-    """Ports that nobody has, below those that the system gives to clients: a member that is down for a moment finds its
-    own free again. Each is held until the process ends, by a socket that does not listen: a member may listen there, and
-    no other run that looks for a port takes it."""
-
-    FIRST, COUNT = 10_000, 18_000
-    _held = []
-
-    def __init__(self):
-        self._next = secrets.randbelow(self.COUNT)
-
-    def take(self):
-        for _ in range(self.COUNT):
-            port = self.FIRST + self._next
-            self._next = (self._next + 1) % self.COUNT
-            holder = socket.socket()
-            try:
-                holder.bind(("127.0.0.1", port))
-            except OSError:
-                holder.close()
-                continue
-            # Only now: with it, two holders could have the same.
-            holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            self._held.append(holder)
-            return port
-        raise RuntimeError(f"no port is free from {self.FIRST} on")
+def hold_port():
+    """A port that nobody has, below those that the system gives to clients: a member that is down for a moment finds its
+    own free again. It is held until this process ends, by a socket that does not listen: a member may listen there, and
+    nobody else who looks for a port takes it."""
+    start = secrets.randbelow(PORT_COUNT)
+    for step in range(PORT_COUNT):
+        port = FIRST_PORT + (start + step) % PORT_COUNT
+        holder = socket.socket()
+        try:
+            holder.bind(("127.0.0.1", port))
+        except OSError:
+            holder.close()
+            continue
+        # Only now: with it, two holders could have the same.
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        HELD_PORTS.append(holder)
+        return port
+    raise RuntimeError(f"no port is free from {FIRST_PORT} on")
 
 
 class Member:
     """One process and all that is needed to start it again. `data` is its folder, None for a gateway."""
 
-    def __init__(self, role, number, data, log, ports, environment, wrapper=()):
+    def __init__(self, role, number, data, log, environment, wrapper=()):
         self.role, self.data, self.log, self.environment, self.wrapper = role, data, log, environment, list(wrapper)
         self.name = role if role == "standalone" else f"{role}-{number}"
-        self.port, self.admin_port = ports.take(), ports.take()
+        self.port, self.admin_port = hold_port(), hold_port()
         self.process = None
 
     def spawn(self, weir, metaserver_port):
@@ -147,13 +141,13 @@ class Store:
         counts = {"metaserver": 1, "worker": workers, "gateway": GATEWAYS}
         if role == "standalone":
             counts = {"standalone": 1}
-        members, ports = [], Ports()
+        members = []
         for kind, count in counts.items():
             for number in range(1, count + 1):
                 name = kind if kind == "standalone" else f"{kind}-{number}"
                 data = None if kind == "gateway" else data_of(name)
                 log = os.path.join(folder, f"{name}.log")
-                members.append(Member(kind, number, data, log, ports, environment, wrapper_of(name)))
+                members.append(Member(kind, number, data, log, environment, wrapper_of(name)))
         return Store(members, folder, weir, secret)
 
     def of_role(self, role):
@@ -169,7 +163,7 @@ class Store:
         return [member.port for member in self.fronts]
 
     def start(self, members=None, limit_seconds=30):
-        """Starts them, and returns after how many seconds all of them were ready and S3 was answered by all that run."""
+        """Starts them. Returns after how many seconds they were ready, and all that were ever started answered S3."""
         members = self.members if members is None else members
         began = time.monotonic()
         metaserver = next((member.port for member in self.members if member.role == "metaserver"), None)
@@ -179,7 +173,7 @@ class Store:
             for member in members:
                 self._wait(began + limit_seconds, member.is_ready, f"{member.name} is not ready")
             for member in self.fronts:
-                if member.is_alive():
+                if member.process:
                     self._wait(began + limit_seconds, lambda: self._serves(member.port), "S3 is not answered")
             if any(member.role in ("metaserver", "worker") for member in members):
                 self._wait(began + limit_seconds, self._knows_workers, "a worker is not known to the metaserver")

@@ -372,8 +372,7 @@ async fn workers_that_differ_too_much_are_evened_out_unasked() {
         (extent.worker_ids, extent.replication) = (vec![machines.id(0)], 1);
         machines.machines[0].blocks.insert(extent.extent.unwrap().block_id);
     }
-    let place = weir_proto::v1::content::Where::Extents(weir_proto::v1::Extents { extents });
-    let content = crate::testing::content(1, count * BLOCK_BYTES, place);
+    let content = crate::testing::in_blocks(1, extents);
     machines.fixture.namespace.commit_object(machines.fixture.put("photos", "cat", content)).await.unwrap();
     machines.settle().await;
     assert_eq!(machines.block_counts(), [count as usize, 0], "ten percent are allowed");

@@ -129,8 +129,8 @@ impl Namespace {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{Fixture, if_match, if_none_match, inline, key, session};
-    use weir_proto::v1::{AbandonBlocksRequest, AbandonedBlock, HeartbeatRequest, RequestId, content::Where};
+    use crate::testing::{Fixture, if_match, if_none_match, in_blocks, inline, key, session};
+    use weir_proto::v1::{AbandonBlocksRequest, AbandonedBlock, HeartbeatRequest, RequestId};
 
     #[tokio::test]
     async fn a_small_object_is_one_commit_and_comes_back() {
@@ -257,11 +257,9 @@ mod tests {
         fixture.bucket("photos").await;
         let refused = async |put| matches!(fixture.namespace.commit_object(put).await, Err(Error::SessionOver { .. }));
         let (other, first) = session(&fixture.namespace, 10).await;
-        let mut content = fixture.blocks(1, &[5]);
-        if let Some(Where::Extents(extents)) = &mut content.r#where {
-            extents.extents[0].extent.as_mut().unwrap().block_id = first;
-        }
-        assert!(refused(fixture.put("photos", "cat", content)).await, "another session's block");
+        let mut extents = fixture.extents(&[5]);
+        extents[0].extent.as_mut().unwrap().block_id = first;
+        assert!(refused(fixture.put("photos", "cat", in_blocks(1, extents))).await, "another session's block");
         let mut late = fixture.put("photos", "cat", fixture.blocks(1, &[5]));
         late.session_id = other;
         assert!(refused(late).await, "in another session's name");
@@ -273,9 +271,9 @@ mod tests {
         fixture.namespace.heartbeat(&heartbeat).unwrap();
         assert!(refused(late).await, "below the session's floor");
 
-        let content = fixture.blocks(1, &[5]);
-        let Some(Where::Extents(extents)) = &content.r#where else { panic!() };
-        let block_id = extents.extents[0].extent.unwrap().block_id;
+        let extents = fixture.extents(&[5]);
+        let block_id = extents[0].extent.unwrap().block_id;
+        let content = in_blocks(1, extents);
         let blocks = vec![AbandonedBlock { block_id, worker_ids: vec![fixture.worker_id] }];
         let abandon = AbandonBlocksRequest { session_id: fixture.session_id, blocks };
         fixture.namespace.abandon_blocks(&abandon).await.unwrap();

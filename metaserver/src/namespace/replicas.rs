@@ -169,13 +169,8 @@ mod tests {
     /// A block on the fixture's worker, and as many more copies as there are other workers.
     async fn block_on(fixture: &Fixture, others: &[u64], wanted: u32) -> u64 {
         fixture.bucket("photos").await;
-        let mut content = fixture.blocks(1, &[5]);
-        let Some(weir_proto::v1::content::Where::Extents(extents)) = &mut content.r#where else { panic!() };
-        extents.extents[0].worker_ids.extend(others);
-        extents.extents[0].replication = wanted;
-        let block_id = extents.extents[0].extent.unwrap().block_id;
-        fixture.namespace.commit_object(fixture.put("photos", "cat", content)).await.unwrap();
-        block_id
+        let worker_ids = [&[fixture.worker_id], others].concat();
+        fixture.put_on("photos", "cat", &worker_ids, wanted).await
     }
 
     async fn change(fixture: &Fixture, change: ReplicaChange) -> Changed {

@@ -110,9 +110,8 @@ impl Namespace {
 mod tests {
     use super::*;
     use crate::records::key::Kind;
-    use crate::testing::{Fixture, inline};
+    use crate::testing::{Fixture, in_blocks, inline};
     use std::pin::pin;
-    use weir_proto::v1::content::Where;
     use weir_proto::v1::{CommitObjectRequest, InventoryBatch, RequestId};
 
     /// Ends the fixture's session, and breaks off the cleaning after so many polls. Whether it was done before.
@@ -160,12 +159,9 @@ mod tests {
         for polls in 0.. {
             let fixture = Fixture::new().await;
             fixture.bucket("photos").await;
-            let put = fixture.put("photos", "cat", fixture.blocks(1, &[5]));
-            let Some(Where::Extents(extents)) = put.content.as_ref().and_then(|content| content.r#where.as_ref())
-            else {
-                panic!("its content is in blocks");
-            };
-            let block_ids = extents.extents.iter().map(|written| written.extent.unwrap().block_id).collect();
+            let extents = fixture.extents(&[5]);
+            let block_ids = vec![extents[0].extent.unwrap().block_id];
+            let put = fixture.put("photos", "cat", in_blocks(1, extents));
             let has_ended = end_broken_off(&fixture, polls).await;
             // A worker has the block already, and tells of it.
             let batch = InventoryBatch { worker_id: fixture.worker_id, block_ids, ..Default::default() };

@@ -23,7 +23,7 @@ fn full_segments_are_sealed_with_an_index_and_not_read_at_a_start() {
     assert_eq!(indices, segments[..segments.len() - 1]);
     // Garbage in place of a sealed segment goes unnoticed until a block of it is read.
     let path = Path::new("/data/segments/00000001.segment");
-    let length = disk.files().iter().find(|(name, _)| name == path).unwrap().1.len();
+    let length = content(&disk, path).len();
     disk.put(path, vec![7; length]);
     let store = open_test(&disk);
     assert_eq!(ids(&store).len(), 100);
