@@ -67,11 +67,10 @@ async fn an_optional_standby_is_let_go_and_that_is_noted_before_anyone_is_answer
 async fn without_a_required_standby_commits_stop_and_nothing_in_flight_is_answered() {
     let (a, b) = (Machine::new(StandbyMode::Required), Machine::new(StandbyMode::Required));
     let (primary, standby) = (a.serve().await.unwrap(), b.follow().await.unwrap());
-    let wire = connect(&primary, &standby).unwrap();
+    let mut wire = connect(&primary, &standby).unwrap();
     in_sync(&primary, &standby).await;
     primary.commit(batch(0, 1, 10)).await.unwrap();
-    // It hears, and does not answer.
-    wire.tasks[1].abort();
+    wire.deafen_primary().await;
     let (store, in_flight) = (primary.clone(), batch(0, 2, 10));
     let in_flight = tokio::spawn(async move { store.commit(in_flight).await });
     until("away", || primary.standing().phase == Phase::Away).await;

@@ -99,6 +99,12 @@ impl Wire {
         }
     }
 
+    /// The standby hears, and nobody hears it. Waits until that is so: who is told to end may hear once more before.
+    async fn deafen_primary(&mut self) {
+        self.tasks[1].abort();
+        let _ = (&mut self.tasks[1]).await;
+    }
+
     /// Waits until the standby has ended, and says how.
     async fn ended(mut self) -> Result<(), StoreError> {
         (&mut self.tasks[0]).await.unwrap()
