@@ -33,7 +33,7 @@ impl Pace {
 mod tests {
     use super::*;
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn all_wait_for_those_before_them() {
         let (pace, begun) = (Pace::new(10_000), Instant::now());
         pace.wait_for(500).await;

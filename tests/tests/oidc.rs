@@ -222,7 +222,7 @@ async fn an_issuer_that_dawdles_is_given_up_after_five_seconds() {
     assert!(why.contains("longer than 5 s"), "{why}");
     assert!((5..8).contains(&elapsed.as_secs()), "{elapsed:?}");
     let (_, elapsed) = session.unreachable().await;
-    assert!(elapsed < Duration::from_secs(1), "it is not asked again right away: {elapsed:?}");
+    assert!(elapsed < Duration::from_secs(4), "it is not asked again right away: {elapsed:?}");
 }
 
 #[tokio::test]

@@ -138,7 +138,7 @@ mod tests {
         let (_client, mut server) = pair().await;
         let begun = Instant::now();
         server.shutdown().await.unwrap();
-        assert!(begun.elapsed() < TIMEOUT / 4, "{:?}", begun.elapsed());
+        assert!(begun.elapsed() < TIMEOUT, "{:?}", begun.elapsed());
     }
 
     #[tokio::test]

@@ -39,6 +39,8 @@ use tokio::task::JoinHandle;
 const HEADER_TIMEOUT: Duration = Duration::from_millis(300);
 const IDLE_TIMEOUT: Duration = Duration::from_millis(900);
 const WRITE_TIMEOUT: Duration = Duration::from_millis(600);
+/// By then all that has a deadline has ended, on a machine that stood still for a while too. What has none goes on longer.
+const LATE: Duration = Duration::from_secs(3);
 const REQUEST: &[u8] = b"GET /now HTTP/1.1\r\nhost: weir\r\n\r\n";
 
 fn limits() -> Limits {
@@ -146,7 +148,7 @@ async fn read_answer(stream: &mut (impl AsyncRead + Unpin)) -> String {
 async fn a_connection_that_says_nothing_is_closed_at_the_deadline(server: Server) {
     let (answer, took) = until_closed(&mut server.connect().await).await;
     assert_eq!(answer, "");
-    assert!(took >= HEADER_TIMEOUT - Duration::from_millis(20) && took < 3 * HEADER_TIMEOUT, "{took:?}");
+    assert!(took >= HEADER_TIMEOUT - Duration::from_millis(20) && took < LATE, "{took:?}");
     assert!(server.stop().await);
 }
 
@@ -159,7 +161,7 @@ async fn a_head_that_comes_a_byte_at_a_time_is_closed_at_the_deadline(server: Se
         }
         tokio::time::sleep(Duration::from_millis(30)).await;
     }
-    assert!(begun.elapsed() < 3 * HEADER_TIMEOUT, "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < LATE, "{:?}", begun.elapsed());
     server.stop().await;
 }
 
@@ -173,7 +175,7 @@ async fn a_second_head_has_its_own_deadline_and_the_pause_before_it_the_idle_one
     stream.write_all(b"GET /now HT").await.unwrap();
     let (answer, took) = until_closed(&mut stream).await;
     assert_eq!(answer, "");
-    assert!(took < 2 * HEADER_TIMEOUT, "{took:?}");
+    assert!(took < IDLE_TIMEOUT, "{took:?}");
     server.stop().await;
 }
 
@@ -222,7 +224,7 @@ async fn a_head_that_comes_slowly_after_a_rest_has_the_time_of_a_head(server: Se
         }
         tokio::time::sleep(Duration::from_millis(30)).await;
     }
-    assert!(begun.elapsed() < 3 * HEADER_TIMEOUT, "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < LATE, "{:?}", begun.elapsed());
     server.stop().await;
 }
 
@@ -231,7 +233,7 @@ async fn an_idle_connection_is_closed_after_the_idle_limit(server: Server) {
     stream.write_all(REQUEST).await.unwrap();
     let (answer, took) = until_closed(&mut stream).await;
     assert!(answer.starts_with("HTTP/1.1 200"));
-    assert!(took >= IDLE_TIMEOUT - Duration::from_millis(50) && took < 2 * IDLE_TIMEOUT, "{took:?}");
+    assert!(took >= IDLE_TIMEOUT - Duration::from_millis(50) && took < LATE, "{took:?}");
     server.stop().await;
 }
 
@@ -290,12 +292,12 @@ async fn shutdown_finishes_what_is_in_flight_and_closes_the_rest(server: Server)
     busy.write_all(b"GET /later HTTP/1.1\r\nhost: weir\r\n\r\n").await.unwrap();
     tokio::time::sleep(Duration::from_millis(100)).await;
     let address = server.address;
-    let (stopped, (answer, _), (nothing, took)) =
+    let (stopped, (answer, answered), (nothing, took)) =
         tokio::join!(server.stop(), until_closed(&mut busy), until_closed(&mut idle));
     assert!(stopped);
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     assert_eq!(nothing, "");
-    assert!(took < Duration::from_millis(300), "{took:?}");
+    assert!(took < answered, "{took:?}, {answered:?}");
     assert!(TcpStream::connect(address).await.is_err());
 }
 

@@ -62,7 +62,7 @@ async fn requests_are_served_and_an_idle_connection_is_closed(server: Server) {
         assert_eq!(got, text.as_bytes());
     }
     let took = lifetime(connection).await;
-    assert!(took >= IDLE_TIMEOUT - Duration::from_millis(50) && took < 2 * IDLE_TIMEOUT, "{took:?}");
+    assert!(took >= IDLE_TIMEOUT - Duration::from_millis(50) && took < LATE, "{took:?}");
     assert!(server.stop().await);
 }
 
@@ -73,7 +73,7 @@ async fn pings_keep_no_idle_connection_open(server: Server) {
     status_of(&mut sender, get("/now")).await.unwrap();
     let pinging = tokio::spawn(async move { while pings.ping(h2::Ping::opaque()).await.is_ok() {} });
     let took = lifetime(connection).await;
-    assert!(took < 3 * IDLE_TIMEOUT, "{took:?}");
+    assert!(took < LATE, "{took:?}");
     pinging.await.unwrap();
     server.stop().await;
 }
@@ -201,7 +201,7 @@ async fn a_flood_of_continuations_ends_the_connection(server: Server) {
     let begun = Instant::now();
     let first = frame(HEADERS, 0, 1, HEADER);
     let sent = flood(&server, &first, &frame(CONTINUATION, 0, 1, &HEADER.repeat(100))).await;
-    assert!(begun.elapsed() < 3 * HEADER_TIMEOUT, "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < LATE, "{:?}", begun.elapsed());
     assert!(sent < 16 << 20, "{sent} bytes");
     flood(&server, &first, &frame(CONTINUATION, 0, 1, &[])).await;
     server.stop().await;
@@ -212,7 +212,7 @@ async fn floods_of_pings_and_settings_end_with_the_deadline(server: Server) {
     for again in [frame(PING, 0, 0, b"12345678"), frame(SETTINGS, 0, 0, &[])] {
         let begun = Instant::now();
         flood(&server, &[], &again).await;
-        assert!(begun.elapsed() < 10 * HEADER_TIMEOUT, "{:?}", begun.elapsed());
+        assert!(begun.elapsed() < LATE, "{:?}", begun.elapsed());
     }
     server.stop().await;
 }

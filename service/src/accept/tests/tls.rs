@@ -64,7 +64,7 @@ async fn a_handshake_has_the_time_of_a_head() {
     let server = server().await;
     let (answer, took) = until_closed(&mut clear(&server).await).await;
     assert_eq!(answer, "");
-    assert!(took >= HEADER_TIMEOUT - Duration::from_millis(20) && took < 3 * HEADER_TIMEOUT, "{took:?}");
+    assert!(took >= HEADER_TIMEOUT - Duration::from_millis(20) && took < LATE, "{took:?}");
     // The beginning of a ClientHello, a byte at a time.
     let begun = Instant::now();
     let mut stream = clear(&server).await;
@@ -74,7 +74,7 @@ async fn a_handshake_has_the_time_of_a_head() {
         }
         tokio::time::sleep(Duration::from_millis(30)).await;
     }
-    assert!(begun.elapsed() < 3 * HEADER_TIMEOUT, "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < LATE, "{:?}", begun.elapsed());
     assert!(server.stop().await);
 }
 
