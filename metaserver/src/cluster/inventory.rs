@@ -45,7 +45,8 @@ impl Cluster {
         Ok(ordered)
     }
 
-    async fn compare(&self, worker_id: u64, block_ids: &[u64], are_whole: bool) -> Result<u64, Error> {
+    /// Compares some of the blocks that a worker has. Returns how many were newly ordered to go.
+    pub(super) async fn compare(&self, worker_id: u64, block_ids: &[u64], are_whole: bool) -> Result<u64, Error> {
         self.inventory_pace.wait_for(block_ids.len() as u64).await;
         let mut attempts = Attempts::default();
         loop {
@@ -64,7 +65,8 @@ impl Cluster {
     }
 
     /// A copy that the record does not name, or that was thought to be damaged or gone, counts when the block needs it:
-    /// once the worker has verified it. Of a coded block nobody knows which shard it is that the record does not name.
+    /// once the worker has verified it. Of a coded block nobody knows which shard it is that the record does not name: one
+    /// that can be made of the others is not asked for.
     fn adopts(&self, block_id: u64, record: &BlockRecord, worker_id: u64, members: &Members) -> bool {
         let look = look(record, members, self.namespace.settings.replication);
         let is_known = record.coded.is_none() || record.worker_ids.contains(&worker_id);

@@ -5,8 +5,8 @@
 
 use super::testing::Machines;
 use crate::records::block::{self, BlockRecord};
-use crate::records::decode;
 use crate::records::key::Kind;
+use crate::records::{condemned, decode};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -85,12 +85,12 @@ impl Run {
             Step::Kill { at } => machines.kill(at),
             Step::Start { at } => machines.start(at).await,
             Step::Damage { at, nth } => {
-                if let Some(block_id) = self.spare_copy(at, nth) {
+                if let Some(block_id) = self.spare_copy(at, nth).await {
                     self.machines.damage(at, block_id);
                 }
             }
             Step::Lose { at, nth } => {
-                if let Some(block_id) = self.spare_copy(at, nth) {
+                if let Some(block_id) = self.spare_copy(at, nth).await {
                     self.machines.machines[at].blocks.remove(&block_id);
                 }
             }
@@ -139,10 +139,13 @@ impl Run {
         shards.contains(&None) || shards.len() >= 2
     }
 
-    /// A copy of which there is another: nobody can bring back what is gone everywhere.
-    fn spare_copy(&self, at: usize, nth: usize) -> Option<u64> {
+    /// A copy of which there is another: nobody can bring back what is gone everywhere, or is ordered to go.
+    async fn spare_copy(&self, at: usize, nth: usize) -> Option<u64> {
         let block_id = *self.machines.machines[at].blocks.iter().nth(nth)?;
-        let others: Vec<usize> = self.machines.on_disk(block_id).into_iter().filter(|other| *other != at).collect();
+        let orders = self.machines.fixture.rows(Kind::Condemned).await;
+        let orders: Vec<(u64, u64)> = orders.iter().map(|(key, _)| condemned::name(key).unwrap()).collect();
+        let stays = |other: &usize| *other != at && !orders.contains(&(self.machines.id(*other), block_id));
+        let others: Vec<usize> = self.machines.on_disk(block_id).into_iter().filter(stays).collect();
         self.is_readable(block_id, &others).then_some(block_id)
     }
 

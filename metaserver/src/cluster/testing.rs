@@ -4,7 +4,8 @@ use crate::testing::Fixture;
 use std::collections::{BTreeMap, BTreeSet};
 use std::pin::pin;
 use weir_proto::v1::{
-    CopyOrder, CopyResult, Failure, InventoryBatch, Rebuild, RegisterWorkerRequest, ShardSource, WorkerHeartbeatRequest,
+    CopyOrder, CopyResult, Failure, InventoryBatch, Reason, Rebuild, RegisterWorkerRequest, ShardSource,
+    WorkerHeartbeatRequest,
 };
 
 /// What a worker has room for, in bytes.
@@ -101,7 +102,7 @@ impl Machines {
             deleted_block_ids: machine.deleted.iter().copied().collect(),
             damaged_block_ids: machine.damaged.iter().copied().collect(),
             missing_block_ids: machine.missing.clone(),
-            copy_results: machine.results.values().cloned().collect(),
+            copy_results: machine.results.values().map(|result| machine.told(result)).collect(),
             ..Default::default()
         }
     }
@@ -177,7 +178,8 @@ impl Machines {
                 machine.damaged.remove(&id);
                 machine.deleted.remove(&id);
             }
-            let failure = (!is_there).then(Failure::default);
+            let reason = if has_other { Reason::ChecksumMismatch } else { Reason::NoSuchBlock };
+            let failure = (!is_there).then(|| Failure { reason: reason.into(), ..Failure::default() });
             machine.results.insert(order.order_id, CopyResult { order_id: order.order_id, block_id: id, failure });
         }
     }
@@ -319,5 +321,12 @@ impl Machines {
 impl Machine {
     fn used_bytes(&self) -> u64 {
         self.blocks.len() as u64 * BLOCK_BYTES
+    }
+
+    /// A block that was found damaged since is no good copy.
+    fn told(&self, result: &CopyResult) -> CopyResult {
+        let is_damaged = result.failure.is_none() && self.damaged.contains(&result.block_id);
+        let damage = || Failure { reason: Reason::Damaged.into(), ..Failure::default() };
+        CopyResult { failure: result.failure.clone().or_else(|| is_damaged.then(damage)), ..*result }
     }
 }

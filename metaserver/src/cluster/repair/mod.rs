@@ -5,6 +5,7 @@
 //! all have reported, one commit changes the record. All of this is in memory: after a restart, the look at all blocks
 //! ([`super::sweep`]) finds anew what is needed.
 
+mod asking;
 pub(crate) mod queue;
 pub(crate) mod tasks;
 
@@ -19,7 +20,7 @@ use bytes::Bytes;
 use parking_lot::{Mutex, MutexGuard};
 use queue::{Entry, Queue, Urgency};
 use tasks::{Reported, Task, Tasks};
-use weir_proto::v1::{CopyOrder, CopyResult, CopySource, Rebuild, ShardSource};
+use weir_proto::v1::{CopyOrder, CopyResult, CopySource, Failure, Rebuild, ShardSource};
 use weir_service::planted::{Fault, planted};
 
 /// Blocks that are looked at together.
@@ -199,12 +200,8 @@ impl Cluster {
             Need::Drop(surplus) => self.drop_surplus(block_id, record, members, surplus),
             Need::Nothing => match (entry.moved, entry.preferred) {
                 (Some((from, to)), _) => self.step_of_move(entry, record, members, from, to, look.wanted),
-                // It has one of the last copies that there may be: if that is whole, it counts.
                 (None, Some(holder)) if look.live < look.needed && members.serves(holder) => {
-                    match self.task(block_id, record, record.shard_of(holder), members) {
-                        Some(task) => self.order(Task { target: Some(holder), ..task }, members),
-                        None => Step::Nothing,
-                    }
+                    self.ask(entry, record, members, holder)
                 }
                 _ => Step::Nothing,
             },
@@ -366,11 +363,15 @@ impl Cluster {
             return Ok(());
         }
         let members = self.workers.members(&self.namespace);
-        let (mut ready, mut bytes) = (Vec::new(), 0);
+        let (mut ready, mut in_the_way, mut bytes) = (Vec::new(), Vec::new(), 0);
         let mut settling = Settling { repair: &self.repair, block_ids: Vec::new() };
         for result in results {
             match result.failure.as_ref().filter(|_| !planted(Fault::FailedCopyCounted)) {
-                Some(failure) => self.copy_failed(worker_id, result, failure),
+                Some(failure) => {
+                    if self.copy_failed(worker_id, result, failure) {
+                        in_the_way.push(result.block_id);
+                    }
+                }
                 None => {
                     let reported = self.repair.changing().tasks.report(result.order_id, result.block_id, worker_id);
                     if let Reported::Ready(task) = reported {
@@ -400,19 +401,30 @@ impl Cluster {
         }
         let committed = self.commit_changes(changes, bytes).await;
         settling.block_ids.clear();
-        committed
+        committed?;
+        if !in_the_way.is_empty() {
+            // As an inventory that shows it: it counts where it is needed, and goes where it is not.
+            self.compare(worker_id, &in_the_way, true).await?;
+        }
+        Ok(())
     }
 
-    fn copy_failed(&self, worker_id: u64, result: &CopyResult, failure: &weir_proto::v1::Failure) {
+    /// Returns whether the worker has another shard under the block's id, of which nobody knows.
+    fn copy_failed(&self, worker_id: u64, result: &CopyResult, failure: &Failure) -> bool {
         let block_id = result.block_id;
         let mut state = self.repair.changing();
-        let Some(task) = state.tasks.fail(result.order_id, block_id, worker_id) else { return };
-        let avoided = task.target.filter(|target| *target == worker_id);
+        let Some(task) = state.tasks.fail(result.order_id, block_id, worker_id) else { return false };
+        let target = task.target.filter(|target| *target == worker_id);
         let not_before_ms = self.namespace.clock.now_ms().saturating_add(RETRY_MS);
-        state.queue.push(Entry { block_id, not_before_ms, avoided, ..Entry::default() });
+        let entry = Entry { block_id, not_before_ms, ..Entry::default() };
+        state.queue.push(match task.is_question() {
+            true => Entry { preferred: target, asked_before: task.part.unwrap_or(0) + 1, ..entry },
+            false => Entry { avoided: target, ..entry },
+        });
         drop(state);
         self.namespace.metrics.failed_copies.inc();
         tracing::warn!(worker_id, block_id, failure = %failure.message, "a copy of a block could not be made or verified");
+        target.is_some() && task.part.is_some() && !task.is_question() && asking::has_another(failure)
     }
 
     /// Commits changes and ends their tasks; each block is looked at once more, for what it needs next.

@@ -20,8 +20,20 @@ pub(crate) struct Entry {
     pub avoided: Option<u64>,
     /// Who has a copy that does not count.
     pub preferred: Option<u64>,
+    /// For the parts before this one they were asked in vain.
+    pub asked_before: usize,
     /// From whom to whom a copy is to be moved when nothing else is needed.
     pub moved: Option<(u64, u64)>,
+}
+
+impl Entry {
+    /// Takes over what another entry of the block knows of workers, where it knows nothing itself.
+    fn learn(&mut self, other: &Self) {
+        self.avoided = self.avoided.or(other.avoided);
+        if self.preferred.is_none() {
+            (self.preferred, self.asked_before) = (other.preferred, other.asked_before);
+        }
+    }
 }
 
 /// Smaller is earlier.
@@ -54,14 +66,14 @@ impl Queue {
         std::mem::take(&mut self.overflowed)
     }
 
-    /// Adds a block. One that is there keeps the more urgent place.
+    /// Adds a block. One that is there keeps the more urgent place, and what is known of workers.
     pub fn push(&mut self, mut entry: Entry) {
-        if let Some(known) = self.entries.get(&entry.block_id) {
+        if let Some(known) = self.entries.get_mut(&entry.block_id) {
             if known.urgency <= entry.urgency {
+                known.learn(&entry);
                 return;
             }
-            entry.avoided = entry.avoided.or(known.avoided);
-            entry.preferred = entry.preferred.or(known.preferred);
+            entry.learn(known);
             self.remove(entry.block_id);
         }
         if self.entries.len() >= MAX_ENTRIES {
@@ -117,6 +129,19 @@ mod tests {
         assert_eq!(ids(queue.take_due(2, 0)), [1, 3]);
         assert_eq!(ids(queue.take_due(9, 0)), [2, 5]);
         assert_eq!((queue.len(), ids(queue.take_due(9, 50))), (1, vec![4]));
+    }
+
+    #[test]
+    fn what_is_known_of_workers_is_kept_whichever_entry_stays() {
+        let knows = |urgency| Entry { preferred: Some(7), asked_before: 2, ..entry(1, urgency) };
+        let avoids = Entry { avoided: Some(8), ..entry(1, Urgency::Tidying) };
+        for urgency in [Urgency::Copies(1), Urgency::Tidying, Urgency::Moving] {
+            let mut queue = Queue::default();
+            queue.push(avoids.clone());
+            queue.push(knows(urgency));
+            let urgency = urgency.min(Urgency::Tidying);
+            assert_eq!(queue.take_due(1, 0), [Entry { avoided: Some(8), ..knows(urgency) }]);
+        }
     }
 
     #[test]

@@ -15,6 +15,7 @@ use crate::error::Error;
 use crate::testing::Fixture;
 use engine::Engine;
 use proptest::prelude::*;
+use proptest::test_runner::{TestRunner, contextualize_config};
 use reference::Model;
 use steps::{BUCKETS, DELIMITERS, KEYS, PREFIXES, Step, step};
 use weir_proto::v1;
@@ -161,7 +162,9 @@ impl Run {
 }
 
 fn on_each_history(cases: u32, engine: impl Fn() -> Engine) {
-    let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig::with_cases(cases));
+    // More by PROPTEST_CASES, as of other tests.
+    let config = contextualize_config(ProptestConfig::with_cases(cases));
+    let mut runner = TestRunner::new(config);
     let histories = prop::collection::vec(step(), 1..60);
     let outcome = runner.run(&histories, |steps| {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
