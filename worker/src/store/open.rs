@@ -40,7 +40,7 @@ impl BlockStore {
         make_folders(&*disk, &layout)?;
         let quarantined = read_quarantine(&*disk, &layout)?;
         let files = block_file::recover(&*disk, &layout)?;
-        let mut segments = segment::open::recover(&*disk, &layout, &options)?;
+        let mut segments = segment::open::recover(&*disk, &layout, &options, &quarantined.records)?;
         let beyond = quarantined.records.iter().map(|&(segment, _)| segment + 1).max().unwrap_or(1);
         segments.next_number = segments.next_number.max(beyond);
 

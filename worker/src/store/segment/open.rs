@@ -45,14 +45,20 @@ struct Files {
     others: Vec<PathBuf>,
 }
 
-/// Reads what there is, cuts torn tails, and seals what needs it.
-pub fn recover(disk: &dyn Disk, layout: &Layout, options: &StoreOptions) -> Result<Opened, StoreError> {
+/// Reads what there is, cuts torn tails, and seals what needs it. `set_aside`: segment and offset of each record that lies
+/// in the quarantine.
+pub fn recover(
+    disk: &dyn Disk,
+    layout: &Layout,
+    options: &StoreOptions,
+    set_aside: &HashSet<(u32, u32)>,
+) -> Result<Opened, StoreError> {
     let files = list(disk, layout)?;
     let mut opened = Opened { next_number: files.keys().max().map_or(1, |&number| number + 1), ..Opened::default() };
     let last = files.iter().filter(|(_, files)| files.segment).map(|(&number, _)| number).max();
     for (number, files) in files {
         if files.segment {
-            let found = recover_one(disk, layout, options, number, Some(number) == last, &mut opened)?;
+            let found = recover_one(disk, layout, options, set_aside, number, Some(number) == last, &mut opened)?;
             opened.segments.extend(found);
         } else {
             // Compaction removed the segment and was cut off.
@@ -82,6 +88,7 @@ fn recover_one(
     disk: &dyn Disk,
     layout: &Layout,
     options: &StoreOptions,
+    set_aside: &HashSet<(u32, u32)>,
     number: u32,
     last: bool,
     opened: &mut Opened,
@@ -119,7 +126,11 @@ fn recover_one(
         return Ok(None);
     }
     let end = u64::from(end);
-    let go_on = !complete && damage.is_empty() && end + record::record_bytes(0) < options.segment_bytes;
+    // Of a record there it is known that it was deleted or set aside: one that took its place would be taken for it.
+    let is_used = deleted.iter().any(|offset| u64::from(*offset) >= end)
+        || set_aside.iter().any(|(segment, offset)| *segment == number && u64::from(*offset) >= end);
+    let has_room = end + record::record_bytes(0) < options.segment_bytes;
+    let go_on = !complete && damage.is_empty() && has_room && !is_used;
     // What lies behind the end goes; the next append reserves space anew.
     file.set_len(end).and_then(|()| file.sync_data()).map_err(StoreError::io("cut", &path))?;
     if go_on {

@@ -222,6 +222,30 @@ fn a_torn_tail_of_a_segment_is_cut_wherever_it_is_torn() {
 }
 
 #[test]
+fn what_is_written_after_a_cut_is_not_taken_for_what_was_set_aside_or_deleted_in_its_place() {
+    for (before, is_deleted, seed) in (0..64).map(|n| (n % 4, n & 4 == 0, n / 8)) {
+        let disk = SimulatedDisk::default();
+        let store = open_test(&disk);
+        (1..=before).for_each(|id| put(&store, id, 1));
+        put(&store, 9, 1);
+        let data = store.shared.index.get(BlockId(9)).unwrap().offset_bytes as usize + record::header_bytes(1);
+        flip(&disk, Path::new(SEGMENT), data);
+        match is_deleted {
+            true => drop(store.delete(&[BlockId(9)])),
+            false => assert!(store.read(BlockId(9), 0..1).is_err()),
+        }
+        // Nothing says yet that the last record is durable: it is taken for a torn one.
+        let disk = disk.after_cut(&mut Random(seed));
+        drop(store);
+        let store = open_test(&disk);
+        put(&store, 10, 1);
+        drop(store);
+        let store = open_test(&disk);
+        (1..=before).chain([10]).for_each(|id| assert_whole(&store, id, 1));
+    }
+}
+
+#[test]
 fn what_else_of_a_torn_group_reached_the_disk_never_comes_back() {
     let mut disk = SimulatedDisk::default();
     let store = open_test(&disk);
