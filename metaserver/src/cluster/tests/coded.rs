@@ -4,6 +4,19 @@ use super::*;
 
 const FOUR: [&str; 4] = ["a", "b", "c", "d"];
 
+/// Which shards there are on disks, each as often as it is there, in order.
+fn held_shards(machines: &Machines, block_id: u64) -> Vec<u32> {
+    let mut shards: Vec<u32> = machines.shards_on_disk(block_id).into_iter().map(|(_, shard)| shard).collect();
+    shards.sort_unstable();
+    shards
+}
+
+/// A shard that its worker has, and that no record names.
+fn unknown_shard(machines: &mut Machines, at: usize, block_id: u64, shard: u32) {
+    machines.machines[at].blocks.insert(block_id);
+    machines.machines[at].shards.insert(block_id, shard);
+}
+
 #[tokio::test]
 async fn a_lost_shard_is_computed_on_another_worker_and_dropped_when_the_first_one_is_back() {
     let mut machines = Machines::new(&FOUR).await;
@@ -22,9 +35,7 @@ async fn a_lost_shard_is_computed_on_another_worker_and_dropped_when_the_first_o
     assert_eq!(machines.fixture.cluster.redundancy().complete_block_count, 1);
     machines.start(1).await;
     machines.settle().await;
-    let shards: Vec<u32> = machines.shards_on_disk(block_id).into_iter().map(|(_, shard)| shard).collect();
-    assert_eq!(shards.len(), 3);
-    assert!((0..3).all(|shard| shards.contains(&shard)), "{shards:?}");
+    assert_eq!(held_shards(&machines, block_id), [0, 1, 2]);
     machines.fixture.check(true).await;
 }
 
@@ -100,12 +111,6 @@ async fn shards_that_share_a_zone_are_spread_again_too() {
     machines.fixture.check(true).await;
 }
 
-/// A shard that its worker has, and of which no metaserver knows: the order for it is forgotten.
-fn unknown_shard(machines: &mut Machines, at: usize, block_id: u64, shard: u32) {
-    machines.machines[at].blocks.insert(block_id);
-    machines.machines[at].shards.insert(block_id, shard);
-}
-
 #[tokio::test]
 async fn a_worker_that_no_record_names_is_asked_which_of_the_last_shards_it_has() {
     for shard in 0..3 {
@@ -125,9 +130,7 @@ async fn a_worker_that_no_record_names_is_asked_which_of_the_last_shards_it_has(
             continue;
         }
         assert_eq!(redundancy.complete_block_count, 1, "shard {shard}: {redundancy:?}");
-        let mut held: Vec<u32> = machines.shards_on_disk(block_id).into_iter().map(|(_, shard)| shard).collect();
-        held.sort_unstable();
-        assert_eq!(held, [0, 1, 2]);
+        assert_eq!(held_shards(&machines, block_id), [0, 1, 2]);
         assert!(machines.shards_on_disk(block_id).contains(&(3, shard)));
         machines.fixture.check(true).await;
     }
@@ -170,8 +173,7 @@ async fn a_drained_worker_gives_its_shards_away_and_they_are_evened_out_when_it_
     }
     assert!(machines.block_counts()[2] > 0, "{:?}", machines.block_counts());
     for block_id in &blocks {
-        let shards: Vec<u32> = machines.shards_on_disk(*block_id).into_iter().map(|(_, shard)| shard).collect();
-        assert!(shards.len() == 3 && (0..3).all(|shard| shards.contains(&shard)), "{shards:?}");
+        assert_eq!(held_shards(&machines, *block_id), [0, 1, 2]);
     }
     machines.fixture.check(true).await;
 }
@@ -181,8 +183,7 @@ async fn all_shards_of_a_deleted_object_go_and_an_inventory_finds_none_that_no_r
     let mut machines = Machines::new(&FOUR).await;
     let block_id = machines.put_coded(&[0, 1, 2]).await;
     // One that a gateway wrote and was not answered.
-    machines.machines[3].blocks.insert(block_id);
-    machines.machines[3].shards.insert(block_id, 2);
+    unknown_shard(&mut machines, 3, block_id, 2);
     machines.take_inventory(3);
     machines.send_inventory(3).await;
     machines.settle().await;
